@@ -1,0 +1,55 @@
+# Two commands: `make` reproduces the paper, `make test` tests it. Each target prints the command that
+# it runs; after `. .venv/bin/activate` the same commands can be typed by hand.
+#   make PYTHON=python3.12     another Python to build .venv with
+#   make CORES=4               fewer cores than all
+#   make ARGS="fig9 -n"        further arguments for snakemake
+
+PYTHON ?= python3
+CORES ?= all
+ARGS ?=
+PYTEST_ARGS ?=
+
+ACTIVATE := . .venv/bin/activate
+INSTALLED := .venv/.installed
+PYJET := .venv/.pyjet-installed
+SNAKEMAKE := $(ACTIVATE) && snakemake --cores $(CORES)
+
+.PHONY: all quick report test lint clean-venv
+
+all: $(INSTALLED)
+	$(SNAKEMAKE) $(ARGS)
+
+quick: $(INSTALLED)
+	$(SNAKEMAKE) --configfile config/quick.yaml $(ARGS)
+
+report: all
+	$(SNAKEMAKE) --report results/report.html $(ARGS)
+
+test: $(INSTALLED) $(PYJET)
+	$(ACTIVATE) && python -m pytest $(PYTEST_ARGS)
+
+lint: $(INSTALLED)
+	$(ACTIVATE) && ruff check . && ruff format --check . && snakefmt --check Snakefile rules
+	$(ACTIVATE) && snakemake --lint
+
+clean-venv:
+	rm -rf .venv
+
+# The stamp is the last thing written, so an interrupted installation starts again from nothing.
+# setuptools comes first because two pure-Python packages have no wheel, and are built with the locked
+# version of it and not with whichever is newest.
+$(INSTALLED): envs/requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2> /dev/null \
+	  || { echo "error: Python 3.11, 3.12 or 3.13 is needed, and $(PYTHON) is not: try make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	$(ACTIVATE) && pip install --quiet "$$(grep '^setuptools==' envs/requirements.lock)"
+	$(ACTIVATE) && pip install --quiet --use-pep517 --no-build-isolation -r envs/requirements.lock
+	$(ACTIVATE) && pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The second jet engine, which only tests use, is compiled here: envs/pyjet.txt says why.
+$(PYJET): envs/pyjet.txt $(INSTALLED)
+	@command -v c++ > /dev/null || { echo "error: no C++ compiler (c++): install one, such as g++" >&2; exit 1; }
+	$(ACTIVATE) && pip install --quiet "$$(grep '^cython==' envs/pyjet.txt)"
+	$(ACTIVATE) && pip install --quiet --no-deps --no-build-isolation --no-binary pyjet --no-cache-dir -r envs/pyjet.txt
+	@touch $@

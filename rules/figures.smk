@@ -1,0 +1,398 @@
+"""Every figure of the paper and its two hand-made tables; a rule is named as its figure.
+
+Figures of one kind share a script: the first is written out, the others take over its command
+(`use rule`) with inputs and options of their own.
+"""
+
+
+def figure(name: str, category: str, number: str, shows: str) -> dict:
+    """Give a figure's two outputs, the picture of which goes into the report."""
+    picture = report(
+        paths.figure(OUT, name, "png"),
+        caption=f"../workflow/report/{name}.rst",
+        category=category,
+        labels={"figure": number, "shows": shows},
+    )
+    return {"pdf": paths.figure(OUT, name, "pdf"), "png": picture}
+
+
+def one_angle(wildcards) -> str:
+    """Give the middle angle for tasks whose reference and target share it, as FROM:TO."""
+    angles = config["rotated"]["angles"]
+    return f"{angles[len(angles) // 2]:g}:{angles[len(angles) // 2]:g}"
+
+
+def two_angles(wildcards) -> str:
+    """Give the first and the last angle for tasks that turn one into the other, as FROM:TO."""
+    angles = config["rotated"]["angles"]
+    return f"{angles[0]:g}:{angles[-1]:g}"
+
+
+def every_angle(wildcards) -> str:
+    """Give each angle to itself, as a list of FROM:TO."""
+    return " ".join(f"{angle:g}:{angle:g}" for angle in config["rotated"]["angles"])
+
+
+def regions(wildcards) -> str:
+    """Give the options that mark signal region and sidebands (TeV)."""
+    bounds = config["collider"]["regions"]
+    sidebands = " ".join(f"{edge:g}" for band in bounds["sidebands"] for edge in band)
+    return f"--signal {bounds['signal'][0]:g} {bounds['signal'][1]:g} --sidebands {sidebands}"
+
+
+SCATTER_CODE = code("figures/scatter.py", "figures/samples.py", "figures/style.py")
+GRID_CODE = code("figures/grids.py", "figures/samples.py", "figures/style.py")
+SCHEMATIC_CODE = code(
+    "figures/schematics.py",
+    "figures/scatter.py",
+    "figures/style.py",
+    "tables.py",
+    "metrics/distances.py",
+)
+DISTANCE_CODE = code(
+    "figures/distances.py",
+    "figures/features.py",
+    "figures/samples.py",
+    "figures/style.py",
+    "metrics/distances.py",
+)
+
+
+rule fig1:
+    """Draw the flows-for-flows architecture."""
+    input:
+        script=script("plot_schematic.py"),
+        code=SCHEMATIC_CODE,
+    output:
+        **figure("fig1", "Method", "Fig. 1", "architecture"),
+    log:
+        paths.log(OUT, "fig1"),
+    benchmark:
+        paths.benchmark(OUT, "fig1")
+    params:
+        options="--drawing architecture",
+    shell:
+        "python {input.script} {params.options} --output {output.pdf} {output.png} > {log} 2>&1"
+
+
+use rule fig1 as fig2 with:
+    """Draw the conditional architecture."""
+    input:
+        script=script("plot_schematic.py"),
+        code=SCHEMATIC_CODE,
+    output:
+        **figure("fig2", "Method", "Fig. 2", "conditional architecture"),
+    log:
+        paths.log(OUT, "fig2"),
+    benchmark:
+        paths.benchmark(OUT, "fig2")
+    params:
+        options="--drawing conditional",
+
+
+rule fig3:
+    """Show where the points of the four circles go in a transport to the four circles."""
+    input:
+        moved=paths.moved(OUT, "fourcircles_to_fourcircles_twin"),
+        script=script("plot_scatter.py"),
+        code=SCATTER_CODE,
+    output:
+        **figure("fig3", "Toys", "Fig. 3", "points, four circles to themselves"),
+    log:
+        paths.log(OUT, "fig3"),
+    benchmark:
+        paths.benchmark(OUT, "fig3")
+    params:
+        options="--same-circle",
+    shell:
+        "python {input.script} --moved {input.moved} {params.options} "
+        " --output {output.pdf} {output.png} > {log} 2>&1"
+
+
+use rule fig3 as fig4 with:
+    """Show where the points of the four circles go in a transport to the star."""
+    input:
+        moved=paths.moved(OUT, "fourcircles_to_star"),
+        script=script("plot_scatter.py"),
+        code=SCATTER_CODE,
+    output:
+        **figure("fig4", "Toys", "Fig. 4", "points, four circles to star"),
+    log:
+        paths.log(OUT, "fig4"),
+    benchmark:
+        paths.benchmark(OUT, "fig4")
+    params:
+        options="",
+
+
+rule fig5:
+    """Show the six transports between different toys."""
+    input:
+        moved=[paths.moved(OUT, task) for task in targets.DIFFERENT_TASKS],
+        script=script("plot_grid.py"),
+        code=GRID_CODE,
+    output:
+        **figure("fig5", "Toys", "Fig. 5", "distributions, different toys"),
+    log:
+        paths.log(OUT, "fig5"),
+    benchmark:
+        paths.benchmark(OUT, "fig5")
+    params:
+        tasks=targets.DIFFERENT_TASKS,
+        options="",
+    shell:
+        "python {input.script} --moved {input.moved} --tasks {params.tasks} {params.options} "
+        " --output {output.pdf} {output.png} > {log} 2>&1"
+
+
+rule fig6:
+    """Show the distances travelled between different toys."""
+    input:
+        moved=[paths.moved(OUT, task) for task in targets.DIFFERENT_TASKS],
+        script=script("plot_distances.py"),
+        code=DISTANCE_CODE,
+    output:
+        **figure("fig6", "Toys", "Fig. 6", "distance, different toys"),
+    log:
+        paths.log(OUT, "fig6"),
+    benchmark:
+        paths.benchmark(OUT, "fig6")
+    params:
+        options="",
+    shell:
+        "python {input.script} --moved {input.moved} {params.options} "
+        " --output {output.pdf} {output.png} > {log} 2>&1"
+
+
+rule fig7:
+    """Show the collider observables of reference and target."""
+    input:
+        reference=paths.features(OUT, "reference"),
+        target=paths.features(OUT, "target"),
+        script=script("plot_features.py"),
+        code=code("figures/features.py", "figures/style.py", "data/tables.py"),
+    output:
+        **figure("fig7", "Collider data", "Fig. 7", "reference and target"),
+    log:
+        paths.log(OUT, "fig7"),
+    benchmark:
+        paths.benchmark(OUT, "fig7")
+    params:
+        regions=regions,
+    shell:
+        "python {input.script} --reference {input.reference} --target {input.target} "
+        " {params.regions} --output {output.pdf} {output.png} > {log} 2>&1"
+
+
+rule fig8:
+    """Show the morphed collider features and their ratios to the target, sidebands."""
+    input:
+        moved=paths.moved(OUT, "science"),
+        script=script("plot_ratios.py"),
+        code=code("figures/features.py", "figures/samples.py", "figures/style.py"),
+    output:
+        **figure("fig8", "Collider data", "Fig. 8", "features and ratios, sidebands"),
+    log:
+        paths.log(OUT, "fig8"),
+    benchmark:
+        paths.benchmark(OUT, "fig8")
+    params:
+        options="--note sidebands",
+    shell:
+        "python {input.script} --moved {input.moved} {params.options} "
+        " --output {output.pdf} {output.png} > {log} 2>&1"
+
+
+use rule fig6 as fig9 with:
+    """Show the distances travelled in the space of the collider features."""
+    input:
+        moved=paths.moved(OUT, "science"),
+        script=script("plot_distances.py"),
+        code=DISTANCE_CODE,
+    output:
+        **figure("fig9", "Collider data", "Fig. 9", "distance, sidebands"),
+    log:
+        paths.log(OUT, "fig9"),
+    benchmark:
+        paths.benchmark(OUT, "fig9")
+    params:
+        options='--units "scaled features" --note sidebands',
+
+
+rule fig10:
+    """Show the distances travelled in each collider feature."""
+    input:
+        moved=paths.moved(OUT, "science"),
+        script=script("plot_distances_per_feature.py"),
+        code=DISTANCE_CODE,
+    output:
+        **figure("fig10", "Collider data", "Fig. 10", "distance per feature, sidebands"),
+    log:
+        paths.log(OUT, "fig10"),
+    benchmark:
+        paths.benchmark(OUT, "fig10")
+    params:
+        options="--note sidebands",
+    shell:
+        "python {input.script} --moved {input.moved} {params.options} "
+        " --output {output.pdf} {output.png} > {log} 2>&1"
+
+
+use rule fig5 as figA1 with:
+    """Show the three transports between identical toys."""
+    input:
+        moved=[paths.moved(OUT, task) for task in targets.IDENTICAL_TASKS],
+        script=script("plot_grid.py"),
+        code=GRID_CODE,
+    output:
+        **figure("figA1", "Toys", "Fig. A.1", "distributions, identical toys"),
+    log:
+        paths.log(OUT, "figA1"),
+    benchmark:
+        paths.benchmark(OUT, "figA1")
+    params:
+        tasks=targets.IDENTICAL_TASKS,
+        options="",
+
+
+use rule fig6 as figA2 with:
+    """Show the distances travelled between identical toys."""
+    input:
+        moved=[paths.moved(OUT, task) for task in targets.IDENTICAL_TASKS],
+        script=script("plot_distances.py"),
+        code=DISTANCE_CODE,
+    output:
+        **figure("figA2", "Toys", "Fig. A.2", "distance, identical toys"),
+    log:
+        paths.log(OUT, "figA2"),
+    benchmark:
+        paths.benchmark(OUT, "figA2")
+    params:
+        options="",
+
+
+use rule fig3 as figB1 with:
+    """Show where the points of the rotated four circles go in a turn to another angle."""
+    input:
+        moved=paths.moved(OUT, "rotated_fourcircles_to_fourcircles_twin"),
+        script=script("plot_scatter.py"),
+        code=SCATTER_CODE,
+    output:
+        **figure("figB1", "Conditional toys", "Fig. B.1", "points, four circles to themselves"),
+    log:
+        paths.log(OUT, "figB1"),
+    benchmark:
+        paths.benchmark(OUT, "figB1")
+    params:
+        options=lambda wildcards: f"--same-circle --angles {two_angles(wildcards)}",
+
+
+use rule fig5 as figB2 with:
+    """Show the transports between identical rotated toys, from one angle to another."""
+    input:
+        moved=[paths.moved(OUT, task) for task in targets.ROTATED_IDENTICAL_TASKS],
+        script=script("plot_grid.py"),
+        code=GRID_CODE,
+    output:
+        **figure("figB2", "Conditional toys", "Fig. B.2", "distributions, identical toys"),
+    log:
+        paths.log(OUT, "figB2"),
+    benchmark:
+        paths.benchmark(OUT, "figB2")
+    params:
+        tasks=targets.ROTATED_IDENTICAL_TASKS,
+        options=lambda wildcards: f"--angles {two_angles(wildcards)}",
+
+
+use rule fig3 as figB3 with:
+    """Show where the points of the rotated four circles go in a transport to the star."""
+    input:
+        moved=paths.moved(OUT, "rotated_fourcircles_to_star"),
+        script=script("plot_scatter.py"),
+        code=SCATTER_CODE,
+    output:
+        **figure("figB3", "Conditional toys", "Fig. B.3", "points, four circles to star"),
+    log:
+        paths.log(OUT, "figB3"),
+    benchmark:
+        paths.benchmark(OUT, "figB3")
+    params:
+        options=lambda wildcards: f"--angles {one_angle(wildcards)}",
+
+
+use rule fig5 as figB4 with:
+    """Show the transports between different rotated toys, at one angle."""
+    input:
+        moved=[paths.moved(OUT, task) for task in targets.ROTATED_DIFFERENT_TASKS],
+        script=script("plot_grid.py"),
+        code=GRID_CODE,
+    output:
+        **figure("figB4", "Conditional toys", "Fig. B.4", "distributions, different toys"),
+    log:
+        paths.log(OUT, "figB4"),
+    benchmark:
+        paths.benchmark(OUT, "figB4")
+    params:
+        tasks=targets.ROTATED_DIFFERENT_TASKS,
+        options=lambda wildcards: f"--angles {one_angle(wildcards)}",
+
+
+use rule fig5 as figB5 with:
+    """Show the transport from the rotated four circles to the star at each angle."""
+    input:
+        moved=paths.moved(OUT, "rotated_fourcircles_to_star"),
+        script=script("plot_grid.py"),
+        code=GRID_CODE,
+    output:
+        **figure("figB5", "Conditional toys", "Fig. B.5", "distributions at every angle"),
+    log:
+        paths.log(OUT, "figB5"),
+    benchmark:
+        paths.benchmark(OUT, "figB5")
+    params:
+        tasks="rotated_fourcircles_to_star",
+        options=lambda wildcards: f"--angles {every_angle(wildcards)}",
+
+
+rule table1:
+    """Make table 1: the methods, how they are trained, and their lines."""
+    input:
+        script=script("make_table1.py"),
+        code=SCHEMATIC_CODE,
+    output:
+        **figure("table1", "Method", "Table 1", "the five methods"),
+        tables=[paths.table(OUT, "table1", "csv"), paths.table(OUT, "table1", "md")],
+    log:
+        paths.log(OUT, "table1"),
+    benchmark:
+        paths.benchmark(OUT, "table1")
+    shell:
+        "python {input.script} --figure {output.pdf} {output.png} "
+        " --table {output.tables} > {log} 2>&1"
+
+
+rule make_distance_table:
+    """Put the distances travelled next to the paper's."""
+    input:
+        science=paths.moved(OUT, "science"),
+        different=[paths.moved(OUT, task) for task in targets.DIFFERENT_TASKS],
+        identical=[paths.moved(OUT, task) for task in targets.IDENTICAL_TASKS],
+        paper="config/paper_numbers.yaml",
+        script=script("make_distance_table.py"),
+        code=code("tables.py", "metrics/distances.py", "figures/samples.py"),
+    output:
+        csv=report(
+            paths.table(OUT, "distances", "csv"),
+            caption="../workflow/report/distances.rst",
+            category="Tables",
+            labels={"table": "distances", "shows": "distances next to the paper's"},
+        ),
+        md=paths.table(OUT, "distances", "md"),
+    log:
+        paths.log(OUT, "make_distance_table"),
+    benchmark:
+        paths.benchmark(OUT, "make_distance_table")
+    shell:
+        "python {input.script} --science {input.science} --different {input.different} "
+        " --identical {input.identical} --paper {input.paper} "
+        " --output {output.csv} {output.md} > {log} 2>&1"

@@ -1,0 +1,77 @@
+"""Small samples that the tests of figures draw."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from flowmorph.data import toys
+from flowmorph.figures import style
+
+ANGLES = (7.5, 45.0)
+LOSS_CSV = """step,epoch,train_loss,validation_loss,learning_rate
+0,0,3.5,,0.001
+50,0.5,2.5,2.6,0.0005
+100,1,2.25,2.375,0
+"""
+
+
+def toy_task() -> dict[str, np.ndarray]:
+    """A toy task whose methods move by 0.1, 0.2, ... along the first axis."""
+    rng = np.random.default_rng(1)
+    reference = toys.sample_toy("fourcircles", 400, rng)
+    arrays = {"reference": reference, "target": toys.sample_toy("star", 400, rng)}
+    for i, method in enumerate(style.METHODS, start=1):
+        arrays[method] = reference + np.array([0.1 * i, 0.0])
+    none = np.empty((400, 0))
+    return arrays | {"condition_reference": none, "condition_target": none}
+
+
+def rotated_task() -> dict[str, np.ndarray]:
+    """A conditional task from every angle to every other; each method is the exact rotation."""
+    rng = np.random.default_rng(2)
+    reference, start = toys.sample_rotated_toy("fourcircles", 1200, ANGLES, rng)
+    target, end = toys.sample_rotated_toy("fourcircles", 1200, ANGLES, rng)
+    turn = np.deg2rad(45.0 * (end - start)[:, 0])
+    c, s = np.cos(turn), np.sin(turn)
+    x, y = reference.T
+    moved = np.column_stack([c * x - s * y, s * x + c * y])
+    arrays = {"reference": reference, "target": target} | dict.fromkeys(style.METHODS, moved)
+    return arrays | {"condition_reference": start, "condition_target": end}
+
+
+def science_task() -> dict[str, np.ndarray]:
+    """Five features whose methods move every one by 0.02, 0.04, ..."""
+    rng = np.random.default_rng(3)
+    reference = np.clip(rng.normal(0.1, 1.0, (600, 5)), -3, 3)
+    arrays = {"reference": reference, "target": np.clip(rng.normal(0.0, 1.0, (600, 5)), -3, 3)}
+    for i, method in enumerate(style.METHODS, start=1):
+        arrays[method] = reference - 0.02 * i
+    mass = rng.uniform(-3, 3, (600, 1))
+    return arrays | {"condition_reference": mass, "condition_target": mass}
+
+
+def events(seed: int) -> dict[str, np.ndarray]:
+    """A feature table in GeV."""
+    rng = np.random.default_rng(seed)
+    return {
+        "m_j1": rng.gamma(2.0, 50.0, 500),
+        "delta_m_jj": rng.exponential(150.0, 500),
+        "tau21_j1": rng.uniform(0, 1, 500),
+        "tau21_j2": rng.uniform(0, 1, 500),
+        "delta_r_jj": rng.normal(3.2, 0.2, 500),
+        "m_jj": rng.uniform(2500.0, 4500.0, 500),
+    }
+
+
+def loss_history() -> dict[str, np.ndarray]:
+    """A loss table, validated at every tenth row."""
+    step = np.arange(0.0, 1000.0, 10.0)
+    validation = np.full(100, np.nan)
+    validation[9::10] = 1.25
+    return {
+        "step": step,
+        "epoch": step / 100,
+        "train_loss": 1.2 + np.exp(-step / 100),
+        "validation_loss": validation,
+        "learning_rate": 1e-3 * (1 - step / 1000),
+    }

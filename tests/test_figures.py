@@ -1,0 +1,322 @@
+"""The figures: what they show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from figure_samples import (
+    ANGLES,
+    LOSS_CSV,
+    events,
+    loss_history,
+    rotated_task,
+    science_task,
+    toy_task,
+)
+from matplotlib.colors import LogNorm
+
+from flowmorph.data import toys
+from flowmorph.errors import InputError
+from flowmorph.figures import (
+    distances,
+    features,
+    grids,
+    losses,
+    samples,
+    scatter,
+    schematics,
+    style,
+)
+from flowmorph.selection import COLUMNS
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def toy() -> dict[str, np.ndarray]:
+    return toy_task()
+
+
+@pytest.fixture
+def rotated() -> dict[str, np.ndarray]:
+    return rotated_task()
+
+
+@pytest.fixture
+def science() -> dict[str, np.ndarray]:
+    return science_task()
+
+
+@pytest.fixture
+def history() -> dict[str, np.ndarray]:
+    return loss_history()
+
+
+def texts(fig) -> str:
+    """All that is written in a figure."""
+    return "\n".join(t.get_text() for t in fig.findobj(matplotlib.text.Text) if t.get_visible())
+
+
+# --- schematics and table 1
+
+
+def test_schematics_name_every_part():
+    plain = texts(schematics.architecture())
+    for part in (
+        "p_R(x)",
+        "p_T(y)",
+        r"\mathcal{N}(0, 1)",
+        r"f_{\phi_1}",
+        r"f_{\phi_2}",
+        r"f_\gamma",
+    ):
+        assert part in plain
+    conditional = texts(schematics.conditional_architecture())
+    for part in ("$c_x$", "$c_y$", r"f_{\gamma(c_x,\,c_y)}", "c_x - c_y", "c = c_x = c_y"):
+        assert part in conditional
+
+
+def test_method_table_has_a_line_for_each_method():
+    fig = schematics.method_table()
+    drawn = [line.get_color() for line in fig.axes[0].lines if line.get_color() != "black"]
+    assert drawn == [style.LOOKS[method].colour for method in style.METHODS]
+    assert "identity initialization" in texts(fig)
+
+
+# --- scatter
+
+
+def test_geometry_is_that_of_the_toys():
+    assert scatter.RADIUS == toys.RADIUS and scatter.ROTATED_SCALE == toys.ROTATED_SCALE
+    np.testing.assert_array_equal(scatter.CENTRES, toys.CENTRES)
+
+
+@pytest.mark.parametrize("rotation", [None, 22.5])
+def test_circle_and_angle_find_where_a_point_lies(rotation):
+    circle, angle = np.array([0, 1, 2, 3]), np.array([0.3, -1.2, 2.5, -2.9])
+    x = scatter.CENTRES + scatter.RADIUS * np.column_stack([np.cos(angle), np.sin(angle)])
+    if rotation is not None:
+        c, s = np.cos(np.deg2rad(rotation)), np.sin(np.deg2rad(rotation))
+        x = scatter.ROTATED_SCALE * x @ np.array([[c, s], [-s, c]])
+    found, where = scatter.circle_and_angle(x, rotation)
+    np.testing.assert_array_equal(found, circle)
+    np.testing.assert_allclose(where, angle, atol=1e-12)
+
+
+def test_colours_tell_places_apart():
+    circle, angle = np.meshgrid(np.arange(4), np.linspace(-3, 3, 13))
+    colours = scatter.ring_colours(circle.ravel(), angle.ravel())
+    assert ((colours >= 0) & (colours <= 1)).all()
+    gaps = np.linalg.norm(colours[:, None] - colours[None], axis=2)
+    assert gaps[~np.eye(len(colours), dtype=bool)].min() > 0.01
+
+
+def test_scatter_keeps_a_points_colour_in_every_panel(toy):
+    fig = scatter.transport_scatter(toy, points=100)
+    assert [ax.get_title() for ax in fig.axes] == ["reference", "base transfer", "flows for flows"]
+    assert fig.axes[0].get_ylabel() == "$x_2$"
+    for ax, name in zip(fig.axes, scatter.COLUMNS, strict=True):
+        (dots,) = ax.collections
+        np.testing.assert_allclose(dots.get_offsets(), toy[name][:100])
+        np.testing.assert_array_equal(
+            dots.get_facecolors(), fig.axes[0].collections[0].get_facecolors()
+        )
+        assert ax.get_xlim() == ax.get_ylim() == (-4, 4)
+
+
+def test_scatter_prints_angles_and_the_share_that_stays(rotated):
+    turned = samples.select_angles(rotated, *ANGLES)
+    fig = scatter.transport_scatter(turned, angles=ANGLES, same_circle=True)
+    notes = [[text.get_text() for text in ax.texts] for ax in fig.axes]
+    assert notes == [["7.5°"], ["45°", "same circle: 100 %"], ["45°", "same circle: 100 %"]]
+
+
+# --- grids
+
+
+def test_grid_has_a_panel_for_each_task_and_sample_on_one_scale(toy):
+    fig = grids.density_grid([("four circles → star", toy), ("star → star", toy)])
+    panels = [ax for ax in fig.axes if ax.images]
+    assert len(panels) == 2 * 7
+    assert {ax.images[0].norm for ax in panels} == {panels[0].images[0].norm}
+    assert isinstance(panels[0].images[0].norm, LogNorm)
+    assert panels[0].images[0].get_extent() == [-4, 4, -4, 4]
+    headings = [ax.get_title().replace("\n", " ").strip() for ax in panels[:7]]
+    assert headings == [style.LOOKS[name].label for name in grids.COLUMNS]
+    assert panels[0].get_ylabel() == "four circles →\nstar"
+    assert "probability per unit area" in texts(fig)
+
+
+def test_grid_shows_a_density_and_leaves_empty_bins_empty():
+    x = np.array([[1.05, -3.9]] * 3 + [[9.0, 0.0]])  # the last point lies outside the box
+    arrays = dict.fromkeys(grids.COLUMNS, x)
+    image = grids.density_grid([("task", arrays)]).axes[0].images[0].get_array()
+    side = 8.0 / image.shape[0]
+    assert image.count() == 1  # one bin is drawn
+    row, column = np.argwhere(~np.ma.getmaskarray(image))[0]
+    assert -4 + row * side <= -3.9 < -4 + (row + 1) * side
+    assert -4 + column * side <= 1.05 < -4 + (column + 1) * side
+    assert image[row, column] == pytest.approx(0.75 / side**2)
+
+
+def test_grid_prints_the_angle_of_each_sample(rotated):
+    turned = samples.select_angles(rotated, *ANGLES)
+    fig = grids.density_grid([("four circles → four circles", turned)], angles=[ANGLES])
+    assert [ax.texts[0].get_text() for ax in fig.axes[:7]] == ["7.5°"] + ["45°"] * 6
+
+
+def test_angles_that_no_point_has_are_named(rotated):
+    with pytest.raises(InputError, match="from 15 to 45 degrees; there are 7.5:7.5, 7.5:45"):
+        samples.select_angles(rotated, 15.0, 45.0)
+
+
+@pytest.mark.parametrize(
+    ("task", "title"),
+    [
+        ("fourcircles_to_star", "four circles → star"),
+        ("rotated_star_to_star_twin", "star → star"),
+        ("science", "science"),
+    ],
+)
+def test_task_titles(task, title):
+    assert samples.task_title(task) == title
+
+
+# --- distances
+
+
+def test_distance_legend_states_pooled_mean_and_deviation(toy):
+    longer = toy | {"flows_for_flows": toy["reference"] + np.array([0.0, 0.5])}
+    fig = distances.distance_figure([toy, longer], units="scaled features", note="sidebands")
+    labels = [text.get_text() for text in fig.legends[0].get_texts()]
+    assert [label.split("\n")[0] for label in labels] == [
+        style.LOOKS[name].label for name in distances.COLUMNS
+    ]
+    assert "base transfer\n0.100 ± 0.000" in labels
+    assert "flows for flows\n0.400 ± 0.100" in labels  # 0.3 and 0.5, pooled
+    baseline = np.linalg.norm(toy["target"] - toy["reference"], axis=1)
+    assert labels[0] == f"baseline\n{baseline.mean():.3f} ± {baseline.std():.3f}"
+    (ax,) = fig.axes
+    assert ax.get_xlabel() == "distance travelled (scaled features)"
+    assert "sidebands" in texts(fig)
+
+
+def test_distance_histograms_hold_every_point_and_the_baseline_is_hatched(toy):
+    still = toy | {"identity_initialization": toy["reference"]}  # zero on a logarithmic axis
+    (ax,) = distances.distance_figure([still]).axes
+    assert len(ax.patches) == 6
+    for steps in ax.patches:
+        assert steps.get_data().values.sum() == pytest.approx(1.0)
+    assert [bool(steps.get_hatch()) for steps in ax.patches] == [True] + 5 * [False]
+
+
+def test_feature_distances_have_five_panels_with_means(science):
+    fig = distances.feature_distance_figure(science, note="sidebands")
+    panels = [ax for ax in fig.axes if ax.get_xlabel()]
+    assert len(panels) == 5
+    assert all(ax.get_xlabel().endswith("(scaled)") for ax in panels)
+    assert [text.get_text() for text in panels[2].texts[1:]] == [
+        "0.020",
+        "0.040",
+        "0.060",
+        "0.080",
+        "0.100",
+    ]
+    assert r"\Delta R_{JJ}" in panels[4].get_xlabel()
+
+
+# --- features
+
+
+def test_observables_carry_units_and_the_signal_region_is_marked():
+    fig = features.feature_distributions(events(1), events(2), signal=(3.3, 3.7))
+    assert [ax.get_xlabel() for ax in fig.axes] == [
+        "$M$ [TeV]",
+        "$m_{J_1}$ [GeV]",
+        r"$\Delta m_{JJ}$ [GeV]",
+        r"$\tau^{21}_{J_1}$",
+        r"$\tau^{21}_{J_2}$",
+        r"$\Delta R_{JJ}$",
+    ]
+    (span,) = [patch for patch in fig.axes[0].patches if hasattr(patch, "get_x")]
+    assert (span.get_x(), span.get_x() + span.get_width()) == pytest.approx((3.3, 3.7))
+    assert fig.axes[0].get_xlim() == (2.5, 4.5)
+    legend = [text.get_text() for text in fig.axes[1].get_legend().get_texts()]
+    assert legend == ["reference", "target"]
+
+
+def test_columns_are_those_of_the_feature_table():
+    wanted = [feature.column for feature in (*features.FEATURES, features.MASS)]
+    assert wanted == list(COLUMNS)
+
+
+def test_ratio_and_its_poisson_error():
+    edges = np.array([0.0, 1.0, 2.0, 3.0])
+    values = np.repeat([0.5, 1.5], [40, 60])
+    target = np.repeat([0.5, 1.5, 2.5], [100, 50, 50])
+    ratio, error = features.ratio_to_target(values, target, edges)
+    np.testing.assert_allclose(ratio, [0.8, 2.4, np.nan])
+    np.testing.assert_allclose(
+        error[:2], [0.8 * np.sqrt(1 / 40 + 1 / 100), 2.4 * np.sqrt(11 / 300)]
+    )
+
+
+def test_chi2_per_bin_is_one_for_equal_parents():
+    rng = np.random.default_rng(4)
+    edges = np.linspace(-2, 2, 21)
+    chi2 = [
+        features.chi2_per_bin(rng.normal(size=3000), rng.normal(size=2000), edges)
+        for _ in range(200)
+    ]
+    assert np.mean(chi2) == pytest.approx(1.0, abs=0.08)
+    assert features.chi2_per_bin(rng.normal(0.3, 1, 3000), rng.normal(size=2000), edges) > 3
+
+
+def test_ratio_figure_has_a_strip_for_reference_and_each_method(science):
+    fig = features.feature_ratios(science, note="sidebands")
+    assert len(fig.axes) == 7 * 5
+    assert all(ax.get_xlabel().endswith("(scaled)") for ax in fig.axes[-5:])
+    strips = [ax.get_ylabel().replace("-\n", "").replace("\n", " ") for ax in fig.axes[5::5]]
+    assert strips == [style.LOOKS[name].label for name in ("reference", *style.METHODS)]
+    assert all("χ²/bin" in ax.texts[0].get_text() for ax in fig.axes[5:])
+
+
+def test_empty_sample_is_an_error():
+    nothing = {name: values[:0] for name, values in events(1).items()}
+    with pytest.raises(InputError, match="sample 'reference' has no events"):
+        features.feature_distributions(nothing, events(2))
+
+
+# --- losses
+
+
+def test_loss_curve_shows_the_table(tmp_path):
+    (tmp_path / "loss.csv").write_text(LOSS_CSV)
+    fig = losses.loss_curve(losses.read_losses(tmp_path / "loss.csv"), title="density of star")
+    training, validation = fig.axes[0].lines
+    np.testing.assert_array_equal(training.get_ydata(), [3.5, 2.5, 2.25])
+    np.testing.assert_array_equal(validation.get_xdata(), [50, 100])
+    assert validation.get_label() == "validation, last 2.3750"
+    assert fig.axes[0].get_ylabel() == "loss [nats]" and "density of star" in texts(fig)
+
+
+def test_loss_curve_without_validation(history):
+    history["validation_loss"][:] = np.nan
+    assert len(losses.loss_curve(history).axes[0].lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("step,epoch\n1,2\n", "no column 'train_loss'"),
+        (LOSS_CSV.splitlines()[0] + "\n", "no rows"),
+        (LOSS_CSV.replace("2.5,", "x,"), "not a number"),
+    ],
+)
+def test_bad_loss_tables_are_named(tmp_path, content, message):
+    (tmp_path / "loss.csv").write_text(content)
+    with pytest.raises(InputError, match=message):
+        losses.read_losses(tmp_path / "loss.csv")

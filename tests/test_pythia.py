@@ -1,0 +1,162 @@
+"""Generated events: determinism, silence, selection, and the detector's documented behaviour."""
+
+import awkward as ak
+import numpy as np
+import pytest
+
+from flowmorph.data import detector, pythia
+from flowmorph.errors import InputError
+
+CUTS = pythia.PhaseSpace(1100, 2600)
+
+
+def particles_of(*rows):
+    """One event of (id, px, py, pz, e)."""
+    names = ("id", "px", "py", "pz", "e")
+    return ak.Array([[dict(zip(names, row, strict=True)) for row in rows]])
+
+
+def many(code, pt, eta, count, mass=0.0):
+    """``count`` events with one particle each."""
+    pz, e = pt * np.sinh(eta), np.sqrt((pt * np.cosh(eta)) ** 2 + mass**2)
+    ones = np.ones(count)
+    flat = ak.zip(
+        {
+            "id": code * ones.astype(int),
+            "px": 0 * ones,
+            "py": pt * ones,
+            "pz": pz * ones,
+            "e": e * ones,
+        }
+    )
+    return ak.unflatten(flat, np.ones(count, dtype=int))
+
+
+@pytest.mark.parametrize("shower", sorted(pythia.SHOWERS))
+def test_seed_decides_and_nothing_is_printed(shower, capfd):
+    def generate(seed):
+        (batch,) = pythia.batches(pythia.generator(shower, CUTS, seed), 5)
+        return detector.simulate(batch, np.random.default_rng(seed)).tolist()
+
+    first = generate(2**62 + 7)
+    assert generate(2**62 + 7) == first
+    assert generate(2**62 + 8) != first
+    captured = capfd.readouterr()
+    assert captured.out == "" and captured.err == ""
+
+
+def test_showers_differ():
+    sizes = []
+    for shower in ("simple", "vincia"):
+        (batch,) = pythia.batches(pythia.generator(shower, CUTS, 4), 3)
+        sizes.append(ak.num(batch).tolist())
+    assert sizes[0] != sizes[1]
+
+
+def test_number_of_events_and_visible_particles():
+    generator = pythia.generator("simple", CUTS, 9)
+    found = list(pythia.batches(generator, 11, size=4))
+    assert [len(batch) for batch in found] == [4, 4, 3]
+    everything = ak.flatten(ak.concatenate(found))
+    assert not np.isin(np.abs(ak.to_numpy(everything.id)), pythia.INVISIBLE).any()
+    # What is seen carries the collision's energy and momentum, up to a few neutrinos.
+    energy, px, py = (ak.to_numpy(ak.sum(found[0][name], axis=1)) for name in ("e", "px", "py"))
+    assert (energy > 11_000).all() and (energy < 13_000.01).all()
+    missing = np.hypot(px, py)
+    assert (missing < 400).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("herwig", CUTS, 1), "unknown shower 'herwig': choose one of simple, vincia"),
+        (("simple", CUTS, -1), "seed -1 is negative"),
+        (("simple", CUTS, 1, ("No:such = on",)), "does not accept the setting 'No:such = on'"),
+    ],
+)
+def test_bad_arguments(arguments, message, capfd):
+    with pytest.raises(InputError, match=message):
+        pythia.generator(*arguments)
+    assert capfd.readouterr().out == ""
+
+
+def test_impossible_cuts():
+    with pytest.raises(InputError, match="does not start"):
+        pythia.generator("simple", pythia.PhaseSpace(7000, 2600), 1)
+
+
+def test_straight_and_bent_paths():
+    pt, eta, phi = np.array([2.0, 2.0, 2.0, 0.2]), np.array([0.5, 0.5, -0.5, 2.0]), np.zeros(4)
+    charges = np.array([0, 1, -1, 1])
+    eta_calo, phi_calo = detector.propagate(pt, eta, phi, charges)
+    assert (eta_calo[0], phi_calo[0]) == (0.5, 0.0)
+    # Half the turning angle is asin(R / 2r) with r = pT / (0.3 B) = 1.7553 m.
+    turn = np.arcsin(1.29 / (2 * 2.0 / (0.29979 * 3.8)))
+    assert phi_calo[1:3] == pytest.approx([-turn, turn], rel=1e-12)
+    # The longer path takes it further along the beam.
+    assert eta_calo[1] == pytest.approx(np.arcsinh(turn / np.sin(turn) * np.sinh(0.5)))
+    assert eta_calo[2] == -eta_calo[1]
+    # Too soft for the barrel: it ends in the endcap, near the beam.
+    assert eta_calo[3] > 2.5
+
+
+def test_tower_grids():
+    for calorimeter in (detector.ECAL, detector.HCAL):
+        edges = calorimeter.eta_edges
+        assert len(edges) == len(calorimeter.phi_bins) + 1
+        assert (np.diff(edges) > 0).all() and edges[0] == -5 and edges[-1] == 5
+        middle = 0.5 * (edges[1:] + edges[:-1])
+        numbers = calorimeter.towers(middle, np.full(len(middle), -np.pi + 1e-9))
+        assert numbers.tolist() == np.cumsum([0, *calorimeter.phi_bins[:-1]]).tolist()
+        assert calorimeter.towers(np.array([5.1, -5.1]), np.zeros(2)).tolist() == [-1, -1]
+        # Azimuth pi and -pi are one place.
+        assert np.ptp(calorimeter.towers(np.zeros(2) + 0.01, np.array([np.pi, -np.pi]))) == 0
+
+
+def test_photons_have_the_calorimeter_resolution():
+    seen = detector.simulate(many(22, 100.0, 0.3, 4000), np.random.default_rng(1))
+    energy = ak.to_numpy(ak.flatten(seen.pt * np.cosh(seen.eta)))
+    true = 100 * np.cosh(0.3)
+    expected = (1 + 0.64 * 0.3**2) * np.sqrt((0.008 * true) ** 2 + 0.11**2 * true + 0.4**2)
+    assert len(energy) == 4000
+    assert energy.mean() == pytest.approx(true, rel=1e-3)
+    assert energy.std() == pytest.approx(expected, rel=0.05)
+
+
+def test_tracks_have_their_efficiency():
+    seen = detector.simulate(many(13, 50.0, 0.3, 4000), np.random.default_rng(1))
+    assert ak.sum(ak.num(seen)) / 4000 == pytest.approx(0.99, abs=0.01)
+    pt = ak.to_numpy(ak.flatten(seen.pt))
+    assert pt.std() == pytest.approx(50 * np.hypot(0.01, 50 * 1e-4), rel=0.05)
+    assert abs(ak.to_numpy(ak.flatten(seen.eta)) - 0.3).max() < 1e-6
+
+
+def test_charged_hadron_is_counted_once():
+    """Track and tower of one pion make one object of about its energy."""
+    seen = detector.simulate(many(211, 200.0, 0.3, 4000, mass=0.14), np.random.default_rng(1))
+    total = ak.to_numpy(ak.sum(seen.pt, axis=1))
+    # Whichever detector is better at 200 GeV (the calorimeter: 11 %) rules; an upward fluctuation
+    # of the tower over the track is a spurious neutral hadron, as in Delphes.
+    assert np.median(total) == pytest.approx(200, rel=0.05)
+    assert total.std() < 0.4 * 200
+
+
+def test_acceptance():
+    rng = np.random.default_rng(1)
+    assert ak.sum(ak.num(detector.simulate(many(22, 10.0, 5.2, 50), rng))) == 0
+    assert ak.sum(ak.num(detector.simulate(many(211, 0.05, 0.0, 50, mass=0.14), rng))) == 0
+    assert ak.sum(ak.num(detector.simulate(many(22, 0.3, 0.0, 200), rng))) < 20
+    forward = detector.simulate(many(211, 30.0, 4.0, 200, mass=0.14), rng)
+    assert ak.mean(ak.num(forward)) > 0.95
+
+
+def test_empty_events():
+    rng = np.random.default_rng(1)
+    assert detector.simulate(many(22, 10.0, 0.0, 2)[:, :0], rng).tolist() == [[], []]
+    lone = detector.simulate(particles_of((22, 0.0, 50.0, 0.0, 50.0)), rng)
+    assert ak.num(lone).tolist() == [1]
+
+
+def test_result_is_what_the_event_writer_takes():
+    seen = detector.simulate(many(22, 100.0, 1.0, 3), np.random.default_rng(1))
+    assert "pt: float32, eta: float32, phi: float32" in str(seen.type)

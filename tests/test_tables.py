@@ -1,0 +1,140 @@
+"""Tables and the distances that fill them."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from flowmorph import tables
+from flowmorph.errors import InputError
+from flowmorph.figures import style
+from flowmorph.metrics.distances import (
+    Summary,
+    distances,
+    euclidean,
+    feature_distances,
+    per_feature,
+    summarise,
+)
+
+ROOT = Path(__file__).parent.parent
+PAPER = ROOT / "config/paper_numbers.yaml"
+
+
+def test_distances_by_hand():
+    reference = np.array([[0.0, 0.0], [1.0, 1.0]], dtype=np.float32)
+    moved = np.array([[3.0, 4.0], [1.0, -1.0]], dtype=np.float32)
+    np.testing.assert_array_equal(euclidean(moved, reference), [5.0, 2.0])
+    np.testing.assert_array_equal(per_feature(moved, reference), [[3, 4], [0, 2]])
+    assert euclidean(moved, reference).dtype == np.float64
+
+
+def test_baseline_is_the_distance_to_the_paired_target():
+    arrays = {"reference": np.zeros((2, 1)), "target": np.array([[2.0], [-3.0]])}
+    arrays["flows_for_flows"] = np.array([[0.5], [0.0]])
+    np.testing.assert_array_equal(distances(arrays, "baseline"), [2, 3])
+    np.testing.assert_array_equal(distances(arrays, "flows_for_flows"), [0.5, 0])
+    np.testing.assert_array_equal(feature_distances(arrays, "baseline"), [[2], [3]])
+
+
+def test_summary_and_its_errors():
+    assert summarise(np.array([1.0, 3.0])) == Summary(2.0, 1.0, 2)
+    with pytest.raises(InputError, match="empty"):
+        summarise(np.array([]))
+    with pytest.raises(InputError, match="equal shapes"):
+        euclidean(np.zeros((2, 2)), np.zeros((3, 2)))
+
+
+def test_methods_are_the_same_everywhere():
+    assert tuple(tables.HEURISTICS) == style.METHODS
+    assert tuple(tables.METHOD_LABELS) == ("baseline", *style.METHODS)
+
+
+def test_paper_numbers_are_the_published_ones():
+    numbers = tables.paper_numbers(PAPER)
+    assert numbers["fig9_science_sidebands"]["movement_penalty"] == {"mean": 0.223, "std": 0.064}
+    assert numbers["fig6_toy_nonidentical"]["baseline"] == {"mean": 3.185, "std": 1.550}
+    assert numbers["figA2_toy_identical"]["identity_initialization"] is None
+
+
+def test_paper_numbers_without_a_block_are_refused(tmp_path):
+    numbers = yaml.safe_load(PAPER.read_text())
+    del numbers["fig6_toy_nonidentical"]
+    (tmp_path / "paper.yaml").write_text(yaml.safe_dump(numbers))
+    with pytest.raises(InputError, match="no block 'fig6_toy_nonidentical'"):
+        tables.paper_numbers(tmp_path / "paper.yaml")
+    (tmp_path / "broken.yaml").write_text("a: [1,")
+    with pytest.raises(InputError, match="broken.yaml: not valid YAML"):
+        tables.paper_numbers(tmp_path / "broken.yaml")
+
+
+def test_distance_table_puts_the_papers_numbers_beside_ours(tmp_path):
+    ours = {
+        "science": {"baseline": Summary(2.5, 1.0, 55753)},
+        "identical": {"identity_initialization": Summary(0.1234567891, 0.05, 30)},
+    }
+    table = tables.distance_table(ours, tables.paper_numbers(PAPER))
+    table.save([tmp_path / "distances.csv", tmp_path / "distances.md"])
+    with (tmp_path / "distances.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert rows[0]["method"] == "baseline" and rows[0]["paper_mean"] == "2.576"
+    assert rows[1]["mean"] == "0.123456789" and rows[1]["paper_mean"] == ""
+    assert (tmp_path / "distances.md").read_text().splitlines() == [
+        "| sample                       | method                  | points |  mean |   std "
+        "| paper mean | paper std |",
+        "| ---------------------------- | ----------------------- | -----: | ----: | ----: "
+        "| ---------: | --------: |",
+        "| collider, sidebands (Fig. 9) | baseline                | 55,753 | 2.500 | 1.000 "
+        "|      2.576 |     0.993 |",
+        "| identical toys (Fig. A.2)    | identity initialization |     30 | 0.123 | 0.050 "
+        "|          – |         – |",
+    ]
+
+
+def test_divergences_and_likelihoods_are_rounded_for_readers_only():
+    row = {"dataset": "star", "points": 1000, "divergence": 0.01234567, "error": 0.001}
+    table = tables.divergence_table([row | {"entropy": 1.286}])
+    assert "|     0.0123 |" in table.markdown().replace("                 0.0123", "     0.0123")
+    assert "KL(exact, flow) [nats]" in table.markdown()
+    row = {"task": "science", "method": "movement_penalty_w0.2", "points": 9}
+    table = tables.likelihood_table([row | {"log_likelihood": -3.5, "error": 0.01}])
+    assert table.rows[0]["method"] == "movement penalty w0.2"
+    assert "-3.5000" in table.markdown()
+
+
+def test_tables_are_the_same_bytes_and_formats_are_checked(tmp_path):
+    for run in ("a", "b"):
+        tables.method_table().save([tmp_path / f"{run}.csv", tmp_path / f"{run}.md"])
+    for suffix in (".csv", ".md"):
+        assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
+    assert r"| movement penalty " in (tmp_path / "a.md").read_text()
+    with pytest.raises(InputError, match="table.tex"):
+        tables.method_table().save([tmp_path / "table.tex"])
+
+
+def test_distance_table_script_pools_the_tasks_of_a_block(tmp_path):
+    arrays = {"reference": np.zeros((2, 2)), "target": np.full((2, 2), 3.0)}
+    for length, name in ((1.0, "short"), (3.0, "long")):
+        moved = dict.fromkeys(style.METHODS, np.array([[length, 0.0]] * 2))
+        np.savez(tmp_path / f"{name}.npz", **arrays, **moved)
+    short, long = str(tmp_path / "short.npz"), str(tmp_path / "long.npz")
+    spec = importlib.util.spec_from_file_location(
+        "make_distance_table", ROOT / "workflow/scripts/make_distance_table.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    output = tmp_path / "tables/distances.csv"
+    module.main(
+        ["--science", short, "--different", short, long, "--identical", long]
+        + ["--paper", str(PAPER), "--output", str(output)]
+    )
+    with output.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 3 * 6
+    pooled = [row for row in rows if row["sample"].startswith("different")][2]
+    assert (pooled["mean"], pooled["std"], pooled["points"]) == ("2", "1", "4")

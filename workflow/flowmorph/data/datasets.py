@@ -1,0 +1,56 @@
+"""The points of a data set: a recipe for the toys, a prepared ROOT file for the collider samples."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from flowmorph.data import toys
+from flowmorph.data.tables import read_table
+from flowmorph.errors import InputError
+from flowmorph.seeds import seed_for
+
+ROTATED = "rotated_"
+TWIN = "_twin"
+
+Points = tuple[np.ndarray, np.ndarray]
+
+
+def toy_name(dataset: str) -> str:
+    """The toy behind a data set: ``rotated_star_twin`` is a ``star``."""
+    return dataset.removeprefix(ROTATED).removesuffix(TWIN)
+
+
+def load(dataset: str, split: str, recipe: dict) -> Points:
+    """Points (N, D) and conditions (N, C), float32, of one split of a data set.
+
+    ``split`` is ``train``, ``validation`` or, for the collider samples, ``signal``. ``recipe``
+    holds ``points`` and ``seed`` (and ``angles`` in degrees) for toys, which are sampled afresh
+    from their seed, or ``path``, ``features`` and ``condition`` for a prepared file.
+    """
+    if "path" in recipe:
+        columns = [*recipe["features"], *recipe["condition"]]
+        table = read_table(recipe["path"], split, columns)
+        x = np.stack([table[name] for name in recipe["features"]], axis=1)
+        c = np.empty((len(x), 0))
+        if recipe["condition"]:
+            c = np.stack([table[name] for name in recipe["condition"]], axis=1)
+    else:
+        if split not in recipe["points"]:
+            raise InputError(f"data set {dataset} has no split '{split}'")
+        rng = np.random.default_rng(seed_for(recipe["seed"], dataset, split))
+        points = recipe["points"][split]
+        if dataset.startswith(ROTATED):
+            x, c = toys.sample_rotated_toy(toy_name(dataset), points, recipe["angles"], rng)
+        else:
+            x, c = toys.sample_toy(toy_name(dataset), points, rng), np.empty((points, 0))
+    return x.astype(np.float32), c.astype(np.float32)
+
+
+def exact_log_density(dataset: str, x: np.ndarray, c: np.ndarray) -> np.ndarray | None:
+    """Exact log-density (N,) of a toy at its points, None for samples without a known one."""
+    name = toy_name(dataset)
+    if name not in toys.TOYS:
+        return None
+    if dataset.startswith(ROTATED):
+        return toys.log_density_rotated(name, x.astype(float), c.astype(float))
+    return toys.log_density(name, x.astype(float))

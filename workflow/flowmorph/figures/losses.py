@@ -1,0 +1,81 @@
+"""The course of one training: losses and learning rate against the step."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+
+from flowmorph.errors import InputError
+from flowmorph.figures import style
+
+COLUMNS = ("step", "epoch", "train_loss", "validation_loss", "learning_rate")
+
+
+def read_losses(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """Read a loss table into one float array per column, NaN where a cell is empty.
+
+    Raises InputError for a missing file, a missing column or a cell that is not a number.
+    """
+    path = Path(path)
+    with path.open(newline="") as stream:
+        reader = csv.DictReader(stream)
+        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise InputError(f"{path}: no column '{missing[0]}' in this loss table")
+        rows = list(reader)
+    if not rows:
+        raise InputError(f"{path}: the loss table has no rows")
+    try:
+        return {
+            name: np.array([float(row[name]) if row[name] else np.nan for row in rows])
+            for name in COLUMNS
+        }
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: a cell is not a number ({error})") from error
+
+
+@style.styled
+def loss_curve(losses: dict[str, np.ndarray], *, title: str = "") -> Figure:
+    """Draw training and validation loss (nats) and, below, the learning rate.
+
+    The loss axis covers the second half of the training and what lies near it, so that the first
+    steps do not flatten the rest; higher points leave the panel at the top.
+    """
+    fig = style.figure(style.SINGLE_WIDTH, 2.6)
+    axes = fig.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
+    step, train = losses["step"], losses["train_loss"]
+    validation = losses["validation_loss"]
+    checked = np.isfinite(validation)
+    axes[0].plot(step, train, color="#0072B2", lw=0.7, alpha=0.75, label="training")
+    if checked.any():
+        axes[0].plot(
+            step[checked],
+            validation[checked],
+            color="#9E1B32",
+            marker="o",
+            ms=2.4,
+            lw=0.9,
+            label=f"validation, last {validation[checked][-1]:.4f}",
+        )
+    late = np.concatenate([train[len(train) // 2 :], validation[checked][-1:]])
+    late = late[np.isfinite(late)]
+    if late.size:
+        low, high = late.min(), np.quantile(late, 0.98)
+        span = max(high - low, 1e-3)
+        axes[0].set_ylim(low - 0.3 * span, high + 1.5 * span)
+    axes[0].set_ylabel("loss [nats]")
+    axes[0].legend(loc="upper right")
+    axes[0].set_title(title)
+    axes[1].plot(step, losses["learning_rate"], color="0.3", lw=1.0)
+    axes[1].set_ylim(bottom=0.0)
+    axes[1].set_ylabel("learning rate")
+    axes[1].set_xlabel("step")
+    axes[1].xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes[1].ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
+    fig.align_ylabels(axes)
+    return fig

@@ -1,0 +1,98 @@
+"""Moved samples as the figures and tables read them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from flowmorph.errors import InputError
+
+CONDITIONS = ("condition_reference", "condition_target")
+MOVED = (
+    "reference",
+    "target",
+    "base_transfer",
+    "unidirectional",
+    "flows_for_flows",
+    "movement_penalty",
+    "identity_initialization",
+)
+
+FULL_ANGLE = 45.0  # degrees: a rotated toy's condition is its angle divided by this
+ANGLE_TOLERANCE = 0.01  # degrees: conditions are stored in single precision
+
+
+def load_moved(path: str | os.PathLike, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Read the named arrays of one ``moved/<task>.npz`` and check that their rows belong together.
+
+    Returns arrays of shape (N, D), conditions (N, C). Raises InputError for a missing file or
+    array, for arrays of different lengths and for values that are not finite.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file of moved samples")
+    try:
+        with np.load(path) as stored:
+            missing = [name for name in names if name not in stored]
+            if missing:
+                raise InputError(f"{path}: no array '{missing[0]}', only {', '.join(stored)}")
+            arrays = {name: stored[name] for name in names}
+    except ValueError as error:
+        raise InputError(f"{path}: not a file of moved samples ({error})") from error
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        raise InputError(f"{path}: arrays of different lengths {lengths}; make the file again")
+    for name, array in arrays.items():
+        if array.ndim != 2 or not np.isfinite(array).all():
+            raise InputError(f"{path}: '{name}' is not a table of finite numbers")
+    return arrays
+
+
+def degrees(condition: np.ndarray) -> np.ndarray:
+    """Give the rotation angle in degrees, shape (N,), of conditions of shape (N, 1)."""
+    return condition[:, 0].astype(np.float64) * FULL_ANGLE
+
+
+def angle_pair(text: str) -> tuple[float, float]:
+    """Read the angles of reference and target from ``FROM:TO`` (degrees), for argparse."""
+    start, separator, end = text.partition(":")
+    try:
+        return float(start), float(end if separator else start)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not FROM:TO in degrees") from None
+
+
+def select_angles(
+    arrays: dict[str, np.ndarray], reference: float, target: float
+) -> dict[str, np.ndarray]:
+    """Keep the rows whose reference was rotated by one angle and whose aim is another, in degrees.
+
+    ``arrays`` must hold both conditions, shape (N, 1). Raises InputError, naming the pairs of
+    angles there are, where no row is left.
+    """
+    if any(arrays[name].shape[1] != 1 for name in CONDITIONS):
+        raise InputError("angles asked for, but this task is not one of the rotated toys")
+    start, end = (degrees(arrays[name]) for name in CONDITIONS)
+    keep = np.abs(start - reference) < ANGLE_TOLERANCE
+    keep &= np.abs(end - target) < ANGLE_TOLERANCE
+    if not keep.any():
+        pairs = np.unique(np.round(np.column_stack([start, end]), 2), axis=0)
+        raise InputError(
+            f"no point is moved from {reference:g} to {target:g} degrees; "
+            f"there are {', '.join(f'{a:g}:{b:g}' for a, b in pairs)}"
+        )
+    return {name: array[keep] for name, array in arrays.items()}
+
+
+def task_title(task: str) -> str:
+    """Name a toy task as a reader would: ``fourcircles_to_star`` is 'four circles → star'."""
+    reference, separator, target = task.removeprefix("rotated_").partition("_to_")
+    if not separator:
+        return task.replace("_", " ")
+    names = {"fourcircles": "four circles"}
+    target = target.removesuffix("_twin")
+    return f"{names.get(reference, reference)} → {names.get(target, target)}"

@@ -1,0 +1,138 @@
+"""Where individual points go (paper figures 3, 4, B.1 and B.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from flowmorph.figures import style
+
+# Geometry of the four circles and of the rotated toys, as in flowmorph.data.toys (a test compares
+# them): importing that module would cost each figure the start-up time of scipy.
+CENTRES = np.array([(1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0)])
+RADIUS = 2.0
+ROTATED_SCALE = 4.0 / np.sqrt(32.0)
+
+BOX = 4.0
+COLUMNS = ("reference", "base_transfer", "flows_for_flows")
+# Lightness, chroma and hue (OKLCH) at the middle of each circle's range: circles differ in hue and,
+# for readers in grey, in lightness.
+_CIRCLES = ((0.80, 0.125, 85.0), (0.66, 0.135, 155.0), (0.52, 0.14, 255.0), (0.42, 0.14, 340.0))
+_LIGHTNESS_SWING = 0.07
+_HUE_SWING = 34.0
+
+
+def circle_and_angle(x: np.ndarray, rotation: float | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Find the circle that each point of the four circles is nearest to, and its angle on it.
+
+    ``x`` has shape (N, 2); ``rotation`` in degrees for rotated toys, None for plain ones. Returns
+    the circle's index (N,), 0 to 3, and the angle (N,) in radians, before any rotation.
+    """
+    x = np.asarray(x, dtype=np.float64)
+    if rotation is not None:
+        c, s = np.cos(np.deg2rad(rotation)), np.sin(np.deg2rad(rotation))
+        x = x @ np.array([[c, -s], [s, c]]) / ROTATED_SCALE
+    offset = x[:, None, :] - CENTRES
+    circle = np.argmin(np.abs(np.hypot(offset[..., 0], offset[..., 1]) - RADIUS), axis=1)
+    nearest = offset[np.arange(len(x)), circle]
+    return circle, np.arctan2(nearest[:, 1], nearest[:, 0])
+
+
+def ring_colours(circle: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    """Give each place on each circle a colour of its own: a closed loop of shades per circle.
+
+    Returns sRGB of shape (N, 3) in [0, 1]. Conversion from OKLCH: Ottosson 2020.
+    """
+    lightness, chroma, hue = np.array(_CIRCLES)[circle].T
+    lightness = lightness + _LIGHTNESS_SWING * np.sin(angle)
+    hue = np.deg2rad(hue + _HUE_SWING * np.cos(angle))
+    a, b = chroma * np.cos(hue), chroma * np.sin(hue)
+    l_, m_, s_ = (
+        (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3,
+        (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3,
+        (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3,
+    )
+    linear = np.clip(
+        np.column_stack(
+            [
+                4.0767416621 * l_ - 3.3077115913 * m_ + 0.2309699292 * s_,
+                -1.2684380046 * l_ + 2.6097574011 * m_ - 0.3413193965 * s_,
+                -0.0041960863 * l_ - 0.7034186147 * m_ + 1.7076147010 * s_,
+            ]
+        ),
+        0.0,
+        1.0,
+    )
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+@style.styled
+def transport_scatter(
+    arrays: dict[str, np.ndarray],
+    *,
+    points: int = 4000,
+    angles: tuple[float, float] | None = None,
+    same_circle: bool = False,
+    columns: Sequence[str] = COLUMNS,
+) -> Figure:
+    """Draw the reference and where methods move it, each point in the colour of where it began.
+
+    ``arrays`` holds (N, 2) arrays of the four circles' tasks; the first ``points`` rows are drawn.
+    ``angles`` are the rotations of reference and target in degrees, printed in the top right
+    corners. ``same_circle`` prints the share of points that stay nearest to the circle they began
+    on (of use where reference and target are both the four circles).
+    """
+    start, end = angles if angles else (None, None)
+    circle, angle = circle_and_angle(arrays["reference"], start)
+    shown = slice(0, points)
+    colours = ring_colours(circle[shown], angle[shown])
+    fig, axes = _layout(len(columns))
+    for ax, name in zip(axes, columns, strict=True):
+        x = arrays[name]
+        ax.scatter(x[shown, 0], x[shown, 1], c=colours, s=2.6, linewidths=0, rasterized=True)
+        ax.set_title(style.look(name).label)
+        ax.set_xlabel("$x_1$")
+        rotation = start if name == "reference" else end
+        if rotation is not None:
+            _note(ax, f"{rotation:g}°", "top")
+        if same_circle and name != "reference":
+            stay = np.mean(circle_and_angle(x, end)[0] == circle)
+            _note(ax, f"same circle: {100 * stay:.0f} %", "bottom")
+    for ax in axes:
+        ax.set(xlim=(-BOX, BOX), ylim=(-BOX, BOX), xticks=range(-4, 5, 2), yticks=range(-4, 5, 2))
+        ax.tick_params(labelleft=ax is axes[0])
+        ax.minorticks_on()
+    axes[0].set_ylabel("$x_2$")
+    return fig
+
+
+def _layout(columns: int) -> tuple[Figure, np.ndarray]:
+    """Make a row of square panels with margins and gaps given in inches."""
+    left, right, gap, top, below = 0.36, 0.06, 0.2, 0.24, 0.36
+    width = style.DOUBLE_WIDTH
+    side = (width - left - right - gap * (columns - 1)) / columns
+    height = top + side + below
+    fig = style.figure(width, height, layout="none")
+    margins = {
+        "left": left / width,
+        "right": 1 - right / width,
+        "top": 1 - top / height,
+        "bottom": below / height,
+        "wspace": gap / side,
+    }
+    return fig, fig.subplots(1, columns, squeeze=False, gridspec_kw=margins)[0]
+
+
+def _note(ax: Axes, text: str, where: str) -> None:
+    ax.text(
+        0.97,
+        0.965 if where == "top" else 0.035,
+        text,
+        transform=ax.transAxes,
+        ha="right",
+        va=where,
+        bbox=style.PATCH,
+    )

@@ -1,0 +1,40 @@
+"""What every job that runs flows does first: threads, device, seeds, tensors."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from flowmorph.errors import InputError
+
+CHUNK = 16384  # points per evaluation without gradients: bounded memory, good cache use
+
+
+def start(threads: int, seed: int, device: str) -> torch.device:
+    """Fix threads and seeds and choose the device.
+
+    ``device`` is ``cpu``, ``cuda`` or ``auto``; InputError when a demanded GPU is not there.
+    """
+    torch.set_num_threads(threads)
+    torch.manual_seed(seed)
+    available = device != "cpu" and torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise InputError("device 'cuda' was asked for but no GPU is usable: set device: cpu or auto")
+    return torch.device("cuda" if available else "cpu")
+
+
+def tensors(x: np.ndarray, c: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor | None]:
+    """Points (N, D) and conditions (N, C) as tensors, None for C = 0."""
+    return torch.from_numpy(x).to(device), torch.from_numpy(c).to(device) if c.shape[1] else None
+
+
+def in_chunks(function, *arrays: Tensor | None) -> Tensor:
+    """Apply ``function`` to feature-major chunks of point-major arrays, joined along points."""
+    size = len(arrays[0])
+    parts = []
+    with torch.no_grad():
+        for first in range(0, size, CHUNK):
+            rows = slice(first, first + CHUNK)
+            parts.append(function(*(None if a is None else a[rows].T.contiguous() for a in arrays)))
+    return torch.cat(parts, dim=-1)

@@ -1,0 +1,55 @@
+"""Trained flows on disk: safetensors under nflows' parameter names, with what made them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from flowmorph.errors import InputError
+from flowmorph.files import atomic
+from flowmorph.flows.flow import Architecture, Flow, build_nflows
+
+
+def save(flow: Flow, path: str | Path, provenance: dict) -> None:
+    """Write the weights, the architecture and ``provenance`` (config slice, versions, seed).
+
+    The names are those of a plain nflows ``CompositeTransform``, so its ``load_state_dict`` takes
+    the file as it is.
+    """
+    weights = {name: value.contiguous() for name, value in flow.to_nflows().state_dict().items()}
+    # One metadata entry: safetensors does not keep the order of several, and bytes must repeat.
+    note = json.dumps({"architecture": flow.describe(), **provenance}, sort_keys=True)
+    with atomic(path) as part:
+        save_file(weights, part, metadata={"flowmorph": note})
+
+
+def load(path: str | Path) -> Flow:
+    """Read a flow written by :func:`save`; raises InputError for a file of another kind."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            note = json.loads((file.metadata() or {})["flowmorph"])
+            weights = {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise InputError(
+            f"{path}: not a flow written by this workflow ({type(error).__name__}); "
+            "delete it and rerun the training"
+        ) from None
+    arch = Architecture(**note["architecture"])
+    transform = build_nflows(arch)
+    transform.load_state_dict(weights)
+    flow = Flow(arch)
+    flow.read_nflows(transform)
+    return flow.requires_grad_(False)
+
+
+def provenance(config: dict, seed: int) -> dict:
+    """What identifies a training: its configuration, its seed and the versions that matter."""
+    import nflows
+    import numpy
+
+    versions = {"torch": torch.__version__, "nflows": nflows.__version__, "numpy": numpy.__version__}
+    return {"config": config, "seed": seed, "versions": versions}

@@ -1,0 +1,58 @@
+"""How far a flow moves its points (paper figures 6, 9, 10 and A.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from flowmorph.errors import InputError
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Mean, standard deviation and number of a sample's distances, in the units of the space."""
+
+    mean: float
+    std: float
+    points: int
+
+
+def euclidean(moved: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Measure the Euclidean distance of each row of ``moved`` from the same row of ``reference``.
+
+    Both have shape (N, D); the result is float64 of shape (N,), in the units of the space.
+    """
+    return np.linalg.norm(_displacement(moved, reference), axis=1)
+
+
+def per_feature(moved: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Measure the absolute distance of each feature of each row; shape (N, D), float64."""
+    return np.abs(_displacement(moved, reference))
+
+
+def distances(arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
+    """Measure the distance that ``name`` travels, shape (N,); ``baseline`` is that of no method.
+
+    ``baseline`` is the distance between the rows of ``target`` and of ``reference``, which are
+    independent draws: what a map that ignores where its points come from would travel.
+    """
+    return euclidean(arrays["target" if name == "baseline" else name], arrays["reference"])
+
+
+def feature_distances(arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
+    """Measure the distance that ``name`` travels in each feature, shape (N, D); see `distances`."""
+    return per_feature(arrays["target" if name == "baseline" else name], arrays["reference"])
+
+
+def summarise(distance: np.ndarray) -> Summary:
+    """Give mean, standard deviation (of the population, as numpy's) and number of distances."""
+    if distance.size == 0:
+        raise InputError("no distances to summarise: the sample is empty")
+    return Summary(float(distance.mean()), float(distance.std()), int(distance.size))
+
+
+def _displacement(moved: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    if moved.shape != reference.shape:
+        raise InputError(f"distances need equal shapes, got {moved.shape} and {reference.shape}")
+    return moved.astype(np.float64) - reference.astype(np.float64)

@@ -1,0 +1,32 @@
+"""The science task's columns, and the cuts that make its regions and its training sample."""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: Columns that are morphed, in the order in which the flows see them, and the condition.
+FEATURES = ("m_j1", "delta_m_jj", "tau21_j1", "tau21_j2", "delta_r_jj")
+CONDITION = "m_jj"
+COLUMNS = (*FEATURES, CONDITION)
+
+
+def select(
+    table: dict[str, np.ndarray], condition: str, bands: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Keep the events whose condition lies in one of the bands (n, 2): low <= value < high."""
+    value = table[condition][:, None]
+    inside = ((value >= bands[:, 0]) & (value < bands[:, 1])).any(axis=1)
+    return {name: column[inside] for name, column in table.items()}
+
+
+def split(
+    table: dict[str, np.ndarray], fraction: float, rng: np.random.Generator
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Put a random ``fraction`` of the events apart (training, validation), each in event order."""
+    rows = len(next(iter(table.values())))
+    apart = np.zeros(rows, dtype=bool)
+    apart[rng.permutation(rows)[: round(fraction * rows)]] = True
+    return (
+        {name: column[~apart] for name, column in table.items()},
+        {name: column[apart] for name, column in table.items()},
+    )

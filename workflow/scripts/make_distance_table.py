@@ -1,0 +1,36 @@
+"""Compare the distances that the methods move the points with the paper's."""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+
+from flowmorph import tables
+from flowmorph.errors import cli
+from flowmorph.figures import samples
+from flowmorph.metrics.distances import distances, summarise
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for block, (heading, _) in tables.DISTANCE_BLOCKS.items():
+        parser.add_argument(
+            f"--{block}", nargs="+", required=True, help=f"moved samples, .npz: {heading}"
+        )
+    parser.add_argument("--paper", required=True, help="the paper's numbers, YAML")
+    parser.add_argument("--output", nargs="+", required=True, help=".csv and .md files")
+    args = parser.parse_args(argv)
+
+    ours = {}
+    for block in tables.DISTANCE_BLOCKS:
+        moved = [samples.load_moved(path, samples.MOVED) for path in getattr(args, block)]
+        ours[block] = {
+            method: summarise(np.concatenate([distances(task, method) for task in moved]))
+            for method in tables.METHOD_LABELS
+        }
+    tables.distance_table(ours, tables.paper_numbers(args.paper)).save(args.output)
+
+
+if __name__ == "__main__":
+    cli(main)

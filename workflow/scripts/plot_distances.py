@@ -1,0 +1,24 @@
+"""Show how far the methods move the points of one or more tasks: figures 6, A.2 and 9."""
+
+from __future__ import annotations
+
+import argparse
+
+from flowmorph.errors import cli
+from flowmorph.figures import distances, samples, style
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--moved", nargs="+", required=True, help="moved samples, .npz; pooled")
+    parser.add_argument("--units", default="", help="units of the distance, for the axis")
+    parser.add_argument("--note", default="", help="text in the figure, such as the region")
+    parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
+    args = parser.parse_args(argv)
+    moved = [samples.load_moved(path, samples.MOVED) for path in args.moved]
+    fig = distances.distance_figure(moved, units=args.units, note=args.note)
+    style.save(fig, args.output)
+
+
+if __name__ == "__main__":
+    cli(main)

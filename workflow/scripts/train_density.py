@@ -1,0 +1,55 @@
+"""Train the density flow of one data set by maximum likelihood (paper, eq. 1)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import torch
+
+from flowmorph.data import datasets
+from flowmorph.errors import cli
+from flowmorph.flows import engine, setup, storage
+from flowmorph.flows.flow import Architecture, Flow
+from flowmorph.training import Recipe, Sample, train, write_history
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--data", type=json.loads, required=True, help="recipe or file (JSON)")
+    parser.add_argument("--flow", type=json.loads, required=True, help="architecture (JSON)")
+    parser.add_argument("--recipe", type=json.loads, required=True, help="training (JSON)")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--engine", default="auto", choices=engine.CHOICES)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--output", required=True, help="weights (safetensors)")
+    parser.add_argument("--history", required=True, help="loss history (CSV)")
+    args = parser.parse_args(argv)
+
+    device = setup.start(args.threads, args.seed, args.device)
+    x, c = setup.tensors(*datasets.load(args.dataset, "train", args.data), device)
+    held_x, held_c = setup.tensors(*datasets.load(args.dataset, "validation", args.data), device)
+    flow = Flow(Architecture(x.shape[1], 0 if c is None else c.shape[1], **args.flow)).to(device)
+    recipe = Recipe(**args.recipe)
+    steps = recipe.steps(len(x))
+    flow.compile(engine.decide(args.engine, steps, device))
+    sample = Sample(x, c, recipe.batch, torch.Generator().manual_seed(args.seed))
+
+    def loss(step: int) -> torch.Tensor:
+        return -flow.log_prob(*sample.draw()).mean()
+
+    def validate() -> float:
+        return -setup.in_chunks(flow.log_prob, held_x, held_c).mean().item()
+
+    history = train(
+        flow, loss, validate, recipe, steps, len(x) / recipe.batch, f"density {args.dataset}"
+    )
+    note = {"flow": args.flow, "recipe": args.recipe, "data": args.data, "dataset": args.dataset}
+    storage.save(flow, args.output, storage.provenance(note, args.seed))
+    write_history(history, args.history)
+
+
+if __name__ == "__main__":
+    cli(main)

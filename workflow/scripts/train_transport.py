@@ -1,0 +1,96 @@
+"""Train the transport flow of one task by one method between two frozen densities."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import torch
+
+from flowmorph.data import datasets
+from flowmorph.errors import cli
+from flowmorph.flows import engine, setup, storage
+from flowmorph.flows.flow import Architecture, Flow
+from flowmorph.flows.methods import Task, context_size, parse_method
+from flowmorph.training import Recipe, Sample, train, write_history
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--task", required=True)
+    parser.add_argument("--method", required=True)
+    parser.add_argument("--condition", choices=("shared", "difference", "concat"))
+    parser.add_argument("--reference", required=True, help="data set")
+    parser.add_argument("--target", required=True, help="data set")
+    parser.add_argument("--reference-data", type=json.loads, required=True, help="JSON")
+    parser.add_argument("--target-data", type=json.loads, required=True, help="JSON")
+    parser.add_argument("--reference-density", required=True, help="weights (safetensors)")
+    parser.add_argument("--target-density", required=True, help="weights (safetensors)")
+    parser.add_argument("--flow", type=json.loads, required=True, help="architecture (JSON)")
+    parser.add_argument("--recipe", type=json.loads, required=True, help="training (JSON)")
+    parser.add_argument("--penalty", type=float, default=0.0)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--engine", default="auto", choices=engine.CHOICES)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--output", required=True, help="weights (safetensors)")
+    parser.add_argument("--history", required=True, help="loss history (CSV)")
+    args = parser.parse_args(argv)
+
+    method, strength = parse_method(args.method)
+    penalty = (args.penalty if strength is None else strength) if method.penalised else 0.0
+    device = setup.start(args.threads, args.seed, args.device)
+    densities = [storage.load(path) for path in (args.reference_density, args.target_density)]
+    task = Task(*(density.to(device) for density in densities), args.condition)
+
+    recipe = Recipe(**args.recipe)
+    samples, held = [], []
+    for name, data in ((args.reference, args.reference_data), (args.target, args.target_data)):
+        points = setup.tensors(*datasets.load(name, "train", data), device)
+        # Each sample has its own order, so that reference and target are paired at random.
+        generator = torch.Generator().manual_seed(args.seed + len(samples))
+        samples.append(Sample(*points, recipe.batch, generator))
+        held.append(setup.tensors(*datasets.load(name, "validation", data), device))
+    reference, target = samples
+    sizes = 0 if reference.c is None else reference.c.shape[1]
+    features = reference.x.shape[1]
+    flow = Flow(
+        Architecture(features, context_size(args.condition, sizes), **args.flow), method.identity
+    ).to(device)
+    # The larger sample sets the length: an epoch shows each of its points once per direction.
+    steps = recipe.steps(max(len(reference.x), len(target.x)))
+    use_compiler = engine.decide(args.engine, steps, device)
+    for part in (flow, task.density_reference, task.density_target):
+        part.compile(use_compiler)
+
+    def loss(step: int) -> torch.Tensor:
+        direction = method.directions[step % len(method.directions)]
+        (x, c_x), (y, c_y) = reference.draw(), target.draw()
+        return task.loss(direction, flow, x, y, c_x, c_y, penalty)
+
+    held_points = min(len(held[0][0]), len(held[1][0]), setup.CHUNK)
+
+    def validate() -> float:
+        (x, c_x), (y, c_y) = (
+            [None if part is None else part[:held_points].T.contiguous() for part in pair]
+            for pair in held
+        )
+        with torch.no_grad():
+            losses = [task.loss(d, flow, x, y, c_x, c_y, penalty).item() for d in method.directions]
+        return sum(losses) / len(losses)
+
+    name = f"transport {args.task} {args.method}"
+    history = train(
+        flow, loss, validate, recipe, steps, recipe.steps(len(target.x)) / recipe.epochs, name
+    )
+    note = {
+        "task": args.task, "method": args.method, "condition": args.condition, "penalty": penalty,
+        "flow": args.flow, "recipe": args.recipe,
+        "reference_data": args.reference_data, "target_data": args.target_data,
+    }  # fmt: skip
+    storage.save(flow, args.output, storage.provenance(note, args.seed))
+    write_history(history, args.history)
+
+
+if __name__ == "__main__":
+    cli(main)
