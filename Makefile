@@ -12,24 +12,26 @@ PYTEST_ARGS ?=
 ACTIVATE := . .venv/bin/activate
 INSTALLED := .venv/.installed
 PYJET := .venv/.pyjet-installed
-SNAKEMAKE := $(ACTIVATE) && snakemake --cores $(CORES)
+SNAKEMAKE := $(ACTIVATE) && snakemake $(strip --cores $(CORES) $(ARGS))
 
 .PHONY: all quick report test lint clean-venv
 
 all: $(INSTALLED)
-	$(SNAKEMAKE) $(ARGS)
+	$(SNAKEMAKE)
 
 quick: $(INSTALLED)
-	$(SNAKEMAKE) --configfile config/quick.yaml $(ARGS)
+	$(SNAKEMAKE) --configfile config/quick.yaml
 
 report: all
-	$(SNAKEMAKE) --report results/report.html $(ARGS)
+	$(SNAKEMAKE) --report results/report.html
 
 test: $(INSTALLED) $(PYJET)
 	$(ACTIVATE) && python -m pytest $(PYTEST_ARGS)
 
 lint: $(INSTALLED)
-	$(ACTIVATE) && ruff check . && ruff format --check . && snakefmt --check Snakefile rules
+	$(ACTIVATE) && ruff check .
+	$(ACTIVATE) && ruff format --check .
+	$(ACTIVATE) && snakefmt --check Snakefile rules
 	$(ACTIVATE) && snakemake --lint
 
 clean-venv:

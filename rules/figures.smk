@@ -5,64 +5,11 @@ Figures of one kind share a script: the first is written out, the others take ov
 """
 
 
-def figure(name: str, category: str, number: str, shows: str) -> dict:
-    """Give a figure's two outputs, the picture of which goes into the report."""
-    picture = report(
-        paths.figure(OUT, name, "png"),
-        caption=f"../workflow/report/{name}.rst",
-        category=category,
-        labels={"figure": number, "shows": shows},
-    )
-    return {"pdf": paths.figure(OUT, name, "pdf"), "png": picture}
-
-
-def one_angle(wildcards) -> str:
-    """Give the middle angle for tasks whose reference and target share it, as FROM:TO."""
-    angles = config["rotated"]["angles"]
-    return f"{angles[len(angles) // 2]:g}:{angles[len(angles) // 2]:g}"
-
-
-def two_angles(wildcards) -> str:
-    """Give the first and the last angle for tasks that turn one into the other, as FROM:TO."""
-    angles = config["rotated"]["angles"]
-    return f"{angles[0]:g}:{angles[-1]:g}"
-
-
-def every_angle(wildcards) -> str:
-    """Give each angle to itself, as a list of FROM:TO."""
-    return " ".join(f"{angle:g}:{angle:g}" for angle in config["rotated"]["angles"])
-
-
-def regions(wildcards) -> str:
-    """Give the options that mark signal region and sidebands (TeV)."""
-    bounds = config["collider"]["regions"]
-    sidebands = " ".join(f"{edge:g}" for band in bounds["sidebands"] for edge in band)
-    return f"--signal {bounds['signal'][0]:g} {bounds['signal'][1]:g} --sidebands {sidebands}"
-
-
-SCATTER_CODE = code("figures/scatter.py", "figures/samples.py", "figures/style.py")
-GRID_CODE = code("figures/grids.py", "figures/samples.py", "figures/style.py")
-SCHEMATIC_CODE = code(
-    "figures/schematics.py",
-    "figures/scatter.py",
-    "figures/style.py",
-    "tables.py",
-    "metrics/distances.py",
-)
-DISTANCE_CODE = code(
-    "figures/distances.py",
-    "figures/features.py",
-    "figures/samples.py",
-    "figures/style.py",
-    "metrics/distances.py",
-)
-
-
 rule fig1:
     """Draw the flows-for-flows architecture."""
     input:
         script=script("plot_schematic.py"),
-        code=SCHEMATIC_CODE,
+        code=code("plot_schematic.py"),
     output:
         **figure("fig1", "Method", "Fig. 1", "architecture"),
     log:
@@ -71,6 +18,8 @@ rule fig1:
         paths.benchmark(OUT, "fig1")
     params:
         options="--drawing architecture",
+    conda:
+        "../envs/environment.yaml"
     shell:
         "python {input.script} {params.options} --output {output.pdf} {output.png} > {log} 2>&1"
 
@@ -79,7 +28,7 @@ use rule fig1 as fig2 with:
     """Draw the conditional architecture."""
     input:
         script=script("plot_schematic.py"),
-        code=SCHEMATIC_CODE,
+        code=code("plot_schematic.py"),
     output:
         **figure("fig2", "Method", "Fig. 2", "conditional architecture"),
     log:
@@ -95,7 +44,7 @@ rule fig3:
     input:
         moved=paths.moved(OUT, "fourcircles_to_fourcircles_twin"),
         script=script("plot_scatter.py"),
-        code=SCATTER_CODE,
+        code=code("plot_scatter.py"),
     output:
         **figure("fig3", "Toys", "Fig. 3", "points, four circles to themselves"),
     log:
@@ -104,6 +53,8 @@ rule fig3:
         paths.benchmark(OUT, "fig3")
     params:
         options="--same-circle",
+    conda:
+        "../envs/environment.yaml"
     shell:
         "python {input.script} --moved {input.moved} {params.options} "
         " --output {output.pdf} {output.png} > {log} 2>&1"
@@ -114,7 +65,7 @@ use rule fig3 as fig4 with:
     input:
         moved=paths.moved(OUT, "fourcircles_to_star"),
         script=script("plot_scatter.py"),
-        code=SCATTER_CODE,
+        code=code("plot_scatter.py"),
     output:
         **figure("fig4", "Toys", "Fig. 4", "points, four circles to star"),
     log:
@@ -130,7 +81,7 @@ rule fig5:
     input:
         moved=[paths.moved(OUT, task) for task in targets.DIFFERENT_TASKS],
         script=script("plot_grid.py"),
-        code=GRID_CODE,
+        code=code("plot_grid.py"),
     output:
         **figure("fig5", "Toys", "Fig. 5", "distributions, different toys"),
     log:
@@ -140,6 +91,8 @@ rule fig5:
     params:
         tasks=targets.DIFFERENT_TASKS,
         options="",
+    conda:
+        "../envs/environment.yaml"
     shell:
         "python {input.script} --moved {input.moved} --tasks {params.tasks} {params.options} "
         " --output {output.pdf} {output.png} > {log} 2>&1"
@@ -150,7 +103,7 @@ rule fig6:
     input:
         moved=[paths.moved(OUT, task) for task in targets.DIFFERENT_TASKS],
         script=script("plot_distances.py"),
-        code=DISTANCE_CODE,
+        code=code("plot_distances.py"),
     output:
         **figure("fig6", "Toys", "Fig. 6", "distance, different toys"),
     log:
@@ -159,6 +112,8 @@ rule fig6:
         paths.benchmark(OUT, "fig6")
     params:
         options="",
+    conda:
+        "../envs/environment.yaml"
     shell:
         "python {input.script} --moved {input.moved} {params.options} "
         " --output {output.pdf} {output.png} > {log} 2>&1"
@@ -170,7 +125,7 @@ rule fig7:
         reference=paths.features(OUT, "reference"),
         target=paths.features(OUT, "target"),
         script=script("plot_features.py"),
-        code=code("figures/features.py", "figures/style.py", "data/tables.py"),
+        code=code("plot_features.py"),
     output:
         **figure("fig7", "Collider data", "Fig. 7", "reference and target"),
     log:
@@ -179,6 +134,8 @@ rule fig7:
         paths.benchmark(OUT, "fig7")
     params:
         regions=regions,
+    conda:
+        "../envs/environment.yaml"
     shell:
         "python {input.script} --reference {input.reference} --target {input.target} "
         " {params.regions} --output {output.pdf} {output.png} > {log} 2>&1"
@@ -189,7 +146,7 @@ rule fig8:
     input:
         moved=paths.moved(OUT, "science"),
         script=script("plot_ratios.py"),
-        code=code("figures/features.py", "figures/samples.py", "figures/style.py"),
+        code=code("plot_ratios.py"),
     output:
         **figure("fig8", "Collider data", "Fig. 8", "features and ratios, sidebands"),
     log:
@@ -198,6 +155,8 @@ rule fig8:
         paths.benchmark(OUT, "fig8")
     params:
         options="--note sidebands",
+    conda:
+        "../envs/environment.yaml"
     shell:
         "python {input.script} --moved {input.moved} {params.options} "
         " --output {output.pdf} {output.png} > {log} 2>&1"
@@ -208,7 +167,7 @@ use rule fig6 as fig9 with:
     input:
         moved=paths.moved(OUT, "science"),
         script=script("plot_distances.py"),
-        code=DISTANCE_CODE,
+        code=code("plot_distances.py"),
     output:
         **figure("fig9", "Collider data", "Fig. 9", "distance, sidebands"),
     log:
@@ -224,7 +183,7 @@ rule fig10:
     input:
         moved=paths.moved(OUT, "science"),
         script=script("plot_distances_per_feature.py"),
-        code=DISTANCE_CODE,
+        code=code("plot_distances_per_feature.py"),
     output:
         **figure("fig10", "Collider data", "Fig. 10", "distance per feature, sidebands"),
     log:
@@ -233,6 +192,8 @@ rule fig10:
         paths.benchmark(OUT, "fig10")
     params:
         options="--note sidebands",
+    conda:
+        "../envs/environment.yaml"
     shell:
         "python {input.script} --moved {input.moved} {params.options} "
         " --output {output.pdf} {output.png} > {log} 2>&1"
@@ -243,7 +204,7 @@ use rule fig5 as figA1 with:
     input:
         moved=[paths.moved(OUT, task) for task in targets.IDENTICAL_TASKS],
         script=script("plot_grid.py"),
-        code=GRID_CODE,
+        code=code("plot_grid.py"),
     output:
         **figure("figA1", "Toys", "Fig. A.1", "distributions, identical toys"),
     log:
@@ -260,7 +221,7 @@ use rule fig6 as figA2 with:
     input:
         moved=[paths.moved(OUT, task) for task in targets.IDENTICAL_TASKS],
         script=script("plot_distances.py"),
-        code=DISTANCE_CODE,
+        code=code("plot_distances.py"),
     output:
         **figure("figA2", "Toys", "Fig. A.2", "distance, identical toys"),
     log:
@@ -276,7 +237,7 @@ use rule fig3 as figB1 with:
     input:
         moved=paths.moved(OUT, "rotated_fourcircles_to_fourcircles_twin"),
         script=script("plot_scatter.py"),
-        code=SCATTER_CODE,
+        code=code("plot_scatter.py"),
     output:
         **figure("figB1", "Conditional toys", "Fig. B.1", "points, four circles to themselves"),
     log:
@@ -292,7 +253,7 @@ use rule fig5 as figB2 with:
     input:
         moved=[paths.moved(OUT, task) for task in targets.ROTATED_IDENTICAL_TASKS],
         script=script("plot_grid.py"),
-        code=GRID_CODE,
+        code=code("plot_grid.py"),
     output:
         **figure("figB2", "Conditional toys", "Fig. B.2", "distributions, identical toys"),
     log:
@@ -309,7 +270,7 @@ use rule fig3 as figB3 with:
     input:
         moved=paths.moved(OUT, "rotated_fourcircles_to_star"),
         script=script("plot_scatter.py"),
-        code=SCATTER_CODE,
+        code=code("plot_scatter.py"),
     output:
         **figure("figB3", "Conditional toys", "Fig. B.3", "points, four circles to star"),
     log:
@@ -325,7 +286,7 @@ use rule fig5 as figB4 with:
     input:
         moved=[paths.moved(OUT, task) for task in targets.ROTATED_DIFFERENT_TASKS],
         script=script("plot_grid.py"),
-        code=GRID_CODE,
+        code=code("plot_grid.py"),
     output:
         **figure("figB4", "Conditional toys", "Fig. B.4", "distributions, different toys"),
     log:
@@ -342,7 +303,7 @@ use rule fig5 as figB5 with:
     input:
         moved=paths.moved(OUT, "rotated_fourcircles_to_star"),
         script=script("plot_grid.py"),
-        code=GRID_CODE,
+        code=code("plot_grid.py"),
     output:
         **figure("figB5", "Conditional toys", "Fig. B.5", "distributions at every angle"),
     log:
@@ -358,7 +319,7 @@ rule table1:
     """Make table 1: the methods, how they are trained, and their lines."""
     input:
         script=script("make_table1.py"),
-        code=SCHEMATIC_CODE,
+        code=code("make_table1.py"),
     output:
         **figure("table1", "Method", "Table 1", "the five methods"),
         tables=[paths.table(OUT, "table1", "csv"), paths.table(OUT, "table1", "md")],
@@ -366,6 +327,8 @@ rule table1:
         paths.log(OUT, "table1"),
     benchmark:
         paths.benchmark(OUT, "table1")
+    conda:
+        "../envs/environment.yaml"
     shell:
         "python {input.script} --figure {output.pdf} {output.png} "
         " --table {output.tables} > {log} 2>&1"
@@ -379,7 +342,7 @@ rule make_distance_table:
         identical=[paths.moved(OUT, task) for task in targets.IDENTICAL_TASKS],
         paper="config/paper_numbers.yaml",
         script=script("make_distance_table.py"),
-        code=code("tables.py", "metrics/distances.py", "figures/samples.py"),
+        code=code("make_distance_table.py"),
     output:
         csv=report(
             paths.table(OUT, "distances", "csv"),
@@ -392,6 +355,8 @@ rule make_distance_table:
         paths.log(OUT, "make_distance_table"),
     benchmark:
         paths.benchmark(OUT, "make_distance_table")
+    conda:
+        "../envs/environment.yaml"
     shell:
         "python {input.script} --science {input.science} --different {input.different} "
         " --identical {input.identical} --paper {input.paper} "

@@ -1,47 +1,66 @@
-"""A picture of every training."""
+"""Pictures of the trainings: one job draws all that belong together, since each is a moment."""
 
 
-rule plot_density_loss:
-    """Show the training of one density."""
+rule plot_density_losses:
+    """Show the training of every density."""
     input:
-        losses=paths.loss_table(OUT, paths.density(OUT, "{dataset}")),
+        losses=[paths.loss_table(paths.density(OUT, name)) for name in targets.DATASETS],
         script=script("plot_loss.py"),
-        code=code("figures/losses.py", "figures/style.py"),
+        code=code("plot_loss.py"),
     output:
-        png=report(
-            paths.loss_picture(OUT, paths.density(OUT, "{dataset}")),
-            caption="../workflow/report/loss.rst",
-            category="Training",
-            subcategory="densities",
-            labels={"data set": "{dataset}"},
-        ),
+        [
+            report(
+                paths.loss_picture(paths.density(OUT, name)),
+                caption="../workflow/report/loss.rst",
+                category="Training",
+                subcategory="densities",
+                labels={"data set": name},
+            )
+            for name in targets.DATASETS
+        ],
     log:
-        paths.log(OUT, "plot_density_loss", "{dataset}"),
+        paths.log(OUT, "plot_density_losses"),
     benchmark:
-        paths.benchmark(OUT, "plot_density_loss", "{dataset}")
+        paths.benchmark(OUT, "plot_density_losses")
+    params:
+        titles=[f"density of {name}" for name in targets.DATASETS],
+    conda:
+        "../envs/environment.yaml"
     shell:
-        "python {input.script} --losses {input.losses} --titles 'density of {wildcards.dataset}' "
-        " --output {output.png} > {log} 2>&1"
+        "python {input.script} --losses {input.losses} --titles {params.titles:q} "
+        " --output {output} > {log} 2>&1"
 
 
-rule plot_transport_loss:
-    """Show the training of one method's transport."""
+rule plot_transport_losses:
+    """Show the training of a task's transport by each method."""
     input:
-        losses=paths.loss_table(OUT, paths.transport(OUT, "{task}", "{method}")),
+        losses=[
+            paths.loss_table(paths.transport(OUT, "{task}", method))
+            for method in targets.TRAINED_METHODS
+        ],
         script=script("plot_loss.py"),
-        code=code("figures/losses.py", "figures/style.py"),
+        code=code("plot_loss.py"),
     output:
-        png=report(
-            paths.loss_picture(OUT, paths.transport(OUT, "{task}", "{method}")),
-            caption="../workflow/report/loss.rst",
-            category="Training",
-            subcategory="transports",
-            labels={"task": "{task}", "method": "{method}"},
-        ),
+        [
+            report(
+                paths.loss_picture(paths.transport(OUT, "{task}", method)),
+                caption="../workflow/report/loss.rst",
+                category="Training",
+                subcategory="transports",
+                labels={"task": "{task}", "method": method},
+            )
+            for method in targets.TRAINED_METHODS
+        ],
     log:
-        paths.log(OUT, "plot_transport_loss", "{task}", "{method}"),
+        paths.log(OUT, "plot_transport_losses", "{task}"),
     benchmark:
-        paths.benchmark(OUT, "plot_transport_loss", "{task}", "{method}")
+        paths.benchmark(OUT, "plot_transport_losses", "{task}")
+    params:
+        titles=lambda wildcards: [
+            f"{wildcards.task}, {method}" for method in targets.TRAINED_METHODS
+        ],
+    conda:
+        "../envs/environment.yaml"
     shell:
-        "python {input.script} --losses {input.losses} --titles '{wildcards.task}, {wildcards.method}' "
-        " --output {output.png} > {log} 2>&1"
+        "python {input.script} --losses {input.losses} --titles {params.titles:q} "
+        " --output {output} > {log} 2>&1"

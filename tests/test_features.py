@@ -267,7 +267,7 @@ def test_bad_options(feature_files, capfd, arguments, message):
 def test_chain_from_generation_to_medians(tmp_path, capfd):
     chunk = tmp_path / "events.parquet"
     generate = ("--shower", "simple", "--events", 40, "--seed", 3, "--pthat-min", 1150)
-    generate += ("--mhat-min", 2700)
+    generate += ("--mhat-min", 2700, "--early-jet-pt", 1100, "--early-mass", 2600, 4400)
     assert run("generate_events.py", *generate, "--output", chunk) == 0
     first = chunk.read_bytes()
     assert run("generate_events.py", *generate, "--output", chunk) == 0

@@ -243,7 +243,7 @@ def test_observables_carry_units_and_the_signal_region_is_marked():
     ]
     (span,) = [patch for patch in fig.axes[0].patches if hasattr(patch, "get_x")]
     assert (span.get_x(), span.get_x() + span.get_width()) == pytest.approx((3.3, 3.7))
-    assert fig.axes[0].get_xlim() == (2.5, 4.5)
+    assert fig.axes[0].get_xlim() == (2.9, 4.1)
     legend = [text.get_text() for text in fig.axes[1].get_legend().get_texts()]
     assert legend == ["reference", "target"]
 

@@ -16,9 +16,8 @@ def event(*particles):
 
 @pytest.fixture(scope="module")
 def dijets():
-    generator = pythia.generator("simple", pythia.PhaseSpace(1100, 2600), seed=3)
-    (particles,) = pythia.batches(generator, 60)
-    return events.make_events(detector.simulate(particles, np.random.default_rng(3)))
+    (record,) = pythia.Generator("simple", pythia.PhaseSpace(1100, 2600), seed=3).records(60)
+    return events.make_events(detector.simulate(pythia.visible(record), np.random.default_rng(3)))
 
 
 def test_two_prongs_in_closed_form():

@@ -4,10 +4,12 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from flowmorph.data import detector, pythia
+from flowmorph import jets
+from flowmorph.data import detector, events, pythia
 from flowmorph.errors import InputError
 
 CUTS = pythia.PhaseSpace(1100, 2600)
+EARLY = pythia.PhaseSpace(900, 2200, -1, jet_pt_min=1100, mass_min=2650, mass_max=4300)
 
 
 def particles_of(*rows):
@@ -35,8 +37,8 @@ def many(code, pt, eta, count, mass=0.0):
 @pytest.mark.parametrize("shower", sorted(pythia.SHOWERS))
 def test_seed_decides_and_nothing_is_printed(shower, capfd):
     def generate(seed):
-        (batch,) = pythia.batches(pythia.generator(shower, CUTS, seed), 5)
-        return detector.simulate(batch, np.random.default_rng(seed)).tolist()
+        (record,) = pythia.Generator(shower, EARLY, seed).records(5)
+        return detector.simulate(pythia.visible(record), np.random.default_rng(seed)).tolist()
 
     first = generate(2**62 + 7)
     assert generate(2**62 + 7) == first
@@ -48,14 +50,14 @@ def test_seed_decides_and_nothing_is_printed(shower, capfd):
 def test_showers_differ():
     sizes = []
     for shower in ("simple", "vincia"):
-        (batch,) = pythia.batches(pythia.generator(shower, CUTS, 4), 3)
-        sizes.append(ak.num(batch).tolist())
+        (record,) = pythia.Generator(shower, CUTS, 4).records(3)
+        sizes.append(ak.num(record.prt).tolist())
     assert sizes[0] != sizes[1]
 
 
 def test_number_of_events_and_visible_particles():
-    generator = pythia.generator("simple", CUTS, 9)
-    found = list(pythia.batches(generator, 11, size=4))
+    generator = pythia.Generator("simple", CUTS, 9)
+    found = [pythia.visible(record) for record in generator.records(11, size=4)]
     assert [len(batch) for batch in found] == [4, 4, 3]
     everything = ak.flatten(ak.concatenate(found))
     assert not np.isin(np.abs(ak.to_numpy(everything.id)), pythia.INVISIBLE).any()
@@ -76,13 +78,31 @@ def test_number_of_events_and_visible_particles():
 )
 def test_bad_arguments(arguments, message, capfd):
     with pytest.raises(InputError, match=message):
-        pythia.generator(*arguments)
+        pythia.Generator(*arguments)
     assert capfd.readouterr().out == ""
 
 
 def test_impossible_cuts():
     with pytest.raises(InputError, match="does not start"):
-        pythia.generator("simple", pythia.PhaseSpace(7000, 2600), 1)
+        pythia.Generator("simple", pythia.PhaseSpace(7000, 2600), 1)
+
+
+@pytest.mark.parametrize("shower", ["simple", "vincia"])
+def test_early_look(shower):
+    """Abandoned events are replaced, and the jets that were seen early are the final ones."""
+    generator = pythia.Generator(shower, EARLY, 6)
+    (record,) = generator.records(40)
+    assert len(record) == 40
+    assert generator.early.trials > 60
+    seen = events.make_events(detector.simulate(pythia.visible(record), np.random.default_rng(1)))
+    pair = jets.cluster(seen)[:, :2]
+    total = [ak.to_numpy(ak.sum(pair[name], axis=1)) for name in ("e", "px", "py", "pz")]
+    mass = np.sqrt(total[0] ** 2 - total[1] ** 2 - total[2] ** 2 - total[3] ** 2)
+    inside = (mass > 2650 / 1.1) & (mass < 4300 * 1.1)
+    assert inside.mean() > 0.95
+    assert np.median(np.hypot(pair.px, pair.py)[:, 0]) > 1100
+    weights = ak.to_numpy(ak.flatten(record.info.weights))
+    assert (weights == 1).all()
 
 
 def test_straight_and_bent_paths():

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -148,12 +148,14 @@ def test_checkerboard_edges_belong_to_the_squares():
 coordinate = st.floats(-1e150, 1e150)
 
 
+@settings(deadline=None)  # cores may be shared
 @given(st.sampled_from(["fourcircles", "star"]), coordinate, coordinate)
 def test_log_density_is_finite_everywhere(name, x, y):
     assert np.isfinite(toys.log_density(name, np.array([[x, y]]))).all()
     assert np.isfinite(toys.log_density_rotated(name, np.array([[x, y]]), np.array([[0.5]]))).all()
 
 
+@settings(deadline=None)  # cores may be shared
 @given(st.sampled_from(toys.TOYS), st.floats(-10, 10), st.floats(-10, 10))
 def test_densities_have_the_symmetry_of_their_toy(name, x, y):
     half_turn = toys.log_density(name, np.array([[x, y], [-x, -y]]))

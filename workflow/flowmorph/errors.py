@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class InputError(Exception):
-    """Something the user gave (a file, a key, a value) cannot be used; the message says what to do."""
+    """A file, key or value that the user gave cannot be used; the message says what to do."""
 
 
 def cli(main: Callable[[], None]) -> None:

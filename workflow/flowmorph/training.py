@@ -17,7 +17,8 @@ from flowmorph.errors import InputError
 from flowmorph.files import atomic
 from flowmorph.flows.flow import Flow
 
-VALIDATIONS = 20  # evaluations of the validation loss in one training
+VALIDATIONS = 20  # evaluations of the validation loss in one training ...
+VALIDATION_STEPS = 20  # ... but not more often than this, or they would cost more than the training
 PROGRESS_SECONDS = 15.0
 
 
@@ -40,8 +41,10 @@ class Recipe:
         warmup = min(self.warmup_steps, steps // 4)
         if step < warmup:
             return self.learning_rate * (step + 1) / warmup
-        return 0.5 * self.learning_rate * (
-            1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup))
+        return (
+            0.5
+            * self.learning_rate
+            * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
         )
 
 
@@ -82,7 +85,7 @@ def train(
     Raises InputError when the loss stops being finite, since nothing after that step has meaning.
     """
     optimizer = torch.optim.Adam([flow.flat], lr=recipe.learning_rate, fused=True)
-    every = max(1, steps // VALIDATIONS)
+    every = max(VALIDATION_STEPS, steps // VALIDATIONS)
     history: list[dict[str, float]] = []
     # Kept on the device: reading a loss each step would wait for it each step.
     recent = torch.zeros((), device=flow.flat.device)
@@ -132,4 +135,3 @@ def write_history(history: list[dict[str, float]], path: str | Path) -> None:
         writer = csv.DictWriter(file, history[0].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows({k: f"{v:.8g}" for k, v in row.items()} for row in history)
-

@@ -22,6 +22,17 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--mhat-min", type=float, required=True, help="GeV")
     parser.add_argument("--mhat-max", type=float, default=-1.0, help="GeV; -1: none (default)")
     parser.add_argument(
+        "--early-jet-pt", type=float, default=0.0, help="early look: hardest jet, GeV (0: any)"
+    )
+    parser.add_argument(
+        "--early-mass",
+        type=float,
+        nargs=2,
+        default=(0.0, float("inf")),
+        metavar=("MIN", "MAX"),
+        help="early look: mass of the two hardest jets, GeV (any)",
+    )
+    parser.add_argument(
         "--setting", action="append", default=[], help="extra Pythia setting 'name = value'"
     )
     parser.add_argument("--output", required=True, help="chunk of events, parquet")
@@ -29,13 +40,15 @@ def main(argv: list[str] | None = None) -> None:
     if args.events < 1:
         raise InputError(f"--events {args.events}: give a positive number")
 
-    cuts = pythia.PhaseSpace(args.pthat_min, args.mhat_min, args.mhat_max)
-    generator = pythia.generator(args.shower, cuts, args.seed, tuple(args.setting))
+    hard = (args.pthat_min, args.mhat_min, args.mhat_max)
+    cuts = pythia.PhaseSpace(*hard, args.early_jet_pt, *args.early_mass)
+    generator = pythia.Generator(args.shower, cuts, args.seed, tuple(args.setting))
     rng = np.random.default_rng(args.seed)
     done, chunks = 0, []
-    for particles in pythia.batches(generator, args.events):
-        chunks.append(events.make_events(detector.simulate(particles, rng)))
-        done += len(particles)
+    for record in generator.records(args.events):
+        particles = detector.simulate(pythia.visible(record), rng)
+        chunks.append(events.make_events(particles))
+        done += len(record)
         print(f"generated {done}/{args.events} events ({args.shower})", file=sys.stderr, flush=True)
     with atomic(args.output) as part:
         events.write_events(part, ak.concatenate(chunks))

@@ -34,7 +34,8 @@ def main(argv: list[str] | None = None) -> None:
     flow = Flow(Architecture(x.shape[1], 0 if c is None else c.shape[1], **args.flow)).to(device)
     recipe = Recipe(**args.recipe)
     steps = recipe.steps(len(x))
-    flow.compile(engine.decide(args.engine, steps, device))
+    if engine.decide(args.engine, steps, device):
+        flow.compile(recipe.batch)
     sample = Sample(x, c, recipe.batch, torch.Generator().manual_seed(args.seed))
 
     def loss(step: int) -> torch.Tensor:

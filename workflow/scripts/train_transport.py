@@ -59,9 +59,9 @@ def main(argv: list[str] | None = None) -> None:
     ).to(device)
     # The larger sample sets the length: an epoch shows each of its points once per direction.
     steps = recipe.steps(max(len(reference.x), len(target.x)))
-    use_compiler = engine.decide(args.engine, steps, device)
-    for part in (flow, task.density_reference, task.density_target):
-        part.compile(use_compiler)
+    if engine.decide(args.engine, steps, device):
+        for part in (flow, task.density_reference, task.density_target):
+            part.compile(recipe.batch)
 
     def loss(step: int) -> torch.Tensor:
         direction = method.directions[step % len(method.directions)]

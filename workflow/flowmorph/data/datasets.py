@@ -1,4 +1,4 @@
-"""The points of a data set: a recipe for the toys, a prepared ROOT file for the collider samples."""
+"""The points of a data set: a recipe for the toys, a prepared ROOT file for collider samples."""
 
 from __future__ import annotations
 

@@ -35,53 +35,128 @@ MAX_SEED = 900_000_000
 BATCH_EVENTS = 200
 
 
+#: Where the showers pause for the early look [GeV]. Harder emissions decide which jets there will
+#: be; the cost of an event is in the softer ones.
+EARLY_SCALE = 50.0
+
+
 @dataclass(frozen=True)
 class PhaseSpace:
-    """Cuts on the hard 2 -> 2 process, in GeV; ``mhat_max`` below ``mhat_min`` means no upper cut.
+    """Where Pythia spends its time, in GeV; `docs/phase-space.md` shows what each cut loses.
 
-    They only decide where Pythia spends its time: `docs/phase-space.md` shows that the selected
-    events in the mass window are the same with looser cuts.
+    ``pthat_min`` and ``mhat_min`` (``mhat_max``; -1: none) cut on the hard 2 -> 2 process. They
+    must be loose: initial-state radiation turns events far below the trigger and the mass window
+    into selected ones. What keeps generation cheap is the early look at the jets of the few
+    partons that exist at `EARLY_SCALE`: the hardest jet must have ``jet_pt_min`` and the two
+    hardest together a mass of ``mass_min`` to ``mass_max``, or the event is abandoned and another
+    one generated in its place. All events have weight one.
     """
 
-    pthat_min: float = 1100.0
-    mhat_min: float = 2600.0
+    pthat_min: float
+    mhat_min: float
     mhat_max: float = -1.0
+    jet_pt_min: float = 0.0
+    mass_min: float = 0.0
+    mass_max: float = float("inf")
 
 
-def generator(shower: str, cuts: PhaseSpace, seed: int, settings: tuple[str, ...] = ()):
-    """Start a quiet Pythia for QCD dijets at 13 TeV without multiparton interactions.
+class EarlyLook(pythia8mc.UserHooks):
+    """Pythia's hook that abandons an event by its partons' anti-kt jets, R = 1, at a scale."""
+
+    def __init__(self, cuts: PhaseSpace) -> None:
+        super().__init__()
+        self.cuts = cuts
+        self.trials = 0
+        # Arguments: anti-kt, radius, softest jet [GeV], |eta| of a particle, all final, own masses.
+        self.finder = pythia8mc.SlowJet(-1, 1.0, 20.0, 25.0, 1, 2)
+
+    def canVetoPT(self) -> bool:
+        return True
+
+    def scaleVetoPT(self) -> float:
+        return EARLY_SCALE
+
+    def doVetoPT(self, stage: int, event: pythia8mc.Event) -> bool:
+        """Whether to abandon the event."""
+        self.trials += 1
+        jet_pt, mass = self.look(event)
+        cuts = self.cuts
+        return jet_pt < cuts.jet_pt_min or not cuts.mass_min <= mass <= cuts.mass_max
+
+    def look(self, event: pythia8mc.Event) -> tuple[float, float]:
+        """Largest jet pT and the mass of the two hardest jets [GeV]; zero without two jets."""
+        found = self.finder
+        if self.trials == 1:  # the jet finder begins with a banner
+            with _silent():
+                found.analyze(event)
+        else:
+            found.analyze(event)
+        if found.sizeJet() < 2:
+            return 0.0, 0.0
+        return found.pT(0), (found.p(0) + found.p(1)).mCalc()
+
+
+class Generator:
+    """A started, quiet Pythia: QCD dijets at 13 TeV without multiparton interactions.
 
     The process and the absence of multiparton interactions are those of the LHC Olympics R&D
-    sample (arXiv:2101.08320, section 2). ``seed`` is any non-negative integer; it is folded into
-    Pythia's range. ``settings`` are extra Pythia settings, applied last. Raises `InputError` for
-    an unknown shower, or for settings with which Pythia does not start.
+    sample (arXiv:2101.08320, section 2).
     """
-    if shower not in SHOWERS:
-        raise InputError(f"unknown shower {shower!r}: choose one of {', '.join(SHOWERS)}")
-    if seed < 0:
-        raise InputError(f"seed {seed} is negative: give a non-negative integer")
-    pythia = pythia8mc.Pythia("", False)
-    lines = [
-        "Print:quiet = on",
-        "Beams:eCM = 13000",
-        "HardQCD:all = on",
-        "PartonLevel:MPI = off",
-        *SHOWERS[shower],
-        f"PhaseSpace:pTHatMin = {cuts.pthat_min!r}",
-        f"PhaseSpace:mHatMin = {cuts.mhat_min!r}",
-        f"PhaseSpace:mHatMax = {cuts.mhat_max!r}",
-        "Random:setSeed = on",
-        f"Random:seed = {1 + seed % MAX_SEED}",
-        *settings,
-    ]
-    with _silent():
-        refused = [line for line in lines if not pythia.readString(line)]
-        started = not refused and pythia.init()
-    if refused:
-        raise InputError(f"Pythia does not accept the setting {refused[0]!r}")
-    if not started:
-        raise InputError(f"Pythia does not start with shower {shower!r} and {cuts}")
-    return pythia
+
+    def __init__(
+        self, shower: str, cuts: PhaseSpace, seed: int, settings: tuple[str, ...] = ()
+    ) -> None:
+        """Start Pythia with a shower of `SHOWERS`.
+
+        ``seed`` is any non-negative integer; it is folded into Pythia's range. ``settings`` are
+        extra Pythia settings, applied last. Raises `InputError` for an unknown shower or setting,
+        or for cuts with which Pythia does not start.
+        """
+        if shower not in SHOWERS:
+            raise InputError(f"unknown shower {shower!r}: choose one of {', '.join(SHOWERS)}")
+        if seed < 0:
+            raise InputError(f"seed {seed} is negative: give a non-negative integer")
+        lines = [
+            "Print:quiet = on",
+            "Beams:eCM = 13000",
+            "HardQCD:all = on",
+            "PartonLevel:MPI = off",
+            *SHOWERS[shower],
+            f"PhaseSpace:pTHatMin = {cuts.pthat_min!r}",
+            f"PhaseSpace:mHatMin = {cuts.mhat_min!r}",
+            f"PhaseSpace:mHatMax = {cuts.mhat_max!r}",
+            "Random:setSeed = on",
+            f"Random:seed = {1 + seed % MAX_SEED}",
+            *settings,
+        ]
+        self.pythia = pythia8mc.Pythia("", False)
+        self.early = EarlyLook(cuts)
+        with _silent():
+            refused = [line for line in lines if not self.pythia.readString(line)]
+            if cuts.jet_pt_min > 0 or cuts.mass_min > 0 or cuts.mass_max < float("inf"):
+                self.pythia.setUserHooksPtr(self.early)
+            started = not refused and self.pythia.init()
+        if refused:
+            raise InputError(f"Pythia does not accept the setting {refused[0]!r}")
+        if not started:
+            raise InputError(f"Pythia does not start with shower {shower!r} and {cuts}")
+
+    def records(self, events: int, size: int = BATCH_EVENTS) -> Iterator[ak.Array]:
+        """Yield Pythia's event records in batches until ``events`` events were generated.
+
+        Raises `InputError` when Pythia gives up on several batches in a row.
+        """
+        left, empty = events, 0
+        while left > 0:
+            record = self.pythia.nextBatch(min(size, left))
+            if len(record) == 0:
+                empty += 1
+                if empty > 10:
+                    raise InputError("Pythia fails on every event: check the phase-space cuts")
+                continue
+            empty = 0
+            left -= len(record)
+            yield record
 
 
 @contextmanager
@@ -99,27 +174,12 @@ def _silent() -> Iterator[None]:
         os.close(nowhere)
 
 
-def batches(pythia, events: int, size: int = BATCH_EVENTS) -> Iterator[ak.Array]:
-    """Yield visible final-state particles in batches until ``events`` events were generated.
-
-    Each batch is an awkward array (event, particle) with fields ``id`` (PDG code), ``px``, ``py``,
-    ``pz`` and ``e`` in GeV. Raises `InputError` when Pythia gives up on several batches in a row.
-    """
-    left, empty = events, 0
-    while left > 0:
-        record = pythia.nextBatch(min(size, left))
-        if len(record) == 0:
-            empty += 1
-            if empty > 10:
-                raise InputError("Pythia fails on every event: check the phase-space cuts")
-            continue
-        empty = 0
-        left -= len(record)
-        yield visible(record)
-
-
 def visible(record: ak.Array) -> ak.Array:
-    """Select the final-state particles that interact in a detector from a Pythia event record."""
+    """Select the final-state particles that interact in a detector from Pythia's event records.
+
+    The result is (event, particle) with fields ``id`` (PDG code), ``px``, ``py``, ``pz`` and ``e``
+    in GeV.
+    """
     particles = record.prt
     counts = ak.num(particles)
     status = ak.to_numpy(ak.flatten(particles.status))

@@ -32,7 +32,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("tau21_j2", r"$\tau^{21}_{J_2}$", "", 0, 1),
     Feature("delta_r_jj", r"$\Delta R_{JJ}$", "", 2.2, 4.2),
 )
-MASS = Feature("m_jj", r"$M$", "TeV", 2.5, 4.5, scale=1e-3)
+MASS = Feature("m_jj", r"$M$", "TeV", 2.9, 4.1, scale=1e-3)
 
 
 @style.styled
@@ -45,8 +45,8 @@ def feature_distributions(
 ) -> Figure:
     """Draw the distributions of M and the five features of both samples, in GeV and TeV.
 
-    The samples map column names to values (GeV). M is shown from 2.5 to 4.5 TeV with the signal
-    region marked, the features for the events of sidebands and signal region (bounds in TeV).
+    The samples map column names to values (GeV). All are shown for the events of sidebands and
+    signal region (bounds in TeV), which is marked.
     """
     fig = style.figure(style.DOUBLE_WIDTH, 3.9)
     axes = fig.subplots(2, 3).ravel()
@@ -54,7 +54,9 @@ def feature_distributions(
     window = (min(bounds), max(bounds))
     counts = (len(reference[MASS.column]), len(target[MASS.column]))
     for ax, feature in zip(axes, (MASS, *FEATURES), strict=True):
-        edges = np.linspace(feature.low, feature.high, style.bins(counts, 60, 15, 50) + 1)
+        # Events are generated for the regions: outside of them the spectrum of M is not physics.
+        low, high = window if feature is MASS else (feature.low, feature.high)
+        edges = np.linspace(low, high, style.bins(counts, 60, 15, 50) + 1)
         for name, table in (("target", target), ("reference", reference)):
             values = np.asarray(table[feature.column], dtype=np.float64) * feature.scale
             if feature is not MASS:
@@ -63,7 +65,7 @@ def feature_distributions(
             _distribution(ax, values, edges, name)
         unit = f" [{feature.unit}]" if feature.unit else ""
         ax.set_xlabel(f"{feature.symbol}{unit}")
-        ax.set_xlim(feature.low, feature.high)
+        ax.set_xlim(low, high)
         ax.minorticks_on()
     for ax in axes[::3]:
         ax.set_ylabel("share of events per bin")

@@ -18,8 +18,8 @@ from nflows.transforms import (
 )
 from torch import Tensor, nn
 
+from flowmorph.flows.engine import Kernels
 from flowmorph.flows.made import Autoregressive, Layout, Shape
-from flowmorph.flows import engine
 from flowmorph.flows.spline import UNIT_SLOPE
 
 
@@ -80,7 +80,13 @@ class _Apply(torch.autograd.Function):
         (flat,) = ctx.saved_tensors
         needs_flat = ctx.needs_input_grad[4]
         g_x, g_flat = ctx.flow._pull_back(
-            ctx.tapes, ctx.c, g_y.contiguous(), g_log_det, flat, ctx.inverse, needs_flat
+            ctx.tapes,
+            ctx.c,
+            g_y.contiguous(),
+            g_log_det.contiguous(),
+            flat,
+            ctx.inverse,
+            needs_flat,
         )
         ctx.tapes = None
         return None, None, g_x, None, g_flat
@@ -100,7 +106,7 @@ class Flow(nn.Module):
         shape = Shape(arch.features, arch.context, arch.width, arch.blocks, arch.bins)
         self.layout = Layout(shape)
         self.layer = Autoregressive(self.layout, arch.tail_bound)
-        self._plain = self._kernels = engine.kernels(self.layer, compiled=False)
+        self._plain = self._kernels = Kernels(self.layer)
         self.register_buffer("mask", self.layout.mask().repeat(arch.layers), persistent=False)
         self.flat = nn.Parameter(torch.empty(arch.layers * self.layout.size))
         self.read_nflows(build_nflows(arch))
@@ -124,9 +130,9 @@ class Flow(nn.Module):
     def _per_layer(self, flat: Tensor) -> tuple[Tensor, ...]:
         return flat.split(self.layout.size)
 
-    def compile(self, enable: bool = True) -> Flow:
-        """Run training through ``torch.compile``, layer by layer; see :mod:`flowmorph.flows.engine`."""
-        self._kernels = engine.kernels(self.layer, enable)
+    def compile(self, batch: int | None) -> Flow:
+        """Run batches of this size through compiled layers (see :mod:`flowmorph.flows.engine`)."""
+        self._kernels = Kernels(self.layer, batch)
         return self
 
     def _run(self, x: Tensor, c: Tensor | None, flat: Tensor, inverse: bool, keep: bool):

@@ -133,7 +133,9 @@ class Autoregressive:
     def __init__(self, layout: Layout, bound: float) -> None:
         self.layout, self.bound, self.shape = layout, bound, layout.shape
 
-    def forward(self, x: Tensor, context: Tensor | None, flat: Tensor) -> tuple[Tensor, Tensor, Tape]:
+    def forward(
+        self, x: Tensor, context: Tensor | None, flat: Tensor
+    ) -> tuple[Tensor, Tensor, Tape]:
         """Image, log-determinant and tape."""
         w = self.layout.views(flat)
         h = w["initial_layer.weight"] @ x + w["initial_layer.bias"]
@@ -161,9 +163,7 @@ class Autoregressive:
         """Gradients by x and, if ``weights``, by the flat weights, of :meth:`forward`."""
         w = self.layout.views(flat)
         x, raw, h, from_context, *activations = tape
-        g_x, g_raw = evaluate_vjp(
-            x, raw, self.bound, False, g_image, g_log_det.expand_as(g_image)
-        )
+        g_x, g_raw = evaluate_vjp(x, raw, self.bound, False, g_image, g_log_det.expand_as(g_image))
         g_raw = g_raw.view(self.shape.outputs, -1)
         g_h = w["final_layer.weight"].T @ g_raw
         inner: list[Tensor] = []
@@ -175,9 +175,13 @@ class Autoregressive:
         g_x = g_x + w["initial_layer.weight"].T @ g_h
         if not weights:
             return g_x, None
-        return g_x, self._weight_gradients(x, h, from_context, activations, context, g_raw, g_h, inner)
+        return g_x, self._weight_gradients(
+            x, h, from_context, activations, context, g_raw, g_h, inner
+        )
 
-    def inverse(self, y: Tensor, context: Tensor | None, flat: Tensor) -> tuple[Tensor, Tensor, Tape]:
+    def inverse(
+        self, y: Tensor, context: Tensor | None, flat: Tensor
+    ) -> tuple[Tensor, Tensor, Tape]:
         """Preimage, log-determinant of the inverse and tape, in one sweep over the degrees."""
         w = self.layout.views(flat)
         from_context = self._initial_context(context, w)
@@ -220,7 +224,7 @@ class Autoregressive:
         self, tape: Tape, context: Tensor | None, flat: Tensor,
         g_preimage: Tensor, g_log_det: Tensor, weights: bool,
     ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
-        """Gradients by y and the weights of :meth:`inverse`: the sweep from last feature to first."""
+        """Gradients by y and the weights of :meth:`inverse`: the sweep from the last feature on."""
         w = self.layout.views(flat)
         y, x, raw, h, from_context, *activations = tape
         blocks = self._blocks()
@@ -263,7 +267,11 @@ class Autoregressive:
 
     def _blocks(self) -> list[tuple[str, str, str]]:
         return [
-            (f"blocks.{i}.linear_layers.0", f"blocks.{i}.linear_layers.1", f"blocks.{i}.context_layer")
+            (
+                f"blocks.{i}.linear_layers.0",
+                f"blocks.{i}.linear_layers.1",
+                f"blocks.{i}.context_layer",
+            )
             for i in range(self.shape.blocks)
         ]
 
@@ -287,7 +295,9 @@ class Autoregressive:
         if context is not None:
             linear("context_layer", torch.where(from_context > 0, g_h, 0.0), context)
         for block, (first, second, given) in enumerate(self._blocks()):
-            (u, v), (g_t, g_out) = (part[2 * block : 2 * block + 2] for part in (activations, inner))
+            (u, v), (g_t, g_out) = (
+                part[2 * block : 2 * block + 2] for part in (activations, inner)
+            )
             linear(first, g_t, u)
             linear(second, g_out, v)
             if context is not None:

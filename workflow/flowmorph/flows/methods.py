@@ -99,6 +99,15 @@ class Task:
         return flow(x, self._conditions(c_x, c_y, c_x)[0])[0]
 
     @torch.no_grad()
+    def log_likelihood(
+        self, flow: Flow, y: Tensor, c_x: Tensor | None, c_y: Tensor | None
+    ) -> Tensor:
+        """log p_R(f^-1(y)) + log|det J_{f^-1}(y)|: the target under the moved reference density."""
+        c, c_reference, _ = self._conditions(c_x, c_y, c_y)
+        x, log_det = flow.inverse(y, c)
+        return self.density_reference.log_prob(x, c_reference) + log_det
+
+    @torch.no_grad()
     def base_transfer(self, x: Tensor, c_x: Tensor | None, c_y: Tensor | None) -> Tensor:
         """g_T^-1(g_R(x)): through the common base density, nothing trained."""
         _, c_reference, c_target = self._conditions(c_x, c_y, c_x)

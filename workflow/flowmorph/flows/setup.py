@@ -20,7 +20,9 @@ def start(threads: int, seed: int, device: str) -> torch.device:
     torch.manual_seed(seed)
     available = device != "cpu" and torch.cuda.is_available()
     if device == "cuda" and not available:
-        raise InputError("device 'cuda' was asked for but no GPU is usable: set device: cpu or auto")
+        raise InputError(
+            "device 'cuda' was asked for but no GPU is usable: set device: cpu or auto"
+        )
     return torch.device("cuda" if available else "cpu")
 
 

@@ -47,10 +47,8 @@ def find_bin(values: Tensor, raw: Tensor, bound: float, inverse: bool) -> Bin:
     """
     bins = (raw.shape[1] + 1) // 3
     columns = raw.unbind(1)
-    (x_edges, x_sizes), (y_edges, y_sizes) = (
-        _edges(columns[:bins], bound),
-        _edges(columns[bins : 2 * bins], bound),
-    )
+    x_edges, _ = _edges(columns[:bins], bound)
+    y_edges, _ = _edges(columns[bins : 2 * bins], bound)
     slopes = columns[2 * bins :]
     end = torch.full_like(values, UNIT_SLOPE)
     x_k, y_k, raw_k = x_edges[0], y_edges[0], end
@@ -115,9 +113,7 @@ def find_bin_vjp(values: Tensor, raw: Tensor, bound: float, inverse: bool, grad:
         for share, by in zip(shares[1:], by_share[1:], strict=True):
             mean = mean + share * by
         spread = _spread(bins, bound)
-        out += [
-            share * (by - mean) * spread for share, by in zip(shares, by_share, strict=True)
-        ]
+        out += [share * (by - mean) * spread for share, by in zip(shares, by_share, strict=True)]
     for k in range(1, bins):
         # Knot k is the left one of bin k and the right one of bin k - 1.
         as_left = beyond[k - 1] if k == bins - 1 else beyond[k - 1] & ~beyond[k]
@@ -126,9 +122,7 @@ def find_bin_vjp(values: Tensor, raw: Tensor, bound: float, inverse: bool, grad:
     return torch.stack(out, dim=1)
 
 
-def evaluate(
-    values: Tensor, raw: Tensor, bound: float, inverse: bool
-) -> tuple[Tensor, Tensor]:
+def evaluate(values: Tensor, raw: Tensor, bound: float, inverse: bool) -> tuple[Tensor, Tensor]:
     """Apply the spline of ``raw`` (D, 3K - 1, B), or its inverse, to ``values`` (D, B).
 
     Returns the image and log dy/dx of the *forward* map at the point, both (D, B).

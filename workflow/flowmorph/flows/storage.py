@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+from importlib import metadata
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
@@ -48,8 +48,5 @@ def load(path: str | Path) -> Flow:
 
 def provenance(config: dict, seed: int) -> dict:
     """What identifies a training: its configuration, its seed and the versions that matter."""
-    import nflows
-    import numpy
-
-    versions = {"torch": torch.__version__, "nflows": nflows.__version__, "numpy": numpy.__version__}
+    versions = {name: metadata.version(name) for name in ("torch", "nflows", "numpy")}
     return {"config": config, "seed": seed, "versions": versions}

@@ -1,0 +1,70 @@
+"""Morph one dataset into another with normalizing flows.
+
+Reproduces "Flows for Flows: Morphing one Dataset into another with Maximum Likelihood Estimation"
+(arXiv:2309.06472). `snakemake` makes everything for config/config.yaml; a figure's name, such as
+`snakemake fig9`, makes that figure and what it needs; `--configfile config/quick.yaml` chooses
+another run. Paths come from flowmorph.paths, lists of what to make from flowmorph.targets.
+"""
+
+import json
+import os
+import shlex
+import sys
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+# The package is found here and in every job, installed or not.
+LIBRARY = os.path.join(workflow.basedir, "workflow")
+sys.path.insert(0, LIBRARY)
+shell.prefix(f"export PYTHONPATH={shlex.quote(LIBRARY)}; ")
+
+from flowmorph import paths, targets
+from flowmorph.config import check
+from flowmorph.errors import InputError
+
+
+configfile: "config/config.yaml"
+
+
+try:
+    check(config, os.path.join(workflow.basedir, "config", "schema.yaml"))
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+OUT = paths.run_folder(config["run"])
+
+
+report: "workflow/report/workflow.rst"
+
+
+wildcard_constraints:
+    sample="|".join(targets.SAMPLES),
+    chunk="[0-9]+",
+    dataset="|".join(targets.DATASETS),
+    task="|".join(targets.TASKS),
+    method="(" + "|".join(targets.TRAINED_METHODS) + r")(_w[0-9.]+)?",
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/density.smk"
+include: "rules/transport.smk"
+include: "rules/evaluate.smk"
+include: "rules/figures.smk"
+include: "rules/losses.smk"
+
+
+rule all:
+    """Make every figure, table and training picture of the configured run."""
+    default_target: True
+    input:
+        targets.everything(OUT),
+
+
+rule penalty_scan:
+    """Train the science task with every strength of the movement penalty (paper, section IV.2)."""
+    input:
+        targets.penalty_scan(OUT, config["penalty_scan"]),

@@ -1,0 +1,128 @@
+"""What rules of every stage share: code as an input, slices of the configuration, seeds."""
+
+from flowmorph.imports import modules_of
+from flowmorph.seeds import seed_for
+
+
+def script(name: str) -> str:
+    """Give a script's path."""
+    return f"workflow/scripts/{name}"
+
+
+def code(name: str) -> list[str]:
+    """Give the library modules that a script runs, so that editing one reruns its jobs."""
+    return [
+        f"workflow/flowmorph/{module}"
+        for module in modules_of(os.path.join(workflow.basedir, script(name)))
+    ]
+
+
+def family_of(dataset: str) -> str:
+    """Give the family, toy, rotated or science, whose settings a data set follows."""
+    if dataset in targets.SAMPLES:
+        return "science"
+    return "rotated" if dataset.startswith("rotated_") else "toy"
+
+
+def toy_recipe(family: str) -> dict:
+    """Give what a toy sample is made from."""
+    section = config["toys" if family == "toy" else "rotated"]
+    recipe = {"points": section["points"], "seed": config["seed"]}
+    return recipe | ({"angles": section["angles"]} if family == "rotated" else {})
+
+
+def recipe_of(dataset: str) -> str:
+    """Give where a data set's points come from, as JSON."""
+    if family_of(dataset) == "science":
+        from_file = {"path": paths.prepared(OUT, dataset), "condition": ["m_jj"]}
+        features = ["m_j1", "delta_m_jj", "tau21_j1", "tau21_j2", "delta_r_jj"]
+        return as_json(from_file | {"features": features})
+    return as_json(toy_recipe(family_of(dataset)))
+
+
+def file_of(dataset: str) -> list[str]:
+    """Give the prepared file of a data set that is one; the toys are recipes."""
+    return [paths.prepared(OUT, dataset)] if family_of(dataset) == "science" else []
+
+
+def as_json(settings: dict) -> str:
+    """Write settings in one line whose order does not depend on the config file's."""
+    return json.dumps(settings, sort_keys=True)
+
+
+def seed(*names: str) -> int:
+    """Give the seed of the job with this name."""
+    return seed_for(config["seed"], *names)
+
+
+def lhco_file(sample: str) -> str:
+    """Give the LHC Olympics file of a sample."""
+    return config["collider"]["lhco"]["files"][sample]
+
+
+def options_of(task: str) -> str:
+    """Give the options that name a task's data sets and condition."""
+    pair = targets.pair(task)
+    condition = targets.condition(task, config)
+    options = f"--reference {pair.reference} --target {pair.target}"
+    return options + (f" --condition {condition}" if condition else "")
+
+
+def density_of(task: str, role: str) -> str:
+    """Give the density weights of a task's reference or target."""
+    return paths.weights(paths.density(OUT, getattr(targets.pair(task), role)))
+
+
+def transport_recipe(task: str, method: str) -> dict:
+    """Give the training settings of a transport: the family's, then the method's own."""
+    settings = config["training"][targets.pair(task).family]["transport"]
+    return settings | config["training"]["methods"].get(method.partition("_w")[0], {})
+
+
+def penalty_of(task: str, method: str) -> float:
+    """Give the strength of the movement penalty; zero for methods that have none."""
+    if not method.startswith("movement_penalty"):
+        return 0.0
+    return config["penalty"][targets.pair(task).family]
+
+
+def split_of(moved: str) -> str:
+    """Give the points that are moved: never those that a flow was trained on."""
+    if moved.endswith("_signal"):
+        return "signal"
+    return "validation" if moved == targets.SCIENCE else "evaluation"
+
+
+def figure(name: str, category: str, number: str, shows: str) -> dict:
+    """Give a figure's two outputs, the picture of which goes into the report."""
+    picture = report(
+        paths.figure(OUT, name, "png"),
+        caption=f"../workflow/report/{name}.rst",
+        category=category,
+        labels={"figure": number, "shows": shows},
+    )
+    return {"pdf": paths.figure(OUT, name, "pdf"), "png": picture}
+
+
+def one_angle(wildcards) -> str:
+    """Give the middle angle for tasks whose reference and target share it, as FROM:TO."""
+    angles = config["rotated"]["angles"]
+    return f"{angles[len(angles) // 2]:g}:{angles[len(angles) // 2]:g}"
+
+
+def two_angles(wildcards) -> str:
+    """Give the first and the last angle for tasks that turn one into the other, as FROM:TO."""
+    angles = config["rotated"]["angles"]
+    return f"{angles[0]:g}:{angles[-1]:g}"
+
+
+def every_angle(wildcards) -> str:
+    """Give each angle to itself, as a list of FROM:TO."""
+    return " ".join(f"{angle:g}:{angle:g}" for angle in config["rotated"]["angles"])
+
+
+def regions(wildcards) -> str:
+    """Give the options that mark signal region and sidebands (TeV)."""
+    bounds = config["collider"]["regions"]
+    sidebands = " ".join(f"{edge:g}" for band in bounds["sidebands"] for edge in band)
+    return f"--signal {bounds['signal'][0]:g} {bounds['signal'][1]:g} --sidebands {sidebands}"

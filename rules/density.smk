@@ -1,0 +1,36 @@
+"""Density flows: one job per data set, shared by every task that uses it."""
+
+
+rule train_density:
+    """Train the density of one data set by maximum likelihood."""
+    input:
+        data=lambda wildcards: file_of(wildcards.dataset),
+        script=script("train_density.py"),
+        code=code("train_density.py"),
+    output:
+        weights=paths.weights(paths.density(OUT, "{dataset}")),
+        losses=paths.loss_table(paths.density(OUT, "{dataset}")),
+    log:
+        paths.log(OUT, "train_density", "{dataset}"),
+    benchmark:
+        paths.benchmark(OUT, "train_density", "{dataset}")
+    params:
+        data=lambda wildcards: recipe_of(wildcards.dataset),
+        flow=as_json(config["flows"]["density"]),
+        recipe=lambda wildcards: as_json(
+            config["training"][family_of(wildcards.dataset)]["density"]
+        ),
+        seed=lambda wildcards: seed("density", wildcards.dataset),
+        device=config["device"],
+        engine=config["engine"],
+    threads: config["threads"]
+    resources:
+        mem_mb=1500,
+        runtime=240,
+    conda:
+        "../envs/environment.yaml"
+    shell:
+        "python {input.script} --dataset {wildcards.dataset} --data {params.data:q} "
+        " --flow {params.flow:q} --recipe {params.recipe:q} --seed {params.seed} "
+        " --device {params.device} --engine {params.engine} --threads {threads} "
+        " --output {output.weights} --history {output.losses} 2>&1 | tee {log}"

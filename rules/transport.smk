@@ -1,0 +1,98 @@
+"""Transport flows: one job per task and method."""
+
+
+rule train_transport:
+    """Train the transport of one task by one method between its two frozen densities."""
+    input:
+        data=lambda wildcards: [
+            file
+            for role in ("reference", "target")
+            for file in file_of(getattr(targets.pair(wildcards.task), role))
+        ],
+        reference=lambda wildcards: density_of(wildcards.task, "reference"),
+        target=lambda wildcards: density_of(wildcards.task, "target"),
+        script=script("train_transport.py"),
+        code=code("train_transport.py"),
+    output:
+        weights=paths.weights(paths.transport(OUT, "{task}", "{method}")),
+        losses=paths.loss_table(paths.transport(OUT, "{task}", "{method}")),
+    log:
+        paths.log(OUT, "train_transport", "{task}", "{method}"),
+    benchmark:
+        paths.benchmark(OUT, "train_transport", "{task}", "{method}")
+    params:
+        task=lambda wildcards: options_of(wildcards.task),
+        reference=lambda wildcards: recipe_of(targets.pair(wildcards.task).reference),
+        target=lambda wildcards: recipe_of(targets.pair(wildcards.task).target),
+        flow=as_json(config["flows"]["transport"]),
+        recipe=lambda wildcards: as_json(
+            transport_recipe(wildcards.task, wildcards.method)
+        ),
+        penalty=lambda wildcards: penalty_of(wildcards.task, wildcards.method),
+        seed=lambda wildcards: seed("transport", wildcards.task, wildcards.method),
+        device=config["device"],
+        engine=config["engine"],
+    threads: config["threads"]
+    resources:
+        mem_mb=1500,
+        runtime=480,
+    conda:
+        "../envs/environment.yaml"
+    shell:
+        "python {input.script} --task {wildcards.task} --method {wildcards.method} "
+        " {params.task} --reference-data {params.reference:q} --target-data {params.target:q} "
+        " --reference-density {input.reference} --target-density {input.target} "
+        " --flow {params.flow:q} --recipe {params.recipe:q} --penalty {params.penalty} "
+        " --seed {params.seed} --device {params.device} --engine {params.engine} "
+        " --threads {threads} --output {output.weights} --history {output.losses} "
+        " 2>&1 | tee {log}"
+
+
+rule move_samples:
+    """Move a task's reference points by all five methods; measure likelihoods of the target."""
+    input:
+        data=lambda wildcards: [
+            file
+            for role in ("reference", "target")
+            for file in file_of(getattr(targets.pair(wildcards.moved), role))
+        ],
+        reference=lambda wildcards: density_of(wildcards.moved, "reference"),
+        target=lambda wildcards: density_of(wildcards.moved, "target"),
+        transports=lambda wildcards: [
+            paths.weights(
+                paths.transport(OUT, wildcards.moved.removesuffix("_signal"), method)
+            )
+            for method in targets.TRAINED_METHODS
+        ],
+        script=script("move_samples.py"),
+        code=code("move_samples.py"),
+    output:
+        moved=paths.moved(OUT, "{moved}"),
+        likelihoods=paths.likelihoods(OUT, "{moved}"),
+    wildcard_constraints:
+        moved="|".join(targets.MOVED),
+    log:
+        paths.log(OUT, "move_samples", "{moved}"),
+    benchmark:
+        paths.benchmark(OUT, "move_samples", "{moved}")
+    params:
+        task=lambda wildcards: options_of(wildcards.moved),
+        split=lambda wildcards: split_of(wildcards.moved),
+        reference=lambda wildcards: recipe_of(targets.pair(wildcards.moved).reference),
+        target=lambda wildcards: recipe_of(targets.pair(wildcards.moved).target),
+        methods=targets.TRAINED_METHODS,
+        seed=lambda wildcards: seed("moved", wildcards.moved),
+        device=config["device"],
+    threads: config["threads"]
+    resources:
+        mem_mb=1500,
+        runtime=60,
+    conda:
+        "../envs/environment.yaml"
+    shell:
+        "python {input.script} --task {wildcards.moved} --split {params.split} {params.task} "
+        " --reference-data {params.reference:q} --target-data {params.target:q} "
+        " --reference-density {input.reference} --target-density {input.target} "
+        " --methods {params.methods} --transports {input.transports} --seed {params.seed} "
+        " --device {params.device} --threads {threads} "
+        " --output {output.moved} --likelihoods {output.likelihoods} > {log} 2>&1"

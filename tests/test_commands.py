@@ -1,0 +1,158 @@
+"""What people type: make's targets and snakemake's profiles."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+PROFILES = ROOT / "profiles"
+# Stands in for Python: makes a `.venv` whose pip notes its arguments and fails while `fail` exists.
+PYTHON = """#!/bin/sh
+echo "python $*" >> calls
+[ "$1" = -c ] && exit 0
+rm -rf .venv && mkdir -p .venv/bin
+echo 'pip() { echo "pip $*" >> calls; test ! -e fail; }' > .venv/bin/activate
+"""
+
+
+def make(*arguments, cwd=ROOT):
+    # What an outer make passes on would change the targets' variables.
+    unset = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "PYTHON", "CORES", "ARGS", "PYTEST_ARGS"}
+    environment = {key: value for key, value in os.environ.items() if key not in unset}
+    command = ["make", "--no-print-directory", *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """Give a folder with the Makefile, a lock file and a stand-in for Python."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "envs").mkdir()
+    (tmp_path / "envs/requirements.lock").write_text("setuptools==84.2.1\n")
+    (tmp_path / "python").write_text(PYTHON)
+    (tmp_path / "python").chmod(0o755)
+    return tmp_path
+
+
+def install(clone):
+    """Make the environment; give make's result and what was called."""
+    calls = clone / "calls"
+    calls.unlink(missing_ok=True)
+    result = make("PYTHON=./python", ".venv/.installed", cwd=clone)
+    return result, calls.read_text() if calls.exists() else ""
+
+
+@pytest.mark.parametrize(
+    ("target", "command"),
+    [
+        ("all", "snakemake --cores all"),
+        ("quick", "snakemake --cores all --configfile config/quick.yaml"),
+        ("test", "python -m pytest"),
+        ("lint", "snakemake --lint"),
+    ],
+)
+def test_targets_run_one_command_in_the_environment(target, command):
+    result = make("--dry-run", target)
+    last = result.stdout.strip().splitlines()[-1]
+    assert last.strip() == f". .venv/bin/activate && {command}"
+
+
+def test_default_target_is_the_reproduction():
+    assert make("--dry-run").stdout == make("--dry-run", "all").stdout
+
+
+def test_quick_run_of_one_figure():
+    printed = make("--dry-run", "quick", "ARGS=fig9").stdout.strip()
+    # The other way round --configfile would swallow the figure.
+    assert printed.endswith("snakemake --cores all fig9 --configfile config/quick.yaml")
+
+
+def test_cores_and_arguments_are_passed_on():
+    result = make("--dry-run", "CORES=3", "ARGS=fig9 -n")
+    assert result.stdout.strip().endswith("&& snakemake --cores 3 fig9 -n")
+
+
+def test_environment_is_made_once_from_the_lock(clone):
+    result, calls = install(clone)
+    assert result.returncode == 0, result.stderr
+    assert "python -m venv --clear .venv" in calls
+    assert "pip install --quiet setuptools==84.2.1" in calls
+    assert "-r envs/requirements.lock" in calls
+    assert install(clone)[1] == ""
+
+
+def test_changed_lock_is_installed_afresh(clone):
+    install(clone)
+    stamp = (clone / ".venv/.installed").stat().st_mtime
+    os.utime(clone / "envs/requirements.lock", (stamp + 1, stamp + 1))
+    assert "venv --clear" in install(clone)[1]
+
+
+def test_interrupted_installation_starts_again(clone):
+    (clone / "fail").touch()
+    assert install(clone)[0].returncode != 0
+    (clone / "fail").unlink()
+    result, calls = install(clone)
+    assert result.returncode == 0 and "venv --clear" in calls and "-r envs" in calls
+
+
+@pytest.mark.parametrize("python", ["false", "no-such-python"])
+def test_unsuitable_python_is_one_line_and_changes_nothing(clone, python):
+    install(clone)
+    result = make("-B", f"PYTHON={python}", ".venv/.installed", cwd=clone)
+    message, _ = result.stderr.splitlines()  # the other line is make's own
+    assert result.returncode != 0
+    assert message.startswith(f"error: Python 3.11, 3.12 or 3.13 is needed, and {python} is not")
+    assert (clone / ".venv/.installed").exists()
+
+
+def dry_run(profile, *arguments):
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "--nolock"]
+    command += [*arguments, "--workflow-profile", profile, "--configfile", "config/quick.yaml"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.parametrize("profile", ["default", "slurm"])
+def test_profile_is_accepted(profile):
+    result = dry_run(PROFILES / profile, "fig9")
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def uncommented(text):
+    """Turn commented-out settings into settings."""
+    return re.sub(r"^( *)# ( *[a-z_-]+:( .*)?)$", r"\1\2", text, flags=re.M)
+
+
+def test_settings_left_to_the_site_are_accepted_too(tmp_path):
+    text = uncommented((PROFILES / "slurm/config.yaml").read_text())
+    settings = yaml.safe_load(text)
+    assert settings["set-resources"]["train_transport"]["gres"] == "gpu:1"
+    assert settings["slurm-status-command"] == "squeue"
+    assert settings["default-resources"]["slurm_partition"] == "main"
+    rules = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    for rule in settings["set-resources"]:
+        assert re.search(rf"^ *rule {rule}:", rules, re.M), f"no rule {rule}"
+    # Without SLURM on the machine the plugin offers no status command to choose.
+    text = text.replace("slurm-status-command: squeue", "") if not shutil.which("squeue") else text
+    (tmp_path / "config.yaml").write_text(text)
+    result = dry_run(tmp_path, "fig9")
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("profile", ["default", "slurm"])
+def test_each_setting_of_a_profile_has_its_reason(profile):
+    blocks = (PROFILES / profile / "config.yaml").read_text().strip().split("\n\n")
+    without = [block for block in blocks if not re.match(r"#|executor:", block)]
+    assert not without
+
+
+def test_continuous_integration_ends_with_the_test_command():
+    script = ROOT / ".ci/run"
+    assert os.access(script, os.X_OK)
+    assert script.read_text().strip().splitlines()[-2:] == ["make lint", "make test"]

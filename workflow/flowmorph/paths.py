@@ -1,0 +1,91 @@
+"""Every path of the workflow, as a pattern with wildcards or as a concrete file.
+
+``out`` is the run's folder. No other module builds a path.
+"""
+
+from __future__ import annotations
+
+
+def run_folder(run: str) -> str:
+    """Folder of one configuration's results."""
+    return f"results/{run}"
+
+
+def events(out: str, sample: str, chunk: str) -> str:
+    """Visible particles of one chunk of collider events (parquet)."""
+    return f"{out}/events/{sample}/{chunk}.parquet"
+
+
+def chunk_features(out: str, sample: str, chunk: str) -> str:
+    """Feature table of one chunk (ROOT, tree ``features``)."""
+    return f"{out}/features/{sample}/{chunk}.root"
+
+
+def features(out: str, sample: str) -> str:
+    """Feature table of a sample (ROOT, tree ``features``)."""
+    return f"{out}/features/{sample}.root"
+
+
+def prepared(out: str, sample: str) -> str:
+    """Scaled samples (ROOT: sidebands ``train`` and ``validation``, region ``signal``)."""
+    return f"{out}/science/{sample}.root"
+
+
+def scaling(out: str) -> str:
+    """The min-max scaling of the collider features (JSON)."""
+    return f"{out}/science/scaling.json"
+
+
+def density(out: str, dataset: str) -> str:
+    """Folder of one density flow."""
+    return f"{out}/densities/{dataset}"
+
+
+def transport(out: str, task: str, method: str) -> str:
+    """Folder of one transport flow."""
+    return f"{out}/transports/{task}/{method}"
+
+
+def weights(model: str) -> str:
+    """Weights in a flow's folder."""
+    return f"{model}/weights.safetensors"
+
+
+def loss_table(model: str) -> str:
+    """Loss history in a flow's folder."""
+    return f"{model}/loss.csv"
+
+
+def loss_picture(model: str) -> str:
+    """Picture of the loss history in a flow's folder."""
+    return f"{model}/loss.png"
+
+
+def moved(out: str, task: str) -> str:
+    """Reference points of a task before and after every method (npz)."""
+    return f"{out}/moved/{task}.npz"
+
+
+def likelihoods(out: str, task: str) -> str:
+    """Mean log-likelihood of a task's target under each method (CSV)."""
+    return f"{out}/evaluation/{task}.csv"
+
+
+def figure(out: str, name: str, extension: str) -> str:
+    """A figure; ``extension`` is pdf or png."""
+    return f"{out}/figures/{name}.{extension}"
+
+
+def table(out: str, name: str, extension: str) -> str:
+    """A table; ``extension`` is csv or md."""
+    return f"{out}/tables/{name}.{extension}"
+
+
+def log(out: str, rule: str, *wildcards: str) -> str:
+    """Log of a job."""
+    return f"{out}/logs/{'/'.join((rule, *wildcards))}.log"
+
+
+def benchmark(out: str, rule: str, *wildcards: str) -> str:
+    """Time and memory of a job, measured by Snakemake."""
+    return f"{out}/benchmarks/{'/'.join((rule, *wildcards))}.tsv"
