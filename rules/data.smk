@@ -1,6 +1,5 @@
 """From events to scaled samples of the collider task."""
 
-
 if config["collider"]["source"] == "pythia":
 
     rule generate_events:
@@ -14,6 +13,11 @@ if config["collider"]["source"] == "pythia":
             paths.log(OUT, "generate_events", "{sample}", "{chunk}"),
         benchmark:
             paths.benchmark(OUT, "generate_events", "{sample}", "{chunk}")
+        conda:
+            "../envs/environment.yaml"
+        resources:
+            mem_mb=1000,
+            runtime=30,
         params:
             shower=lambda wildcards: config["collider"]["pythia"]["shower"][wildcards.sample],
             events=config["collider"]["pythia"]["chunk_events"],
@@ -23,11 +27,6 @@ if config["collider"]["source"] == "pythia":
             early_pt=config["collider"]["pythia"]["early_jet_pt_gev"],
             early_mass=config["collider"]["pythia"]["early_mass_gev"],
             seed=lambda wildcards: seed("events", wildcards.sample, wildcards.chunk),
-        resources:
-            mem_mb=1000,
-            runtime=30,
-        conda:
-            "../envs/environment.yaml"
         shell:
             "python {input.script} --shower {params.shower} --events {params.events} "
             " --pthat-min {params.pthat_min} --mhat-min {params.mhat_min} "
@@ -52,16 +51,16 @@ else:
             paths.log(OUT, "extract_lhco_events", "{sample}", "{chunk}"),
         benchmark:
             paths.benchmark(OUT, "extract_lhco_events", "{sample}", "{chunk}")
+        conda:
+            "../envs/environment.yaml"
+        resources:
+            mem_mb=1500,
+            runtime=30,
         params:
             file=lambda wildcards: lhco_file(wildcards.sample),
             rows=lambda wildcards: "--start {} --stop {}".format(
                 *targets.chunks(config, wildcards.sample)[int(wildcards.chunk)]
             ),
-        resources:
-            mem_mb=1500,
-            runtime=30,
-        conda:
-            "../envs/environment.yaml"
         shell:
             "python {input.script} --input {params.file:q} {params.rows} --background-only "
             " --output {output.events} > {log} 2>&1"
@@ -79,15 +78,15 @@ rule build_features:
         paths.log(OUT, "build_features", "{sample}", "{chunk}"),
     benchmark:
         paths.benchmark(OUT, "build_features", "{sample}", "{chunk}")
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=30,
     params:
         trigger_pt=config["collider"]["trigger_pt_gev"],
         radius=config["collider"]["jets"]["radius"],
         engine=config["collider"]["jets"]["engine"],
-    resources:
-        mem_mb=1000,
-        runtime=30,
-    conda:
-        "../envs/environment.yaml"
     shell:
         "python {input.script} --input {input.events} --trigger-pt {params.trigger_pt} "
         " --radius {params.radius} --engine {params.engine} "
@@ -109,11 +108,11 @@ rule merge_features:
         paths.log(OUT, "merge_features", "{sample}"),
     benchmark:
         paths.benchmark(OUT, "merge_features", "{sample}")
+    conda:
+        "../envs/environment.yaml"
     resources:
         mem_mb=1000,
         runtime=30,
-    conda:
-        "../envs/environment.yaml"
     shell:
         "python {input.script} --input {input.chunks} --output {output.features} > {log} 2>&1"
 
@@ -133,6 +132,11 @@ rule prepare_samples:
         paths.log(OUT, "prepare_samples"),
     benchmark:
         paths.benchmark(OUT, "prepare_samples")
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=30,
     params:
         sidebands=[edge for band in config["collider"]["regions"]["sidebands"] for edge in band],
         signal=config["collider"]["regions"]["signal"],
@@ -140,11 +144,6 @@ rule prepare_samples:
         low=config["collider"]["scaling"]["low"],
         high=config["collider"]["scaling"]["high"],
         seed=lambda wildcards: seed("prepare_samples"),
-    resources:
-        mem_mb=1500,
-        runtime=30,
-    conda:
-        "../envs/environment.yaml"
     shell:
         "python {input.script} --reference {input.reference} --target {input.target} "
         " --sidebands {params.sidebands} --signal {params.signal} --unit 1000 "
@@ -172,10 +171,10 @@ rule compare_medians:
         paths.log(OUT, "compare_medians"),
     benchmark:
         paths.benchmark(OUT, "compare_medians")
-    params:
-        signal=config["collider"]["regions"]["signal"],
     conda:
         "../envs/environment.yaml"
+    params:
+        signal=config["collider"]["regions"]["signal"],
     shell:
         "python {input.script} --target {input.target} --reference {input.reference} "
         " --signal {params.signal} --unit 1000 --output {output.csv} {output.md} > {log} 2>&1"

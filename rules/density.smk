@@ -14,6 +14,12 @@ rule train_density:
         paths.log(OUT, "train_density", "{dataset}"),
     benchmark:
         paths.benchmark(OUT, "train_density", "{dataset}")
+    conda:
+        "../envs/environment.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=1500,
+        runtime=240,
     params:
         data=lambda wildcards: recipe_of(wildcards.dataset),
         flow=as_json(config["flows"]["density"]),
@@ -23,12 +29,6 @@ rule train_density:
         seed=lambda wildcards: seed("density", wildcards.dataset),
         device=config["device"],
         engine=config["engine"],
-    threads: config["threads"]
-    resources:
-        mem_mb=1500,
-        runtime=240,
-    conda:
-        "../envs/environment.yaml"
     shell:
         "python {input.script} --dataset {wildcards.dataset} --data {params.data:q} "
         " --flow {params.flow:q} --recipe {params.recipe:q} --seed {params.seed} "

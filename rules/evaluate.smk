@@ -21,22 +21,24 @@ rule evaluate_densities:
         paths.log(OUT, "evaluate_densities"),
     benchmark:
         paths.benchmark(OUT, "evaluate_densities")
+    conda:
+        "../envs/environment.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=1500,
+        runtime=60,
     params:
         datasets=TOY_DENSITIES,
         toy=as_json(toy_recipe("toy")),
         rotated=as_json(toy_recipe("rotated")),
         seed=lambda wildcards: seed("evaluate_densities"),
+        batch=config["training"]["toy"]["density"]["batch"],
+        engine=config["engine"],
         device=config["device"],
-    threads: config["threads"]
-    resources:
-        mem_mb=1500,
-        runtime=60,
-    conda:
-        "../envs/environment.yaml"
     shell:
         "python {input.script} --datasets {params.datasets} --densities {input.densities} "
         " --toy-data {params.toy:q} --rotated-data {params.rotated:q} --seed {params.seed} "
-        " --device {params.device} --threads {threads} "
+        " --batch {params.batch} --engine {params.engine} --device {params.device} --threads {threads} "
         " --output {output.csv} {output.md} > {log} 2>&1"
 
 

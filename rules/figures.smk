@@ -16,10 +16,10 @@ rule fig1:
         paths.log(OUT, "fig1"),
     benchmark:
         paths.benchmark(OUT, "fig1")
-    params:
-        options="--drawing architecture",
     conda:
         "../envs/environment.yaml"
+    params:
+        options="--drawing architecture",
     shell:
         "python {input.script} {params.options} --output {output.pdf} {output.png} > {log} 2>&1"
 
@@ -51,10 +51,10 @@ rule fig3:
         paths.log(OUT, "fig3"),
     benchmark:
         paths.benchmark(OUT, "fig3")
-    params:
-        options="--same-circle",
     conda:
         "../envs/environment.yaml"
+    params:
+        options="--same-circle",
     shell:
         "python {input.script} --moved {input.moved} {params.options} "
         " --output {output.pdf} {output.png} > {log} 2>&1"
@@ -88,11 +88,11 @@ rule fig5:
         paths.log(OUT, "fig5"),
     benchmark:
         paths.benchmark(OUT, "fig5")
+    conda:
+        "../envs/environment.yaml"
     params:
         tasks=targets.DIFFERENT_TASKS,
         options="",
-    conda:
-        "../envs/environment.yaml"
     shell:
         "python {input.script} --moved {input.moved} --tasks {params.tasks} {params.options} "
         " --output {output.pdf} {output.png} > {log} 2>&1"
@@ -110,10 +110,10 @@ rule fig6:
         paths.log(OUT, "fig6"),
     benchmark:
         paths.benchmark(OUT, "fig6")
-    params:
-        options="",
     conda:
         "../envs/environment.yaml"
+    params:
+        options="",
     shell:
         "python {input.script} --moved {input.moved} {params.options} "
         " --output {output.pdf} {output.png} > {log} 2>&1"
@@ -132,10 +132,10 @@ rule fig7:
         paths.log(OUT, "fig7"),
     benchmark:
         paths.benchmark(OUT, "fig7")
-    params:
-        regions=regions,
     conda:
         "../envs/environment.yaml"
+    params:
+        regions=regions,
     shell:
         "python {input.script} --reference {input.reference} --target {input.target} "
         " {params.regions} --output {output.pdf} {output.png} > {log} 2>&1"
@@ -153,10 +153,10 @@ rule fig8:
         paths.log(OUT, "fig8"),
     benchmark:
         paths.benchmark(OUT, "fig8")
-    params:
-        options="--note sidebands",
     conda:
         "../envs/environment.yaml"
+    params:
+        options="--note sidebands",
     shell:
         "python {input.script} --moved {input.moved} {params.options} "
         " --output {output.pdf} {output.png} > {log} 2>&1"
@@ -190,10 +190,10 @@ rule fig10:
         paths.log(OUT, "fig10"),
     benchmark:
         paths.benchmark(OUT, "fig10")
-    params:
-        options="--note sidebands",
     conda:
         "../envs/environment.yaml"
+    params:
+        options="--note sidebands",
     shell:
         "python {input.script} --moved {input.moved} {params.options} "
         " --output {output.pdf} {output.png} > {log} 2>&1"

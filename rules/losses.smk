@@ -22,10 +22,10 @@ rule plot_density_losses:
         paths.log(OUT, "plot_density_losses"),
     benchmark:
         paths.benchmark(OUT, "plot_density_losses")
-    params:
-        titles=[f"density of {name}" for name in targets.DATASETS],
     conda:
         "../envs/environment.yaml"
+    params:
+        titles=[f"density of {name}" for name in targets.DATASETS],
     shell:
         "python {input.script} --losses {input.losses} --titles {params.titles:q} "
         " --output {output} > {log} 2>&1"
@@ -55,12 +55,12 @@ rule plot_transport_losses:
         paths.log(OUT, "plot_transport_losses", "{task}"),
     benchmark:
         paths.benchmark(OUT, "plot_transport_losses", "{task}")
+    conda:
+        "../envs/environment.yaml"
     params:
         titles=lambda wildcards: [
             f"{wildcards.task}, {method}" for method in targets.TRAINED_METHODS
         ],
-    conda:
-        "../envs/environment.yaml"
     shell:
         "python {input.script} --losses {input.losses} --titles {params.titles:q} "
         " --output {output} > {log} 2>&1"

@@ -20,24 +20,22 @@ rule train_transport:
         paths.log(OUT, "train_transport", "{task}", "{method}"),
     benchmark:
         paths.benchmark(OUT, "train_transport", "{task}", "{method}")
+    conda:
+        "../envs/environment.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=1500,
+        runtime=480,
     params:
         task=lambda wildcards: options_of(wildcards.task),
         reference=lambda wildcards: recipe_of(targets.pair(wildcards.task).reference),
         target=lambda wildcards: recipe_of(targets.pair(wildcards.task).target),
         flow=as_json(config["flows"]["transport"]),
-        recipe=lambda wildcards: as_json(
-            transport_recipe(wildcards.task, wildcards.method)
-        ),
+        recipe=lambda wildcards: as_json(transport_recipe(wildcards.task, wildcards.method)),
         penalty=lambda wildcards: penalty_of(wildcards.task, wildcards.method),
         seed=lambda wildcards: seed("transport", wildcards.task, wildcards.method),
         device=config["device"],
         engine=config["engine"],
-    threads: config["threads"]
-    resources:
-        mem_mb=1500,
-        runtime=480,
-    conda:
-        "../envs/environment.yaml"
     shell:
         "python {input.script} --task {wildcards.task} --method {wildcards.method} "
         " {params.task} --reference-data {params.reference:q} --target-data {params.target:q} "
@@ -59,9 +57,7 @@ rule move_samples:
         reference=lambda wildcards: density_of(wildcards.moved, "reference"),
         target=lambda wildcards: density_of(wildcards.moved, "target"),
         transports=lambda wildcards: [
-            paths.weights(
-                paths.transport(OUT, wildcards.moved.removesuffix("_signal"), method)
-            )
+            paths.weights(paths.transport(OUT, wildcards.moved.removesuffix("_signal"), method))
             for method in targets.TRAINED_METHODS
         ],
         script=script("move_samples.py"),
@@ -69,12 +65,18 @@ rule move_samples:
     output:
         moved=paths.moved(OUT, "{moved}"),
         likelihoods=paths.likelihoods(OUT, "{moved}"),
-    wildcard_constraints:
-        moved="|".join(targets.MOVED),
     log:
         paths.log(OUT, "move_samples", "{moved}"),
     benchmark:
         paths.benchmark(OUT, "move_samples", "{moved}")
+    wildcard_constraints:
+        moved="|".join(targets.MOVED),
+    conda:
+        "../envs/environment.yaml"
+    threads: config["threads"]
+    resources:
+        mem_mb=1500,
+        runtime=60,
     params:
         task=lambda wildcards: options_of(wildcards.moved),
         split=lambda wildcards: split_of(wildcards.moved),
@@ -82,17 +84,14 @@ rule move_samples:
         target=lambda wildcards: recipe_of(targets.pair(wildcards.moved).target),
         methods=targets.TRAINED_METHODS,
         seed=lambda wildcards: seed("moved", wildcards.moved),
+        batch=lambda wildcards: transport_recipe(wildcards.moved, "")["batch"],
+        engine=config["engine"],
         device=config["device"],
-    threads: config["threads"]
-    resources:
-        mem_mb=1500,
-        runtime=60,
-    conda:
-        "../envs/environment.yaml"
     shell:
         "python {input.script} --task {wildcards.moved} --split {params.split} {params.task} "
         " --reference-data {params.reference:q} --target-data {params.target:q} "
         " --reference-density {input.reference} --target-density {input.target} "
         " --methods {params.methods} --transports {input.transports} --seed {params.seed} "
-        " --device {params.device} --threads {threads} "
+        " --batch {params.batch} --engine {params.engine} --device {params.device} "
+        " --threads {threads} "
         " --output {output.moved} --likelihoods {output.likelihoods} > {log} 2>&1"

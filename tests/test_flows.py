@@ -152,7 +152,7 @@ def test_compiled_layers_agree_with_plain_ones():
     plain = random_flow(architecture(2, layers=2, blocks=1, width=8, bins=3), torch.float32)
     compiled = Flow(plain.arch)
     compiled.load_state_dict(plain.state_dict())
-    compiled.compile()
+    compiled.compile(64)
     x, _ = points(2, 0, torch.float32, 64)
     for name in ("forward", "inverse"):
         results = []

@@ -105,6 +105,27 @@ def test_early_look(shower):
     assert (weights == 1).all()
 
 
+def test_objects_are_those_of_the_real_events(lhco_tiny):
+    """Numbers of objects in ranges of pT and eta, against Delphes' own."""
+    generator = pythia.Generator("simple", EARLY, 2)
+    (record,) = generator.records(200)
+    ours = events.make_events(detector.simulate(pythia.visible(record), np.random.default_rng(2)))
+    real = events.read_lhco(lhco_tiny, 0, 1000, background_only=True)
+    for low, high, field, tolerance in (
+        (0.0, 1e9, "pt", 0.08),
+        (0.0, 1.0, "pt", 0.12),
+        (1.0, 10.0, "pt", 0.08),
+        (10.0, 1e9, "pt", 0.08),
+        (0.0, 2.5, "eta", 0.08),
+        (2.5, 5.0, "eta", 0.15),
+    ):
+        counts = []
+        for sample in (ours, real):
+            value = abs(sample[field])
+            counts.append(ak.mean(ak.sum((value >= low) & (value < high), axis=1)))
+        assert counts[0] == pytest.approx(counts[1], rel=tolerance), (field, low, high)
+
+
 def test_straight_and_bent_paths():
     pt, eta, phi = np.array([2.0, 2.0, 2.0, 0.2]), np.array([0.5, 0.5, -0.5, 2.0]), np.zeros(4)
     charges = np.array([0, 1, -1, 1])

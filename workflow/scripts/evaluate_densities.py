@@ -10,7 +10,7 @@ import numpy as np
 
 from flowmorph.data import datasets
 from flowmorph.errors import cli
-from flowmorph.flows import setup, storage
+from flowmorph.flows import engine, setup, storage
 from flowmorph.metrics import divergence
 from flowmorph.tables import divergence_table
 
@@ -22,6 +22,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--toy-data", type=json.loads, required=True, help="recipe (JSON)")
     parser.add_argument("--rotated-data", type=json.loads, required=True, help="recipe (JSON)")
     parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--batch", type=int, required=True, help="points evaluated at a time")
+    parser.add_argument("--engine", default="auto", choices=engine.CHOICES)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", nargs="+", required=True, help=".csv and .md files")
@@ -34,7 +36,10 @@ def main(argv: list[str] | None = None) -> None:
         x, c = datasets.load(name, "evaluation", data)
         log_p = datasets.exact_log_density(name, x, c)
         flow = storage.load(path).to(device)
-        log_q = setup.in_chunks(flow.log_prob, *setup.tensors(x, c, device))
+        size = setup.CHUNK
+        if engine.decide(args.engine, len(args.datasets) * len(x) // args.batch, device):
+            flow.compile(size := args.batch)
+        log_q = setup.in_chunks(flow.log_prob, *setup.tensors(x, c, device), size=size)
         estimate = divergence.kl_divergence(log_p, log_q.double().cpu().numpy())
         rows.append(
             {

@@ -11,7 +11,8 @@ import numpy as np
 from flowmorph.data import datasets
 from flowmorph.errors import InputError, cli
 from flowmorph.files import atomic
-from flowmorph.flows import setup, storage
+from flowmorph.flows import engine, setup, storage
+from flowmorph.flows.flow import Flow
 from flowmorph.flows.methods import BASE_TRANSFER, Task
 from flowmorph.metrics import divergence
 from flowmorph.tables import likelihood_table
@@ -31,6 +32,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--methods", nargs="+", required=True, help="names")
     parser.add_argument("--transports", nargs="+", required=True, help="weights, same order")
     parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--batch", type=int, required=True, help="points moved at a time")
+    parser.add_argument("--engine", default="auto", choices=engine.CHOICES)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", required=True, help="moved points (npz)")
@@ -38,11 +41,6 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
 
     device = setup.start(args.threads, args.seed, args.device)
-    task = Task(
-        storage.load(args.reference_density).to(device),
-        storage.load(args.target_density).to(device),
-        args.condition,
-    )
     points = []
     for name, data in ((args.reference, args.reference_data), (args.target, args.target_data)):
         points.append(datasets.load(name, args.split, data))
@@ -53,18 +51,25 @@ def main(argv: list[str] | None = None) -> None:
     t_x, t_cx = setup.tensors(x, c_x, device)
     t_y, t_cy = setup.tensors(y, c_y, device)
 
+    compiled = engine.decide(args.engine, len(args.methods) * size // args.batch, device)
+
+    def load(path: str) -> Flow:
+        return storage.load(path).to(device).compile(args.batch if compiled else None)
+
+    def apply(function, *arrays):
+        return setup.in_chunks(function, *arrays, size=args.batch if compiled else setup.CHUNK)
+
+    task = Task(load(args.reference_density), load(args.target_density), args.condition)
     rows = []
     weights = dict(zip(args.methods, args.transports, strict=True))
     for method in (BASE_TRANSFER, *args.methods):
         if method == BASE_TRANSFER:
-            moved = setup.in_chunks(task.base_transfer, t_x, t_cx, t_cy)
-            likelihood = setup.in_chunks(task.density_target.log_prob, t_y, t_cy)
+            moved = apply(task.base_transfer, t_x, t_cx, t_cy)
+            likelihood = apply(task.density_target.log_prob, t_y, t_cy)
         else:
-            flow = storage.load(weights[method]).to(device)
-            moved = setup.in_chunks(
-                lambda *chunk, flow=flow: task.move(flow, *chunk), t_x, t_cx, t_cy
-            )
-            likelihood = setup.in_chunks(
+            flow = load(weights[method])
+            moved = apply(lambda *chunk, flow=flow: task.move(flow, *chunk), t_x, t_cx, t_cy)
+            likelihood = apply(
                 lambda *chunk, flow=flow: task.log_likelihood(flow, *chunk), t_y, t_cx, t_cy
             )
         arrays[method] = moved.T.cpu().numpy()

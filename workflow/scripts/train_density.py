@@ -42,7 +42,8 @@ def main(argv: list[str] | None = None) -> None:
         return -flow.log_prob(*sample.draw()).mean()
 
     def validate() -> float:
-        return -setup.in_chunks(flow.log_prob, held_x, held_c).mean().item()
+        losses = setup.in_chunks(flow.log_prob, held_x, held_c, size=recipe.batch)
+        return -losses.mean().item()
 
     history = train(
         flow, loss, validate, recipe, steps, len(x) / recipe.batch, f"density {args.dataset}"

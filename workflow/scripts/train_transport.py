@@ -68,16 +68,15 @@ def main(argv: list[str] | None = None) -> None:
         (x, c_x), (y, c_y) = reference.draw(), target.draw()
         return task.loss(direction, flow, x, y, c_x, c_y, penalty)
 
-    held_points = min(len(held[0][0]), len(held[1][0]), setup.CHUNK)
+    held_points = min(len(x) for x, _ in held)
+    held_arrays = [None if part is None else part[:held_points] for pair in held for part in pair]
+
+    def batch_loss(x, c_x, y, c_y) -> torch.Tensor:
+        losses = [task.loss(d, flow, x, y, c_x, c_y, penalty) for d in method.directions]
+        return (sum(losses) / len(losses)).expand(x.shape[1])
 
     def validate() -> float:
-        (x, c_x), (y, c_y) = (
-            [None if part is None else part[:held_points].T.contiguous() for part in pair]
-            for pair in held
-        )
-        with torch.no_grad():
-            losses = [task.loss(d, flow, x, y, c_x, c_y, penalty).item() for d in method.directions]
-        return sum(losses) / len(losses)
+        return setup.in_chunks(batch_loss, *held_arrays, size=recipe.batch).mean().item()
 
     name = f"transport {args.task} {args.method}"
     history = train(

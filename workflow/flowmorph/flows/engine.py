@@ -54,7 +54,7 @@ class Kernels:
     """Forward, inverse and their vector-Jacobian products for one layer shape.
 
     Without a batch size they are the plain functions. With one, calls at that size go through
-    compiled libraries and others, such as validation, stay plain.
+    compiled libraries and others, such as the rest of a sample, stay plain.
     """
 
     def __init__(self, layer: Autoregressive, batch: int | None = None) -> None:

@@ -106,7 +106,7 @@ class Flow(nn.Module):
         shape = Shape(arch.features, arch.context, arch.width, arch.blocks, arch.bins)
         self.layout = Layout(shape)
         self.layer = Autoregressive(self.layout, arch.tail_bound)
-        self._plain = self._kernels = Kernels(self.layer)
+        self._kernels = Kernels(self.layer)
         self.register_buffer("mask", self.layout.mask().repeat(arch.layers), persistent=False)
         self.flat = nn.Parameter(torch.empty(arch.layers * self.layout.size))
         self.read_nflows(build_nflows(arch))
@@ -136,8 +136,7 @@ class Flow(nn.Module):
         return self
 
     def _run(self, x: Tensor, c: Tensor | None, flat: Tensor, inverse: bool, keep: bool):
-        kernels = self._kernels if keep else self._plain
-        step, tapes = kernels.inverse if inverse else kernels.forward, []
+        step, tapes = self._kernels.inverse if inverse else self._kernels.forward, []
         log_det = x.new_zeros(x.shape[1])
         steps = list(zip(self._per_layer(flat), self.arch.flips, strict=True))
         for weights, flip in reversed(steps) if inverse else steps:

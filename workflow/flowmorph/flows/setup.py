@@ -8,7 +8,7 @@ from torch import Tensor
 
 from flowmorph.errors import InputError
 
-CHUNK = 16384  # points per evaluation without gradients: bounded memory, good cache use
+CHUNK = 8192  # points per evaluation without gradients, when nothing else sets their number
 
 
 def start(threads: int, seed: int, device: str) -> torch.device:
@@ -31,12 +31,14 @@ def tensors(x: np.ndarray, c: np.ndarray, device: torch.device) -> tuple[Tensor,
     return torch.from_numpy(x).to(device), torch.from_numpy(c).to(device) if c.shape[1] else None
 
 
-def in_chunks(function, *arrays: Tensor | None) -> Tensor:
-    """Apply ``function`` to feature-major chunks of point-major arrays, joined along points."""
-    size = len(arrays[0])
+def in_chunks(function, *arrays: Tensor | None, size: int = CHUNK) -> Tensor:
+    """Apply ``function`` to feature-major chunks of point-major arrays, joined along points.
+
+    With the batch size of compiled flows as ``size``, all but the last chunk use them.
+    """
     parts = []
     with torch.no_grad():
-        for first in range(0, size, CHUNK):
-            rows = slice(first, first + CHUNK)
+        for first in range(0, len(arrays[0]), size):
+            rows = slice(first, first + size)
             parts.append(function(*(None if a is None else a[rows].T.contiguous() for a in arrays)))
     return torch.cat(parts, dim=-1)

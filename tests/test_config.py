@@ -1,0 +1,141 @@
+"""Configurations: complete, described, and `paper` to the letter."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flowmorph import targets
+from flowmorph.config import check
+from flowmorph.errors import InputError
+
+FOLDER = Path(__file__).parents[1] / "config"
+SCHEMA = FOLDER / "schema.yaml"
+
+
+def read(name: str) -> dict:
+    return yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
+
+
+def merged(name: str) -> dict:
+    def merge(base: dict, other: dict) -> dict:
+        result = copy.deepcopy(base)
+        for key, value in other.items():
+            nested = isinstance(value, dict) and isinstance(result.get(key), dict)
+            result[key] = merge(result[key], value) if nested else value
+        return result
+
+    return merge(read("config"), read(name))
+
+
+def keys(config: dict, prefix: str = "") -> set[str]:
+    found = set()
+    for key, value in config.items():
+        found.add(prefix + key)
+        if isinstance(value, dict):
+            found |= keys(value, f"{prefix}{key}.")
+    return found
+
+
+@pytest.mark.parametrize("name", ["config", "quick", "paper"])
+def test_shipped_configurations_fit_the_schema(name):
+    check(merged(name), SCHEMA)
+
+
+@pytest.mark.parametrize("name", ["quick", "paper"])
+def test_other_runs_change_values_only(name):
+    assert keys(read(name)) <= keys(read("config"))
+    assert read(name)["run"] == name
+
+
+def test_every_key_has_a_description():
+    schema = yaml.safe_load(SCHEMA.read_text())
+
+    def undescribed(node: dict, path: str) -> list[str]:
+        if "$ref" in node:
+            node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
+        found = []
+        for key, child in node.get("properties", {}).items():
+            target = child
+            if "$ref" in child:
+                target = schema["$defs"][child["$ref"].rsplit("/", 1)[1]]
+            described = "description" in target or "description" in node
+            found += [] if described or target.get("properties") else [f"{path}.{key}"]
+            found += undescribed(child, f"{path}.{key}")
+        return found
+
+    assert undescribed(schema, "") == []
+
+
+def test_an_unknown_key_is_named():
+    config = read("config")
+    config["flows"]["density"]["widht"] = 64
+    with pytest.raises(InputError, match="widht"):
+        check(config, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("training.toy.density.batch", -1),
+        ("training.science.transport.learning_rate", 0),
+        ("collider.validation_fraction", 1.0),
+        ("collider.jets.engine", "kt"),
+        ("rotated.condition.identical", "none"),
+        ("penalty.toy", -0.1),
+        ("run", "../elsewhere"),
+    ],
+)
+def test_a_bad_value_names_its_key(path, value):
+    config = read("config")
+    *folders, last = path.split(".")
+    place = config
+    for folder in folders:
+        place = place[folder]
+    place[last] = value
+    with pytest.raises(InputError, match=path):
+        check(config, SCHEMA)
+
+
+def test_paper_is_the_paper():
+    paper = merged("paper")
+    assert paper["toys"]["points"]["train"] == 10**6
+    assert paper["collider"]["source"] == "lhco"
+    assert paper["flows"]["density"] == {
+        "layers": 4, "blocks": 2, "width": 128, "bins": 8, "tail_bound": 4.0
+    }  # fmt: skip
+    assert paper["flows"]["transport"] == {
+        "layers": 8, "blocks": 3, "width": 128, "bins": 8, "tail_bound": 4.0
+    }  # fmt: skip
+    for family in ("toy", "rotated", "science"):
+        for flow, epochs in (("density", 60), ("transport", 64)):
+            assert paper["training"][family][flow] == {
+                "batch": 128, "epochs": epochs, "learning_rate": 1e-4,
+                "warmup_steps": 0, "clip": 5.0,
+            }  # fmt: skip
+    assert paper["penalty"] == {"toy": 1.0, "rotated": 1.0, "science": 0.05}
+    assert paper["rotated"]["angles"] == [7.5, 15, 22.5, 30, 37.5, 45]
+
+
+def test_targets_and_conditions():
+    config = read("config")
+    assert len(targets.TASKS) == 19
+    assert targets.pair("rotated_star_to_star_twin") == targets.Pair(
+        "rotated", "rotated_star", "rotated_star_twin"
+    )
+    assert targets.condition("star_to_star_twin", config) is None
+    assert targets.condition("rotated_star_to_star_twin", config) == "difference"
+    assert targets.condition("rotated_star_to_checkerboard", config) == "shared"
+    assert targets.condition("science_signal", config) == "shared"
+    assert all(targets.pair(task).reference in targets.DATASETS for task in targets.MOVED)
+
+
+def test_raising_the_number_of_events_changes_no_chunk():
+    config = read("config")
+    before = targets.chunks(config, "target")
+    config["collider"]["pythia"]["events"]["target"] += 1
+    assert targets.chunks(config, "target")[: len(before)] == before
+    assert len(targets.chunks(config, "target")) == len(before) + 1

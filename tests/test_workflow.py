@@ -1,0 +1,209 @@
+"""One whole run in a copy of the project, then what reruns after each kind of change."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from flowmorph import paths, targets
+
+ROOT = Path(__file__).parents[1]
+PARTS = ("Snakefile", "rules", "workflow", "config", "profiles", "envs")
+OUT = paths.run_folder("tiny")
+
+pytestmark = pytest.mark.workflow
+
+
+class Project:
+    """A copy of the project in which snakemake is run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for part in PARTS:
+            source = ROOT / part
+            if source.is_dir():
+                shutil.copytree(
+                    source,
+                    folder / part,
+                    ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"),
+                )
+            else:
+                shutil.copy(source, folder / part)
+        shutil.copy(ROOT / "tests" / "tiny.yaml", folder / "tiny.yaml")
+
+    def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "snakemake", *arguments, "--configfile", "tiny.yaml"]
+        result = subprocess.run(
+            command, cwd=self.folder, text=True, capture_output=True, timeout=1500
+        )
+        if check:
+            assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+        return result
+
+    def pending(self, *arguments: str) -> Counter:
+        """Rules that would run, with the number of their jobs."""
+        output = self.snakemake("--dry-run", *arguments).stdout
+        table = re.search(r"^job +count\n[- ]+\n((?:\w+ +\d+\n)+)", output, re.MULTILINE)
+        if table is None:
+            assert "Nothing to be done" in output
+            return Counter()
+        rows = (line.split() for line in table.group(1).splitlines())
+        return Counter({name: int(count) for name, count in rows if name not in ("all", "total")})
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Project:
+    project = Project(tmp_path_factory.mktemp("project with a space"))
+    project.snakemake("--cores", "2")
+    return project
+
+
+@pytest.fixture
+def edited(project):
+    """Append to files of the project and put them back."""
+    before: dict[Path, bytes] = {}
+
+    def edit(name: str, text: str = "\n# edited\n") -> None:
+        path = project.folder / name
+        before[path] = path.read_bytes()
+        path.write_text(path.read_text() + text)
+
+    yield edit
+    for path, content in before.items():
+        path.write_bytes(content)
+
+
+def test_everything_is_there_and_nothing_is_left_to_do(project):
+    missing = [
+        name for name in targets.everything(OUT) if not (project.folder / name).stat().st_size
+    ]
+    assert not missing
+    assert project.pending() == Counter()
+
+
+def test_the_distance_table_covers_every_method_and_block(project):
+    lines = (project.folder / paths.table(OUT, "distances", "csv")).read_text().splitlines()
+    assert len(lines) == 1 + 3 * 6
+
+
+def test_a_moved_file_holds_the_reference_and_every_method(project):
+    import numpy as np
+
+    moved = np.load(project.folder / paths.moved(OUT, "science"))
+    assert moved["reference"].shape[1] == 5
+    for method in ("base_transfer", *targets.TRAINED_METHODS):
+        assert moved[method].shape == moved["reference"].shape
+        assert np.isfinite(moved[method]).all()
+
+
+def test_weights_carry_the_configuration_that_made_them(project):
+    from safetensors import safe_open
+
+    path = project.folder / paths.weights(paths.transport(OUT, "science", "movement_penalty"))
+    with safe_open(path, framework="numpy") as file:
+        note = json.loads(file.metadata()["flowmorph"])
+    assert note["config"]["penalty"] == 0.05
+    assert note["config"]["recipe"]["batch"] == 100
+    assert note["versions"]["nflows"] == "0.14"
+
+
+def test_the_style_of_one_kind_of_figure_redraws_that_kind(project, edited):
+    edited("workflow/flowmorph/figures/scatter.py")
+    pending = project.pending()
+    assert {"fig3", "fig4", "figB1", "figB3"} <= set(pending)
+    # The schematics borrow the scatter's drawing; nothing that computes is touched.
+    assert all(re.match("fig|table1", rule) for rule in pending)
+
+
+def test_one_methods_parameter_retrains_that_method(project):
+    override = "training={methods: {unidirectional: {epochs: 3}}}"
+    pending = project.pending("--config", override)
+    assert pending["train_transport"] == len(targets.TASKS)
+    assert not set(pending) & {"train_density", "generate_events", "build_features", "fig1", "fig7"}
+
+
+def test_a_flow_module_reruns_flows_and_not_events(project, edited):
+    edited("workflow/flowmorph/flows/spline.py")
+    pending = project.pending()
+    assert pending["train_density"] == len(targets.DATASETS)
+    assert pending["train_transport"] == len(targets.TASKS) * len(targets.TRAINED_METHODS)
+    assert not set(pending) & {"generate_events", "build_features", "merge_features", "fig1"}
+
+
+def test_a_deleted_figure_is_rebuilt_alone(project):
+    path = project.folder / paths.figure(OUT, "fig9", "png")
+    content = path.read_bytes()
+    path.unlink()
+    assert project.pending() == Counter({"fig9": 1})
+    project.snakemake("--cores", "1")
+    assert path.read_bytes() == content
+
+
+def test_more_events_keep_the_chunks_that_exist(project):
+    override = "collider={pythia: {events: {target: 1500}}}"
+    pending = project.pending("--config", override)
+    assert pending["generate_events"] == 1
+    assert pending["build_features"] == 1
+
+
+def test_the_report_holds_every_figure_and_table(project):
+    report = project.folder / "report.html"
+    project.snakemake("--report", str(report))
+    html = report.read_text()
+    for name in targets.FIGURES:
+        assert f"{name}.png" in html
+    for name in targets.TABLES:
+        assert f"{name}.csv" in html
+
+
+@pytest.mark.parametrize(
+    ("override", "word"),
+    [
+        ("typo=1", "typo"),
+        ("seed=-1", "seed"),
+        ("training={toy: {density: {batch: -5}}}", "training.toy.density.batch"),
+        ("collider={regions: {signal: [3.7, 3.3]}}", "collider.regions"),
+        ("device=gpu", "device"),
+    ],
+)
+def test_bad_configuration_is_one_line_that_names_the_key(project, override, word):
+    result = project.snakemake("--dry-run", "--config", override, check=False)
+    assert result.returncode != 0
+    lines = [line for line in result.stderr.splitlines() if line.startswith("config:")]
+    assert len(lines) == 1 and word in lines[0]
+    assert "Traceback" not in result.stderr
+
+
+def test_a_demanded_gpu_that_is_not_there_is_said(project):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    target = paths.weights(paths.density(OUT, "star"))
+    result = project.snakemake(
+        "--cores",
+        "1",
+        target,
+        "--forcerun",
+        "train_density",
+        "--config",
+        "device=cuda",
+        check=False,
+    )
+    assert result.returncode != 0
+    assert "no GPU is usable" in result.stdout + result.stderr
+
+
+def test_missing_lhc_olympics_files_are_named(project):
+    target = paths.events(OUT, "target", "0000")
+    result = project.snakemake(
+        "--cores", "1", target, "--config", "collider={source: lhco}", "run=lhco", check=False
+    )
+    assert result.returncode != 0
