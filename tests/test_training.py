@@ -91,7 +91,8 @@ def test_transport_training_and_moving(densities, tmp_path, method):
          "--output", str(weights), "--history", str(tmp_path / "loss.csv")]
     )  # fmt: skip
     script("move_samples").main(
-        [*common, "--split", "evaluation", "--batch", "200", "--methods", method, "--transports", str(weights),
+        [*common, "--split", "evaluation", "--batch", "200", "--methods", method,
+         "--transports", str(weights),
          "--output", str(tmp_path / "moved.npz"), "--likelihoods", str(tmp_path / "l.csv")]
     )  # fmt: skip
     moved = np.load(tmp_path / "moved.npz")

@@ -17,6 +17,7 @@ from flowmorph import paths, targets
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "rules", "workflow", "config", "profiles", "envs")
 OUT = paths.run_folder("tiny")
+IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info")
 
 pytestmark = pytest.mark.workflow
 
