@@ -17,10 +17,14 @@ from nflows.transforms import (
     ReversePermutation,
 )
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from flowmorph.flows.engine import Kernels
 from flowmorph.flows.made import Autoregressive, Layout, Shape
 from flowmorph.flows.spline import UNIT_SLOPE
+
+# Steep layers in sequence can overflow float32; no step of an optimizer needs more than this.
+GRADIENT_LIMIT = 1e10
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ class _Apply(torch.autograd.Function):
         return y, log_det
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, g_y: Tensor, g_log_det: Tensor):
         (flat,) = ctx.saved_tensors
         needs_flat = ctx.needs_input_grad[4]
@@ -88,7 +93,6 @@ class _Apply(torch.autograd.Function):
             ctx.inverse,
             needs_flat,
         )
-        ctx.tapes = None
         return None, None, g_x, None, g_flat
 
 
@@ -157,6 +161,7 @@ class Flow(nn.Module):
             g_x = g_x.flip(0) if flip and not inverse else g_x
             g_x, g_weights = pull(tape, c, weights, g_x, g_log_det, needs_flat)
             g_x = g_x.flip(0) if flip and inverse else g_x
+            g_x = g_x.clamp(-GRADIENT_LIMIT, GRADIENT_LIMIT)
             parts.append(g_weights)
         if not needs_flat:
             return g_x, None

@@ -15,6 +15,9 @@ from torch import Tensor, nn
 
 from flowmorph.flows.spline import evaluate, evaluate_vjp
 
+# The network sees features up to here, and larger ones as this: in float32 it would overflow.
+SIGHT = 1e6
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -138,7 +141,7 @@ class Autoregressive:
     ) -> tuple[Tensor, Tensor, Tape]:
         """Image, log-determinant and tape."""
         w = self.layout.views(flat)
-        h = w["initial_layer.weight"] @ x + w["initial_layer.bias"]
+        h = w["initial_layer.weight"] @ _seen(x) + w["initial_layer.bias"]
         from_context = self._initial_context(context, w)
         if context is not None:
             h = h + from_context
@@ -172,7 +175,7 @@ class Autoregressive:
             g_t = torch.where(v > 0, w[f"{second}.weight"].T @ g_h, 0.0)
             inner = [g_t, g_h, *inner]
             g_h = g_h + torch.where(u > 0, w[f"{first}.weight"].T @ g_t, 0.0)
-        g_x = g_x + w["initial_layer.weight"].T @ g_h
+        g_x = g_x + _seen_vjp(x, w["initial_layer.weight"].T @ g_h)
         if not weights:
             return g_x, None
         return g_x, self._weight_gradients(
@@ -195,7 +198,8 @@ class Autoregressive:
         for g, rows in enumerate(self.layout.groups):
             known = slice(0, rows.stop)
             if rows.stop > rows.start:
-                part = w["initial_layer.weight"][rows, :g] @ x + w["initial_layer.bias"][rows]
+                part = w["initial_layer.weight"][rows, :g] @ _seen(x)
+                part = part + w["initial_layer.bias"][rows]
                 if context is not None:
                     part = part + from_context[rows]
                 for block, (first, second, given) in enumerate(blocks):
@@ -241,7 +245,7 @@ class Autoregressive:
             if g_hidden:
                 # Feature g feeds the units of higher degree, all of which are finished by now.
                 above = w["initial_layer.weight"][rows.stop :, g : g + 1]
-                g_x = g_x + above.T @ _stack(g_hidden)
+                g_x = g_x + _seen_vjp(x[g : g + 1], above.T @ _stack(g_hidden))
             by_y, by_raw = evaluate_vjp(y[g : g + 1], raw[g : g + 1], self.bound, True, g_x, g_log)
             g_y.insert(0, by_y)
             g_raw.insert(0, by_raw[0])
@@ -291,7 +295,7 @@ class Autoregressive:
             grads[f"{name}.weight"] = grad @ given.T
             grads[f"{name}.bias"] = grad.sum(1)
 
-        linear("initial_layer", g_h, x)
+        linear("initial_layer", g_h, _seen(x))
         if context is not None:
             linear("context_layer", torch.where(from_context > 0, g_h, 0.0), context)
         for block, (first, second, given) in enumerate(self._blocks()):
@@ -304,6 +308,14 @@ class Autoregressive:
                 linear(given, g_t, context)
         linear("final_layer", g_raw, h)
         return torch.cat([grads[name].reshape(-1) for name in self.layout.entries])
+
+
+def _seen(x: Tensor) -> Tensor:
+    return x.clamp(-SIGHT, SIGHT)
+
+
+def _seen_vjp(x: Tensor, grad: Tensor) -> Tensor:
+    return torch.where(x.abs() <= SIGHT, grad, 0.0)
 
 
 def _stack(parts: list[Tensor]) -> Tensor:
