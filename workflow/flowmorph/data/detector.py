@@ -1,9 +1,10 @@
 """A parametrised detector: tracking, two calorimeters and energy flow, after Delphes' CMS card.
 
-The numbers are those of ``cards/delphes_card_CMS.tcl`` of Delphes' 3.4 series (arXiv:1307.6346),
-which simulated the LHC Olympics events; the module that a number belongs to is named beside it.
-Later cards track charged hadrons better and ask HCal towers for twice the significance; that loses
-a tenth of the objects and of the lighter jet's mass. Not modelled: displaced vertices, pile-up
+The numbers are those of ``cards/delphes_card_CMS.tcl`` of Delphes' 3.4 series (arXiv:1307.6346), of
+the version that simulated the LHC Olympics events; the module that a number belongs to is named
+beside it. The choice between the cards of that series was made by eye, with the published events'
+object counts and jet masses in view: later ones track charged hadrons better and ask HCal towers
+for twice the significance, which loses a tenth of both. Nothing was fitted. Not modelled: displaced vertices, pile-up
 (the R&D sample has none), lepton and photon identification.
 """
 

@@ -18,7 +18,7 @@ from flowmorph.errors import InputError
 #: Settings of the shower models by name. Vincia comes in two variants of equal formal accuracy:
 #: its global antenna shower (arXiv:2003.00702, section 2), and the sector shower that newer
 #: versions default to for the sake of matrix-element merging, which is not used here. Per event
-#: the sector shower costs six times as much, all of it in vetoing initial-state radiation.
+#: the sector shower costs six times as much.
 SHOWERS = {
     "simple": ("PartonShowers:model = 1",),
     "vincia": ("PartonShowers:model = 2", "Vincia:sectorShower = off"),
