@@ -4,8 +4,8 @@ The numbers are those of ``cards/delphes_card_CMS.tcl`` of Delphes' 3.4 series (
 the version that simulated the LHC Olympics events; the module that a number belongs to is named
 beside it. The choice between the cards of that series was made by eye, with the published events'
 object counts and jet masses in view: later ones track charged hadrons better and ask HCal towers
-for twice the significance, which loses a tenth of both. Nothing was fitted. Not modelled: displaced vertices, pile-up
-(the R&D sample has none), lepton and photon identification.
+for twice the significance, which loses a tenth of both. Nothing was fitted. Not modelled:
+displaced vertices, pile-up (the R&D sample has none), lepton and photon identification.
 """
 
 from __future__ import annotations
