@@ -29,8 +29,10 @@ rule train_density:
         seed=lambda wildcards: seed("density", wildcards.dataset),
         device=config["device"],
         engine=config["engine"],
+        checkpoint=paths.checkpoint(paths.density(OUT, "{dataset}")),
     shell:
         "python {input.script} --dataset {wildcards.dataset} --data {params.data:q} "
         " --flow {params.flow:q} --recipe {params.recipe:q} --seed {params.seed} "
         " --device {params.device} --engine {params.engine} --threads {threads} "
+        " --checkpoint {params.checkpoint} --checkpoint-minutes {config[checkpoint_minutes]} "
         " --output {output.weights} --history {output.losses} 2>&1 | tee {log}"

@@ -36,13 +36,16 @@ rule train_transport:
         seed=lambda wildcards: seed("transport", wildcards.task, wildcards.method),
         device=config["device"],
         engine=config["engine"],
+        checkpoint=paths.checkpoint(paths.transport(OUT, "{task}", "{method}")),
     shell:
         "python {input.script} --task {wildcards.task} --method {wildcards.method} "
         " {params.task} --reference-data {params.reference:q} --target-data {params.target:q} "
         " --reference-density {input.reference} --target-density {input.target} "
         " --flow {params.flow:q} --recipe {params.recipe:q} --penalty {params.penalty} "
         " --seed {params.seed} --device {params.device} --engine {params.engine} "
-        " --threads {threads} --output {output.weights} --history {output.losses} "
+        " --threads {threads} --checkpoint {params.checkpoint} "
+        " --checkpoint-minutes {config[checkpoint_minutes]} "
+        " --output {output.weights} --history {output.losses} "
         " 2>&1 | tee {log}"
 
 

@@ -33,6 +33,7 @@ def train_density(folder: Path, dataset: str = "star", recipe: dict = RECIPE, da
     script("train_density").main(
         ["--dataset", dataset, "--data", json.dumps(data), "--flow", json.dumps(FLOW),
          "--recipe", json.dumps(recipe), "--seed", "3", "--device", "cpu",
+         "--checkpoint", str(folder / f"{dataset}.checkpoint"),
          "--output", str(folder / f"{dataset}.safetensors"),
          "--history", str(folder / f"{dataset}.csv")]
     )  # fmt: skip
@@ -88,6 +89,7 @@ def test_transport_training_and_moving(densities, tmp_path, method):
     weights = tmp_path / "w.safetensors"
     script("train_transport").main(
         [*common, "--method", method, "--flow", json.dumps(FLOW), "--recipe", json.dumps(RECIPE),
+         "--checkpoint", str(tmp_path / "checkpoint"),
          "--output", str(weights), "--history", str(tmp_path / "loss.csv")]
     )  # fmt: skip
     script("move_samples").main(

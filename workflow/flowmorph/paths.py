@@ -46,6 +46,11 @@ def transport(out: str, task: str, method: str) -> str:
     return f"{out}/transports/{task}/{method}"
 
 
+def checkpoint(model: str) -> str:
+    """Where a training in progress keeps its state: no output, so Snakemake lets it be."""
+    return f"{model}/checkpoint.safetensors"
+
+
 def weights(model: str) -> str:
     """Weights in a flow's folder."""
     return f"{model}/weights.safetensors"

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from flowmorph.checkpoint import Checkpoint
 from flowmorph.errors import InputError
 from flowmorph.files import atomic
 from flowmorph.flows.flow import Flow
@@ -59,74 +60,140 @@ class Sample:
             )
         self.x, self.c, self.batch, self.generator = x, c, batch, generator
         self.order, self.position = torch.empty(0, dtype=torch.long), 0
+        self.before = generator.get_state()
+
+    def _shuffle(self) -> None:
+        self.before = self.generator.get_state()
+        order = torch.randperm(len(self.x), generator=self.generator)
+        self.order, self.position = order.to(self.x.device), 0
+
+    def resume(self, before: Tensor, position: int) -> None:
+        """Go on at ``position`` of the epoch whose order the random state ``before`` gives."""
+        self.generator.set_state(before)
+        self._shuffle()
+        self.position = position
 
     def draw(self) -> tuple[Tensor, Tensor | None]:
         """Next batch, feature-major: (D, B) and (C, B) or None."""
         if self.position + self.batch > len(self.order):
-            order = torch.randperm(len(self.x), generator=self.generator)
-            self.order, self.position = order.to(self.x.device), 0
+            self._shuffle()
         rows = self.order[self.position : self.position + self.batch]
         self.position += self.batch
         x = self.x[rows].T.contiguous()
         return x, None if self.c is None else self.c[rows].T.contiguous()
 
 
+class Training:
+    """A training that can stop after any step and go on as if it had not."""
+
+    def __init__(self, flow: Flow, samples: list[Sample], recipe: Recipe, steps: int) -> None:
+        self.flow, self.samples, self.recipe, self.steps = flow, samples, recipe, steps
+        self.optimizer = torch.optim.Adam([flow.flat], lr=recipe.learning_rate, fused=True)
+        self.history: list[dict[str, float]] = []
+        # Kept on the device: reading a loss each step would wait for it each step.
+        self.recent = torch.zeros((), device=flow.flat.device)
+        self.done = 0
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write all that changes from step to step."""
+        adam = self.optimizer.state_dict()["state"][0]
+        tensors = {"flat": self.flow.flat.detach(), "recent": self.recent}
+        tensors |= {f"adam.{name}": value for name, value in adam.items()}
+        tensors |= {f"order.{i}": sample.before for i, sample in enumerate(self.samples)}
+        positions = [sample.position for sample in self.samples]
+        note = {"step": self.done, "positions": positions, "history": self.history}
+        checkpoint.save(tensors, note)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Take the state of a checkpoint of this training, if there is one."""
+        state = checkpoint.load()
+        if state is None:
+            return
+        tensors, note = state
+        with torch.no_grad():
+            self.flow.flat.copy_(tensors["flat"])
+        self.recent.copy_(tensors["recent"])
+        adam = {name[5:]: value for name, value in tensors.items() if name.startswith("adam.")}
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": {0: adam}, "param_groups": groups})
+        for i, sample in enumerate(self.samples):
+            sample.resume(tensors[f"order.{i}"], note["positions"][i])
+        self.done, self.history = note["step"], note["history"]
+        print(f"goes on from step {self.done} of checkpoint {checkpoint.path}", flush=True)
+
+    def step(self, loss: Callable[[int], Tensor]) -> None:
+        """One update of the weights."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.recipe.rate(self.done, self.steps)
+        self.optimizer.zero_grad()
+        value = loss(self.done)
+        value.backward()
+        torch.nn.utils.clip_grad_norm_([self.flow.flat], self.recipe.clip, foreach=False)
+        self.optimizer.step()
+        self.recent += value.detach()
+        self.done += 1
+
+    def record(self, validate: Callable[[], float], steps_per_epoch: float, name: str) -> None:
+        """Add the mean loss since the last record, and the validation loss, to the history."""
+        since = self.done - (self.history[-1]["step"] if self.history else 0)
+        row = {
+            "step": self.done,
+            "epoch": self.done / steps_per_epoch,
+            "train_loss": self.recent.item() / since,
+            "validation_loss": validate(),
+            "learning_rate": self.recipe.rate(self.done - 1, self.steps),
+        }
+        self.recent.zero_()
+        if not math.isfinite(row["train_loss"]):
+            raise InputError(
+                f"{name}: the loss is not finite at step {self.done}; lower the learning rate"
+            )
+        self.history.append(row)
+
+
 def train(
     flow: Flow,
+    samples: list[Sample],
     loss: Callable[[int], Tensor],
     validate: Callable[[], float],
     recipe: Recipe,
     steps: int,
     steps_per_epoch: float,
     name: str,
+    checkpoint: Checkpoint,
 ) -> list[dict[str, float]]:
     """Minimise ``loss(step)`` and return the history: one row per validation.
 
-    Raises InputError when the loss stops being finite, since nothing after that step has meaning.
+    ``samples`` are those that ``loss`` draws from. Raises InputError when the loss stops being
+    finite, since nothing after that step has meaning, and when a signal asked it to stop.
     """
-    optimizer = torch.optim.Adam([flow.flat], lr=recipe.learning_rate, fused=True)
+    training = Training(flow, samples, recipe, steps)
+    training.restore(checkpoint)
     every = max(VALIDATION_STEPS, steps // VALIDATIONS)
-    history: list[dict[str, float]] = []
-    # Kept on the device: reading a loss each step would wait for it each step.
-    recent = torch.zeros((), device=flow.flat.device)
-    start = reported = time.monotonic()
-    for step in range(steps):
-        rate = recipe.rate(step, steps)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        optimizer.zero_grad()
-        value = loss(step)
-        value.backward()
-        torch.nn.utils.clip_grad_norm_([flow.flat], recipe.clip, foreach=False)
-        optimizer.step()
-        recent += value.detach()
-        done = step + 1
-        if done % every == 0 or done == steps:
-            since = done - (history[-1]["step"] if history else 0)
-            row = {
-                "step": done,
-                "epoch": done / steps_per_epoch,
-                "train_loss": recent.item() / since,
-                "validation_loss": validate(),
-                "learning_rate": rate,
-            }
-            recent.zero_()
-            if not math.isfinite(row["train_loss"]):
-                raise InputError(
-                    f"{name}: the loss is not finite at step {done}; lower the learning rate"
+    first, start = training.done, time.monotonic()
+    reported = start
+    with checkpoint.listening():
+        while training.done < steps:
+            training.step(loss)
+            done = training.done
+            if done % every == 0 or done == steps:
+                training.record(validate, steps_per_epoch, name)
+            now = time.monotonic()
+            if training.history and (now - reported > PROGRESS_SECONDS or done == steps):
+                reported = now
+                row = training.history[-1]
+                meter = tqdm.format_meter(
+                    done, steps, now - start, initial=first, unit=" steps", ncols=70
                 )
-            history.append(row)
-        now = time.monotonic()
-        if history and (now - reported > PROGRESS_SECONDS or done == steps):
-            reported = now
-            meter = tqdm.format_meter(done, steps, now - start, unit=" steps", ncols=70)
-            rate_points = recipe.batch * done / (now - start)
-            print(
-                f"{name} {meter} loss {history[-1]['train_loss']:.4f} "
-                f"validation {history[-1]['validation_loss']:.4f} {rate_points:,.0f} points/s",
-                flush=True,
-            )
-    return history
+                points_per_second = recipe.batch * (done - first) / (now - start)
+                print(
+                    f"{name} {meter} loss {row['train_loss']:.4f} "
+                    f"validation {row['validation_loss']:.4f} {points_per_second:,.0f} points/s",
+                    flush=True,
+                )
+            if checkpoint.due() and done < steps:
+                training.save(checkpoint)
+    return training.history
 
 
 def write_history(history: list[dict[str, float]], path: str | Path) -> None:

@@ -7,6 +7,7 @@ import json
 
 import torch
 
+from flowmorph.checkpoint import Checkpoint, fingerprint
 from flowmorph.data import datasets
 from flowmorph.errors import cli
 from flowmorph.flows import engine, setup, storage
@@ -24,6 +25,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--engine", default="auto", choices=engine.CHOICES)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--checkpoint", required=True, help="file to go on from (safetensors)")
+    parser.add_argument("--checkpoint-minutes", type=float, default=5.0)
     parser.add_argument("--output", required=True, help="weights (safetensors)")
     parser.add_argument("--history", required=True, help="loss history (CSV)")
     args = parser.parse_args(argv)
@@ -45,12 +48,18 @@ def main(argv: list[str] | None = None) -> None:
         losses = setup.in_chunks(flow.log_prob, held_x, held_c, size=recipe.batch)
         return -losses.mean().item()
 
-    history = train(
-        flow, loss, validate, recipe, steps, len(x) / recipe.batch, f"density {args.dataset}"
-    )
     note = {"flow": args.flow, "recipe": args.recipe, "data": args.data, "dataset": args.dataset}
-    storage.save(flow, args.output, storage.provenance(note, args.seed))
+    note = storage.provenance(note, args.seed)
+    how = {"device": device.type, "engine": args.engine, "threads": args.threads}
+    identity = fingerprint(note | how, __file__, datasets.files(args.data))
+    checkpoint = Checkpoint(args.checkpoint, identity, args.checkpoint_minutes)
+    history = train(
+        flow, [sample], loss, validate, recipe, steps, len(x) / recipe.batch,
+        f"density {args.dataset}", checkpoint,
+    )  # fmt: skip
+    storage.save(flow, args.output, note)
     write_history(history, args.history)
+    checkpoint.remove()
 
 
 if __name__ == "__main__":

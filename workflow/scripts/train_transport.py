@@ -7,6 +7,7 @@ import json
 
 import torch
 
+from flowmorph.checkpoint import Checkpoint, fingerprint
 from flowmorph.data import datasets
 from flowmorph.errors import cli
 from flowmorph.flows import engine, setup, storage
@@ -33,6 +34,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--engine", default="auto", choices=engine.CHOICES)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--checkpoint", required=True, help="file to go on from (safetensors)")
+    parser.add_argument("--checkpoint-minutes", type=float, default=5.0)
     parser.add_argument("--output", required=True, help="weights (safetensors)")
     parser.add_argument("--history", required=True, help="loss history (CSV)")
     args = parser.parse_args(argv)
@@ -78,17 +81,25 @@ def main(argv: list[str] | None = None) -> None:
     def validate() -> float:
         return setup.in_chunks(batch_loss, *held_arrays, size=recipe.batch).mean().item()
 
-    name = f"transport {args.task} {args.method}"
-    history = train(
-        flow, loss, validate, recipe, steps, recipe.steps(len(target.x)) / recipe.epochs, name
-    )
     note = {
         "task": args.task, "method": args.method, "condition": args.condition, "penalty": penalty,
         "flow": args.flow, "recipe": args.recipe,
         "reference_data": args.reference_data, "target_data": args.target_data,
     }  # fmt: skip
-    storage.save(flow, args.output, storage.provenance(note, args.seed))
+    note = storage.provenance(note, args.seed)
+    how = {"device": device.type, "engine": args.engine, "threads": args.threads}
+    read = [args.reference_density, args.target_density]
+    read += datasets.files(args.reference_data) + datasets.files(args.target_data)
+    checkpoint = Checkpoint(
+        args.checkpoint, fingerprint(note | how, __file__, read), args.checkpoint_minutes
+    )
+    history = train(
+        flow, samples, loss, validate, recipe, steps, recipe.steps(len(target.x)) / recipe.epochs,
+        f"transport {args.task} {args.method}", checkpoint,
+    )  # fmt: skip
+    storage.save(flow, args.output, note)
     write_history(history, args.history)
+    checkpoint.remove()
 
 
 if __name__ == "__main__":

@@ -54,3 +54,8 @@ def exact_log_density(dataset: str, x: np.ndarray, c: np.ndarray) -> np.ndarray 
     if dataset.startswith(ROTATED):
         return toys.log_density_rotated(name, x.astype(float), c.astype(float))
     return toys.log_density(name, x.astype(float))
+
+
+def files(recipe: dict) -> list[str]:
+    """The files that a data set is read from; none for a toy."""
+    return [recipe["path"]] if "path" in recipe else []
