@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 
 from flowmorph import paths, targets
 
@@ -39,8 +40,12 @@ class Project:
                 shutil.copy(source, folder / part)
         shutil.copy(ROOT / "tests" / "tiny.yaml", folder / "tiny.yaml")
 
-    def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "snakemake", *arguments, "--configfile", "tiny.yaml"]
+    def snakemake(
+        self, *arguments: str, check: bool = True, override: dict | None = None
+    ) -> subprocess.CompletedProcess:
+        (self.folder / "override.yaml").write_text(yaml.safe_dump(override or {}))
+        command = [sys.executable, "-m", "snakemake", *arguments]
+        command += ["--configfile", "tiny.yaml", "override.yaml"]
         result = subprocess.run(
             command, cwd=self.folder, text=True, capture_output=True, timeout=1500
         )
@@ -48,9 +53,9 @@ class Project:
             assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
         return result
 
-    def pending(self, *arguments: str) -> Counter:
+    def pending(self, override: dict | None = None) -> Counter:
         """Rules that would run, with the number of their jobs."""
-        output = self.snakemake("--dry-run", *arguments).stdout
+        output = self.snakemake("--dry-run", override=override).stdout
         table = re.search(r"^job +count\n[- ]+\n((?:\w+ +\d+\n)+)", output, re.MULTILINE)
         if table is None:
             assert "Nothing to be done" in output
@@ -124,8 +129,7 @@ def test_the_style_of_one_kind_of_figure_redraws_that_kind(project, edited):
 
 
 def test_one_methods_parameter_retrains_that_method(project):
-    override = "training={methods: {unidirectional: {epochs: 3}}}"
-    pending = project.pending("--config", override)
+    pending = project.pending({"training": {"methods": {"unidirectional": {"epochs": 3}}}})
     assert pending["train_transport"] == len(targets.TASKS)
     assert not set(pending) & {"train_density", "generate_events", "build_features", "fig1", "fig7"}
 
@@ -148,8 +152,7 @@ def test_a_deleted_figure_is_rebuilt_alone(project):
 
 
 def test_more_events_keep_the_chunks_that_exist(project):
-    override = "collider={pythia: {events: {target: 1500}}}"
-    pending = project.pending("--config", override)
+    pending = project.pending({"collider": {"pythia": {"events": {"target": 1500}}}})
     assert pending["generate_events"] == 1
     assert pending["build_features"] == 1
 
@@ -167,19 +170,20 @@ def test_the_report_holds_every_figure_and_table(project):
 @pytest.mark.parametrize(
     ("override", "word"),
     [
-        ("typo=1", "typo"),
-        ("seed=-1", "seed"),
-        ("training={toy: {density: {batch: -5}}}", "training.toy.density.batch"),
-        ("collider={regions: {signal: [3.7, 3.3]}}", "collider.regions"),
-        ("device=gpu", "device"),
+        ({"typo": 1}, "typo"),
+        ({"seed": -1}, "seed"),
+        ({"training": {"toy": {"density": {"batch": -5}}}}, "training.toy.density.batch"),
+        ({"collider": {"regions": {"signal": [3.7, 3.3]}}}, "collider.regions"),
+        ({"device": "gpu"}, "device"),
     ],
 )
 def test_bad_configuration_is_one_line_that_names_the_key(project, override, word):
-    result = project.snakemake("--dry-run", "--config", override, check=False)
+    result = project.snakemake("--dry-run", check=False, override=override)
     assert result.returncode != 0
-    lines = [line for line in result.stderr.splitlines() if line.startswith("config:")]
+    output = result.stdout + result.stderr
+    lines = [line for line in output.splitlines() if line.startswith("config:")]
     assert len(lines) == 1 and word in lines[0]
-    assert "Traceback" not in result.stderr
+    assert "Traceback" not in output
 
 
 def test_a_demanded_gpu_that_is_not_there_is_said(project):
@@ -189,22 +193,18 @@ def test_a_demanded_gpu_that_is_not_there_is_said(project):
         pytest.skip("there is a GPU here")
     target = paths.weights(paths.density(OUT, "star"))
     result = project.snakemake(
-        "--cores",
-        "1",
-        target,
-        "--forcerun",
-        "train_density",
-        "--config",
-        "device=cuda",
-        check=False,
-    )
+        "--cores", "1", target, "--forcerun", "train_density",
+        check=False, override={"device": "cuda"},
+    )  # fmt: skip
     assert result.returncode != 0
     assert "no GPU is usable" in result.stdout + result.stderr
 
 
 def test_missing_lhc_olympics_files_are_named(project):
-    target = paths.events(OUT, "target", "0000")
+    collider = {"source": "lhco", "lhco": {"files": {"target": "nowhere.h5"}}}
     result = project.snakemake(
-        "--cores", "1", target, "--config", "collider={source: lhco}", "run=lhco", check=False
-    )
+        "--cores", "1", paths.events(paths.run_folder("lhco"), "target", "0000"),
+        check=False, override={"run": "lhco", "collider": collider},
+    )  # fmt: skip
     assert result.returncode != 0
+    assert "nowhere.h5: no such file" in result.stdout + result.stderr
