@@ -34,19 +34,77 @@ if config["collider"]["source"] == "pythia":
             " --early-mass {params.early_mass} --seed {params.seed} "
             " --output {output.events} > {log} 2>&1"
 
-else:
+
+if config["collider"]["source"] != "pythia":
+
+    rule download_lhco:
+        """Download a published LHC Olympics file, or verify the one that is there."""
+        input:
+            script=script("download_lhco.py"),
+            code=code("download_lhco.py"),
+        output:
+            facts=paths.verified(OUT, "{name}"),
+        log:
+            paths.log(OUT, "download_lhco", "{name}"),
+        benchmark:
+            paths.benchmark(OUT, "download_lhco", "{name}")
+        wildcard_constraints:
+            name="|".join(map(re.escape, published_files())),
+        # Nodes of a cluster seldom have a network.
+        localrule: True
+        conda:
+            "../envs/environment.yaml"
+        params:
+            facts=LHCO_FACTS,
+            folder=config["collider"]["download"]["folder"],
+            mirrors=config["collider"]["download"]["mirrors"],
+        shell:
+            "python {input.script} --facts {params.facts} --name {wildcards.name} "
+            " --folder {params.folder:q} --mirrors {params.mirrors:q} "
+            " --output {output.facts} > {log} 2>&1"
+
+    rule compare_counts:
+        """Hold the numbers of background events against those that were published."""
+        input:
+            reference=paths.features(OUT, "reference"),
+            target=paths.features(OUT, "target"),
+            published=LHCO_FACTS,
+            script=script("compare_counts.py"),
+            code=code("compare_counts.py"),
+        output:
+            csv=report(
+                paths.table(OUT, "event_counts", "csv"),
+                caption="../workflow/report/event_counts.rst",
+                category=counts_category,
+                labels={
+                    "table": "event counts",
+                    "shows": "events by M against the published ones",
+                },
+            ),
+            md=paths.table(OUT, "event_counts", "md"),
+        log:
+            paths.log(OUT, "compare_counts"),
+        benchmark:
+            paths.benchmark(OUT, "compare_counts")
+        localrule: True
+        conda:
+            "../envs/environment.yaml"
+        shell:
+            "python {input.script} --reference {input.reference} --target {input.target} "
+            " --published {input.published} --output {output.csv} {output.md} > {log} 2>&1"
+
+
+if config["collider"]["source"] == "lhco":
 
     rule extract_lhco_events:
         """Read a chunk of background events from an LHC Olympics file."""
         input:
-            # A missing file is reported by the job, in words, and not by the graph.
-            events=lambda wildcards: [
-                file for file in [lhco_file(wildcards.sample)] if os.path.exists(file)
-            ],
+            events=lambda wildcards: lhco_input(wildcards.sample),
             script=script("extract_lhco_events.py"),
             code=code("extract_lhco_events.py"),
         output:
-            events=paths.events(OUT, "{sample}", "{chunk}"),
+            # As large as the file itself, and quickly made again.
+            events=temp(paths.events(OUT, "{sample}", "{chunk}")),
         log:
             paths.log(OUT, "extract_lhco_events", "{sample}", "{chunk}"),
         benchmark:
@@ -61,60 +119,89 @@ else:
             rows=lambda wildcards: "--start {} --stop {}".format(
                 *targets.chunks(config, wildcards.sample)[int(wildcards.chunk)]
             ),
+            signal=config["collider"]["signal_fraction"],
         shell:
-            "python {input.script} --input {params.file:q} {params.rows} --background-only "
-            " --output {output.events} > {log} 2>&1"
+            "python {input.script} --input {params.file:q} {params.rows} "
+            " --signal-fraction {params.signal} --output {output.events} > {log} 2>&1"
 
 
-rule build_features:
-    """Cluster a chunk's jets and compute the five features and M."""
-    input:
-        events=paths.events(OUT, "{sample}", "{chunk}"),
-        script=script("build_features.py"),
-        code=code("build_features.py"),
-    output:
-        features=paths.chunk_features(OUT, "{sample}", "{chunk}"),
-    log:
-        paths.log(OUT, "build_features", "{sample}", "{chunk}"),
-    benchmark:
-        paths.benchmark(OUT, "build_features", "{sample}", "{chunk}")
-    conda:
-        "../envs/environment.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=30,
-    params:
-        trigger_pt=config["collider"]["trigger_pt_gev"],
-        radius=config["collider"]["jets"]["radius"],
-        engine=config["collider"]["jets"]["engine"],
-    shell:
-        "python {input.script} --input {input.events} --trigger-pt {params.trigger_pt} "
-        " --radius {params.radius} --engine {params.engine} "
-        " --output {output.features} > {log} 2>&1"
+if config["collider"]["source"] == "lhco_features":
 
+    rule read_lhco_features:
+        """Compute the five features and M from the organisers' jets."""
+        input:
+            jets=lambda wildcards: lhco_input(wildcards.sample),
+            script=script("read_lhco_features.py"),
+            code=code("read_lhco_features.py"),
+        output:
+            features=paths.features(OUT, "{sample}"),
+        log:
+            paths.log(OUT, "read_lhco_features", "{sample}"),
+        benchmark:
+            paths.benchmark(OUT, "read_lhco_features", "{sample}")
+        conda:
+            "../envs/environment.yaml"
+        resources:
+            mem_mb=1500,
+            runtime=30,
+        params:
+            file=lambda wildcards: lhco_file(wildcards.sample),
+            trigger_pt=config["collider"]["trigger_pt_gev"],
+            signal=config["collider"]["signal_fraction"],
+        shell:
+            "python {input.script} --input {params.file:q} --trigger-pt {params.trigger_pt} "
+            " --signal-fraction {params.signal} --output {output.features} > {log} 2>&1"
 
-rule merge_features:
-    """Join the chunks of a sample in event order."""
-    input:
-        chunks=lambda wildcards: [
-            paths.chunk_features(OUT, wildcards.sample, f"{index:04d}")
-            for index in range(len(targets.chunks(config, wildcards.sample)))
-        ],
-        script=script("merge_features.py"),
-        code=code("merge_features.py"),
-    output:
-        features=paths.features(OUT, "{sample}"),
-    log:
-        paths.log(OUT, "merge_features", "{sample}"),
-    benchmark:
-        paths.benchmark(OUT, "merge_features", "{sample}")
-    conda:
-        "../envs/environment.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=30,
-    shell:
-        "python {input.script} --input {input.chunks} --output {output.features} > {log} 2>&1"
+else:
+
+    rule build_features:
+        """Cluster a chunk's jets and compute the five features and M."""
+        input:
+            events=paths.events(OUT, "{sample}", "{chunk}"),
+            script=script("build_features.py"),
+            code=code("build_features.py"),
+        output:
+            features=paths.chunk_features(OUT, "{sample}", "{chunk}"),
+        log:
+            paths.log(OUT, "build_features", "{sample}", "{chunk}"),
+        benchmark:
+            paths.benchmark(OUT, "build_features", "{sample}", "{chunk}")
+        conda:
+            "../envs/environment.yaml"
+        resources:
+            mem_mb=1000,
+            runtime=30,
+        params:
+            trigger_pt=config["collider"]["trigger_pt_gev"],
+            radius=config["collider"]["jets"]["radius"],
+            engine=config["collider"]["jets"]["engine"],
+        shell:
+            "python {input.script} --input {input.events} --trigger-pt {params.trigger_pt} "
+            " --radius {params.radius} --engine {params.engine} "
+            " --output {output.features} > {log} 2>&1"
+
+    rule merge_features:
+        """Join the chunks of a sample in event order."""
+        input:
+            chunks=lambda wildcards: [
+                paths.chunk_features(OUT, wildcards.sample, f"{index:04d}")
+                for index in range(len(targets.chunks(config, wildcards.sample)))
+            ],
+            script=script("merge_features.py"),
+            code=code("merge_features.py"),
+        output:
+            features=paths.features(OUT, "{sample}"),
+        log:
+            paths.log(OUT, "merge_features", "{sample}"),
+        benchmark:
+            paths.benchmark(OUT, "merge_features", "{sample}")
+        conda:
+            "../envs/environment.yaml"
+        resources:
+            mem_mb=1000,
+            runtime=30,
+        shell:
+            "python {input.script} --input {input.chunks} --output {output.features} > {log} 2>&1"
 
 
 rule prepare_samples:

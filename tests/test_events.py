@@ -76,14 +76,14 @@ def test_row_ranges(tmp_path, start, stop, monkeypatch):
     read = events.read_lhco(path, start, stop)
     assert read.tolist() == events._unpack(rows[start:stop]).tolist()
     assert read.label.tolist() == rows[start:stop, 2100].tolist()
-    quiet = events.read_lhco(path, start, stop, background_only=True)
+    quiet = events.read_lhco(path, start, stop, signal_fraction=0)
     assert quiet.tolist() == read[read.label == 0].tolist()
 
 
 def test_file_without_labels_is_background(tmp_path):
     path = write_lhco(tmp_path / "x.h5", lhco_rows(5, label=False))
     assert events.lhco_rows(path) == 5
-    assert events.read_lhco(path, 0, 5, background_only=True).label.tolist() == [0] * 5
+    assert events.read_lhco(path, 0, 5, signal_fraction=0).label.tolist() == [0] * 5
 
 
 def test_real_events(lhco_tiny):
@@ -94,7 +94,7 @@ def test_real_events(lhco_tiny):
     assert ak.mean(ak.num(whole.pt)) == pytest.approx(170, abs=0.5)
     assert ak.max(abs(whole.eta)) < 5
     assert events.read_lhco(lhco_tiny, 250, 260).tolist() == whole[250:260].tolist()
-    assert len(events.read_lhco(lhco_tiny, 0, 1000, background_only=True)) == 907
+    assert len(events.read_lhco(lhco_tiny, 0, 1000, signal_fraction=0)) == 907
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path, monkeypatch):

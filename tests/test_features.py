@@ -92,6 +92,17 @@ def test_nothing_selected():
     assert all(len(column) == 0 for column in table.values())
 
 
+def test_blocks_change_nothing(monkeypatch):
+    rows = [dijet(pt, flip=pt > 1550) for pt in np.linspace(1150, 1900, 17)]
+    whole, counts = build_features(as_events(*rows))
+    for size in (1, 5, 16):
+        monkeypatch.setattr("flowmorph.features.BLOCK_EVENTS", size)
+        table, again = build_features(as_events(*rows))
+        assert again == counts and counts.below_trigger == 2
+        for name in whole:
+            assert (table[name] == whole[name]).all()
+
+
 def test_label_follows_its_event():
     low, high = dijet(), dijet()
     high["label"] = 1
@@ -102,7 +113,7 @@ def test_label_follows_its_event():
 
 def test_real_events(lhco_tiny):
     """Every event of the file has two jets and passes the trigger; medians pinned."""
-    table, counts = build_features(events.read_lhco(lhco_tiny, 0, 1000, background_only=True))
+    table, counts = build_features(events.read_lhco(lhco_tiny, 0, 1000, signal_fraction=0))
     assert (counts.events, counts.selected) == (907, 907)
     assert (table["delta_m_jj"] >= 0).all()
     assert all(np.isfinite(column).all() for column in table.values())
@@ -308,10 +319,11 @@ def test_lhco_rows_to_features(lhco_tiny, tmp_path):
     for start in (0, 40):
         output = tmp_path / f"{start}.parquet"
         arguments = ("--input", lhco_tiny, "--start", start, "--stop", start + 40)
+        arguments += ("--signal-fraction", 1)
         assert run("extract_lhco_events.py", *arguments, "--output", output) == 0
         assert len(events.read_events(output)) == 40
     # Past the end is the end.
-    arguments = ("--input", lhco_tiny, "--start", 990, "--stop", 1040, "--background-only")
+    arguments = ("--input", lhco_tiny, "--start", 990, "--stop", 1040, "--signal-fraction", 0)
     assert run("extract_lhco_events.py", *arguments, "--output", output) == 0
     assert len(events.read_events(output)) <= 10
     assert run("build_features.py", "--input", output, "--output", tmp_path / "a.root") == 0

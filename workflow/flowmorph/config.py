@@ -24,3 +24,9 @@ def check(config: dict, schema: str | Path) -> None:
     for low, high in [*bounds["sidebands"], bounds["signal"]]:
         if low >= high:
             raise InputError(f"config: collider.regions: [{low}, {high}] is not an interval")
+    collider = config["collider"]
+    named = collider["lhco_features"]["files"]["reference"]
+    if collider["source"] == "lhco_features" and named is None:
+        raise InputError(
+            "config: collider.lhco_features.files.reference: no such file is published, name yours"
+        )

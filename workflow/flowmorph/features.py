@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import awkward as ak
 import numpy as np
 
 from flowmorph import jets
+
+#: Events that are clustered at a time: intermediate arrays take 40 kB an event.
+BLOCK_EVENTS = 2000
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,19 @@ def build_features(
     in GeV): m_j1, delta_m_jj = m_J2 - m_J1 >= 0, tau21_j1, tau21_j2, delta_r_jj (pseudorapidity and
     wrapped azimuth), m_jj; and label (int8). The trigger asks the hardest jet for ``trigger_pt``
     GeV. Events with fewer than two jets, or with a jet without extent (tau_1 = 0, so that tau21 is
-    undefined), are left out and counted.
+    undefined), are left out and counted. Memory: that of 2,000 events, however many there are.
     """
+    blocks = [
+        _build_block(events[low : low + BLOCK_EVENTS], trigger_pt, radius, engine)
+        for low in range(0, max(len(events), 1), BLOCK_EVENTS)
+    ]
+    table = {name: np.concatenate([block[name] for block, _ in blocks]) for name in blocks[0][0]}
+    return table, Counts(*map(sum, zip(*(astuple(counts) for _, counts in blocks), strict=True)))
+
+
+def _build_block(
+    events: ak.Array, trigger_pt: float, radius: float, engine: str
+) -> tuple[dict[str, np.ndarray], Counts]:
     found = jets.cluster(events, radius, engine)
     two = ak.to_numpy(ak.num(found) >= 2)
     hardest = ak.to_numpy(ak.fill_none(ak.firsts(np.hypot(found.px, found.py)), 0.0))
@@ -47,6 +61,18 @@ def build_features(
 
     pair = [_columns(found[:, i]) for i in (0, 1)]
     taus = [jets.subjettiness(events, found.constituents[:, i], radius) for i in (0, 1)]
+    table = observables(pair, taus, ak.to_numpy(events.label))
+    return table, _count(two, triggered, table)
+
+
+def observables(
+    pair: list[dict[str, np.ndarray]], taus: list[np.ndarray], label: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Compute the observables from the two jets of every event, leaving out undefined ones.
+
+    Each jet has columns ``px``, ``py``, ``pz``, ``e``, ``mass`` (GeV), ``eta`` and ``phi``; its
+    ``taus`` are (event, 2): tau_1 and tau_2. The columns are those of `build_features`.
+    """
     swap = pair[0]["mass"] > pair[1]["mass"]
     light, heavy = (np.where(swap, *masses) for masses in _both(pair, "mass"))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -58,24 +84,55 @@ def build_features(
         "tau21_j2": np.where(swap, ratio[0], ratio[1]),
         "delta_r_jj": delta_r(*pair),
         "m_jj": dijet_mass(*pair),
-        "label": ak.to_numpy(events.label).astype(np.int8),
+        "label": label.astype(np.int8),
     }
     defined = np.isfinite(ratio[0]) & np.isfinite(ratio[1])
-    table = {name: column[defined] for name, column in table.items()}
-    counts = Counts(
+    return {name: column[defined] for name, column in table.items()}
+
+
+def features_of_jets(
+    columns: dict[str, np.ndarray], trigger_pt: float = 1200.0
+) -> tuple[dict[str, np.ndarray], Counts]:
+    """Compute the observables from the organisers' jets, as `build_features` does from particles.
+
+    ``columns`` are those of `flowmorph.data.events.read_lhco_features`. An event without a second
+    jet has no finite, positive pT for it.
+    """
+    pts = [np.hypot(columns[f"pxj{jet}"], columns[f"pyj{jet}"]) for jet in (1, 2)]
+    two = np.logical_and(*(np.isfinite(pt) & (pt > 0) for pt in pts))
+    triggered = two & (np.maximum(*pts) > trigger_pt)
+    chosen = {name: column[triggered] for name, column in columns.items()}
+    pair, taus = [], []
+    for jet in (1, 2):
+        parts = {axis: chosen[f"p{axis}j{jet}"] for axis in "xyz"}
+        mass = chosen[f"mj{jet}"]
+        energy = np.sqrt(sum(part**2 for part in parts.values()) + mass**2)
+        momentum = {f"p{axis}": part for axis, part in parts.items()}
+        pair.append(_with_directions(momentum | {"e": energy, "mass": mass}))
+        taus.append(np.stack([chosen[f"tau1j{jet}"], chosen[f"tau2j{jet}"]], axis=1))
+    table = observables(pair, taus, chosen["label"])
+    return table, _count(two, triggered, table)
+
+
+def _count(two: np.ndarray, triggered: np.ndarray, table: dict[str, np.ndarray]) -> Counts:
+    selected = len(table["m_jj"])
+    return Counts(
         events=len(two),
         fewer_than_two_jets=int((~two).sum()),
         below_trigger=int((two & ~triggered).sum()),
-        undefined=int((~defined).sum()),
-        selected=int(defined.sum()),
+        undefined=int(triggered.sum()) - selected,
+        selected=selected,
     )
-    return table, counts
 
 
 def _columns(jet: ak.Array) -> dict[str, np.ndarray]:
     """Four-momentum, mass, pseudorapidity and azimuth of one jet an event."""
     result = {name: ak.to_numpy(jet[name]) for name in ("px", "py", "pz", "e")}
-    result["mass"] = ak.to_numpy(jets.mass(jet))
+    return _with_directions(result | {"mass": ak.to_numpy(jets.mass(jet))})
+
+
+def _with_directions(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Add pseudorapidity and azimuth to a jet's columns."""
     result["eta"] = np.arcsinh(result["pz"] / np.hypot(result["px"], result["py"]))
     result["phi"] = np.arctan2(result["py"], result["px"])
     return result

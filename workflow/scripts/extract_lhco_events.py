@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from flowmorph.data import events
-from flowmorph.errors import cli
+from flowmorph.errors import InputError, cli
 from flowmorph.files import atomic
 
 
@@ -17,12 +17,17 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--stop", type=int, required=True, help="row after the last; past the end: the end"
     )
-    parser.add_argument("--background-only", action="store_true", help="leave out label 1")
+    parser.add_argument(
+        "--signal-fraction", type=float, default=0.0, help="part of the signal events that is kept"
+    )
     parser.add_argument("--output", required=True, help="chunk of events, parquet")
     args = parser.parse_args(argv)
 
-    stop = min(args.stop, events.lhco_rows(args.input))
-    chunk = events.read_lhco(args.input, args.start, stop, args.background_only)
+    rows = events.lhco_rows(args.input)
+    if args.start >= rows:
+        raise InputError(f"{args.input}: only {rows} events: lower collider.lhco.events")
+    stop = min(args.stop, rows)
+    chunk = events.read_lhco(args.input, args.start, stop, args.signal_fraction)
     print(f"read {len(chunk)} events, rows {args.start} to {stop}", file=sys.stderr, flush=True)
     with atomic(args.output) as part:
         events.write_events(part, chunk)

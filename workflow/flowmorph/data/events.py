@@ -12,6 +12,7 @@ from pathlib import Path
 
 import awkward as ak
 import numpy as np
+import pandas
 import pyarrow
 import pyarrow.parquet
 import tables
@@ -25,6 +26,11 @@ LHCO_PARTICLES = 700
 BLOCK_ROWS = 2000
 
 FIELDS = ("pt", "eta", "phi")
+
+#: What is used of an LHC Olympics feature file; its label may be missing.
+JET_COLUMNS = tuple(
+    f"{name}j{jet}" for jet in (1, 2) for name in ("px", "py", "pz", "m", "tau1", "tau2")
+)
 
 
 def make_events(particles: ak.Array, label: np.ndarray | None = None) -> ak.Array:
@@ -114,14 +120,15 @@ def lhco_rows(path: str | PathLike) -> int:
 
 
 def read_lhco(
-    path: str | PathLike, start: int, stop: int, background_only: bool = False
+    path: str | PathLike, start: int, stop: int, signal_fraction: float = 1.0
 ) -> ak.Array:
     """Read rows ``start`` to ``stop`` (exclusive) of an LHC Olympics HDF5 file.
 
     The layout is pandas' "fixed" format, key ``df``: 700 zero-padded (pT, eta, phi), then a truth
-    label, which black boxes lack (their events count as background). ``background_only`` leaves out
-    signal. Memory: one block of 2,000 rows beside the result. Raises `InputError` for a missing
-    or truncated file, another layout, rows outside the file, or particles that cannot be.
+    label, which black boxes lack (their events count as background). ``signal_fraction`` is the
+    part of the signal events that is kept, see `kept`. Memory: one block of 2,000 rows beside the
+    result. Raises `InputError` for a missing or truncated file, another layout, rows outside the
+    file, or particles that cannot be.
     """
     blocks = []
     with _open_lhco(path) as file:
@@ -139,10 +146,46 @@ def read_lhco(
                 ) from error
             events = _unpack(block)
             check_events(events, path, low)
-            if background_only:
-                events = events[events.label == 0]
-            blocks.append(ak.to_packed(events))
+            keep = kept(ak.to_numpy(events.label), signal_fraction, low)
+            blocks.append(ak.to_packed(events[keep]))
     return ak.concatenate(blocks)
+
+
+def kept(label: np.ndarray, signal_fraction: float, first: int = 0) -> np.ndarray:
+    """Mark (bool) all background and ``signal_fraction`` of the signal among rows from ``first``.
+
+    Which signal events stay depends on their row number only, so not on the size of chunks.
+    """
+    row = first + np.arange(len(label))
+    chosen = np.floor((row + 1) * signal_fraction) > np.floor(row * signal_fraction)
+    return (label == 0) | chosen
+
+
+def read_lhco_features(path: str | PathLike, signal_fraction: float = 1.0) -> dict[str, np.ndarray]:
+    """Read the jets in an LHC Olympics feature file (``*.features.h5``: pandas, one table).
+
+    Columns (float64): pxj1, pyj1, pzj1, mj1 [GeV], tau1j1, tau2j1, the same for j2, and label
+    (int8), zero in a file without labels; ``signal_fraction`` as in `kept`. Raises `InputError` for
+    a missing or truncated file, or one without these columns.
+    """
+    _check_exists(path)
+    try:
+        frame = pandas.read_hdf(path)
+    except Exception as error:  # pandas and PyTables raise many kinds for a damaged file
+        raise InputError(
+            f"{path}: no readable table in pandas' HDF5 format (truncated?)"
+        ) from error
+    missing = [name for name in JET_COLUMNS if name not in frame]
+    if missing:
+        raise InputError(f"{path}: no column {missing[0]!r}: this is not a feature file")
+    try:
+        columns = {name: frame[name].to_numpy(dtype=np.float64) for name in JET_COLUMNS}
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: columns must be numbers: {error}") from error
+    label = frame["label"].to_numpy() != 0 if "label" in frame else np.zeros(len(frame))
+    columns["label"] = label.astype(np.int8)
+    keep = kept(columns["label"], signal_fraction)
+    return {name: column[keep] for name, column in columns.items()}
 
 
 def _unpack(block: np.ndarray) -> ak.Array:
