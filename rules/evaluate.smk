@@ -1,6 +1,9 @@
 """Numbers for the trained flows."""
 
 TOY_DENSITIES = [name for name in targets.DATASETS if name not in targets.SAMPLES]
+MEASURES = [
+    file(OUT, moved) for moved in targets.MOVED for file in (paths.measures, paths.flow_measures)
+]
 
 
 rule evaluate_densities:
@@ -25,8 +28,8 @@ rule evaluate_densities:
         "../envs/environment.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=1500,
-        runtime=60,
+        mem_mb=scaled(1500),
+        runtime=scaled(60),
     params:
         datasets=TOY_DENSITIES,
         toy=as_json(toy_recipe("toy")),
@@ -65,3 +68,75 @@ rule make_likelihood_table:
     shell:
         "python {input.script} --likelihoods {input.likelihoods} "
         " --output {output.csv} {output.md} > {log} 2>&1"
+
+
+rule measure_task:
+    """Measure how well and how far each method moves a task's points."""
+    input:
+        moved=paths.moved(OUT, "{moved}"),
+        script=script("measure_task.py"),
+        code=code("measure_task.py"),
+    output:
+        csv=paths.measures(OUT, "{moved}"),
+    log:
+        paths.log(OUT, "measure_task", "{moved}"),
+    benchmark:
+        paths.benchmark(OUT, "measure_task", "{moved}")
+    wildcard_constraints:
+        moved="|".join(targets.MOVED),
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=scaled(1500),
+        runtime=scaled(60),
+    params:
+        task=lambda wildcards: measured_task(wildcards.moved),
+        methods=targets.METHODS,
+        features=lambda wildcards: features_of(wildcards.moved),
+        half_width=config["flows"]["transport"]["tail_bound"],
+        seed=lambda wildcards: seed("measure_task", wildcards.moved),
+    shell:
+        "python {input.script} --task {wildcards.moved} --moved {input.moved} "
+        " --methods {params.methods} --features {params.features} {params.task} "
+        " --half-width {params.half_width} --seed {params.seed} --output {output.csv} > {log} 2>&1"
+
+
+rule make_measure_tables:
+    """Arrange the measures of all tasks in tables."""
+    input:
+        measures=MEASURES,
+        script=script("make_measure_tables.py"),
+        code=code("make_measure_tables.py"),
+    output:
+        two_sample=table("two_sample", "how well each method matches the target"),
+        movement=table("movement", "how far each method moves, and how far it must"),
+        marginals=table("marginals", "match and movement of each feature"),
+    log:
+        paths.log(OUT, "make_measure_tables"),
+    benchmark:
+        paths.benchmark(OUT, "make_measure_tables")
+    conda:
+        "../envs/environment.yaml"
+    shell:
+        "python {input.script} --measures {input.measures} --two-sample {output.two_sample} "
+        " --movement {output.movement} --marginals {output.marginals} > {log} 2>&1"
+
+
+rule make_claims_table:
+    """Test each claim of the paper with a number of this run."""
+    input:
+        claims="config/claims.yaml",
+        measures=MEASURES,
+        script=script("make_claims_table.py"),
+        code=code("make_claims_table.py"),
+    output:
+        claims=table("claims", "the paper's claims against this run"),
+    log:
+        paths.log(OUT, "make_claims_table"),
+    benchmark:
+        paths.benchmark(OUT, "make_claims_table")
+    conda:
+        "../envs/environment.yaml"
+    shell:
+        "python {input.script} --claims {input.claims} --measures {input.measures} "
+        " --output {output.claims} > {log} 2>&1"

@@ -199,6 +199,58 @@ rule fig10:
         " --output {output.pdf} {output.png} > {log} 2>&1"
 
 
+use rule fig8 as fig_signal_ratios with:
+    """Show the morphed collider features and their ratios to the target, signal region."""
+    input:
+        moved=paths.moved(OUT, "science_signal"),
+        script=script("plot_ratios.py"),
+        code=code("plot_ratios.py"),
+    output:
+        **figure("fig_signal_ratios", "Signal region", "as Fig. 8", "features and ratios"),
+    log:
+        paths.log(OUT, "fig_signal_ratios"),
+    benchmark:
+        paths.benchmark(OUT, "fig_signal_ratios")
+    params:
+        options='--note "signal region"',
+
+
+use rule fig6 as fig_signal_distances with:
+    """Show the distances travelled in the space of the collider features, signal region."""
+    input:
+        moved=paths.moved(OUT, "science_signal"),
+        script=script("plot_distances.py"),
+        code=code("plot_distances.py"),
+    output:
+        **figure("fig_signal_distances", "Signal region", "as Fig. 9", "distance"),
+    log:
+        paths.log(OUT, "fig_signal_distances"),
+    benchmark:
+        paths.benchmark(OUT, "fig_signal_distances")
+    params:
+        options='--units "scaled features" --note "signal region"',
+
+
+rule fig_closure:
+    """Show how well each method does in the signal region beside the sidebands."""
+    input:
+        sidebands=paths.measures(OUT, "science"),
+        signal=paths.measures(OUT, "science_signal"),
+        script=script("plot_closure.py"),
+        code=code("plot_closure.py"),
+    output:
+        **figure("fig_closure", "Signal region", "closure", "sidebands and signal region"),
+    log:
+        paths.log(OUT, "fig_closure"),
+    benchmark:
+        paths.benchmark(OUT, "fig_closure")
+    conda:
+        "../envs/environment.yaml"
+    shell:
+        "python {input.script} --sidebands {input.sidebands} --signal {input.signal} "
+        " --output {output.pdf} {output.png} > {log} 2>&1"
+
+
 use rule fig5 as figA1 with:
     """Show the three transports between identical toys."""
     input:

@@ -1,4 +1,4 @@
-"""Divergences and two-sample tests: right on cases with known answers."""
+"""Metrics: right on cases with known answers."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from flowmorph.metrics import divergence, two_sample
+from flowmorph.errors import InputError
+from flowmorph.metrics import divergence, measures, optimal_transport, task, two_sample
+from flowmorph.metrics.measures import Measure
 
 
 def test_divergence_of_two_gaussians():
@@ -47,15 +49,15 @@ def test_classifier_finds_the_shift_of_a_gaussian():
     sample, target = rng.normal(size=(6000, 2)), rng.normal(size=(4000, 2)) + [0.5, 0]
     auc = two_sample.classifier_auc(sample, target, seed=3)
     best = stats.norm.cdf(0.5 / np.sqrt(2))  # the likelihood ratio's AUC
-    assert best - 0.03 < auc.value < best + 3 * auc.error
+    assert best - 0.03 < auc.value < auc.high < best + 0.03
     assert auc == two_sample.classifier_auc(sample, target, seed=3)
 
 
 def test_classifier_cannot_tell_equal_samples_apart():
     rng = np.random.default_rng(4)
     auc = two_sample.classifier_auc(rng.normal(size=(4000, 3)), rng.normal(size=(4000, 3)), seed=1)
-    assert auc.value == pytest.approx(0.5, abs=4 * auc.error)
-    assert 0.004 < auc.error < 0.01
+    assert auc.low < auc.value < auc.high
+    assert auc.value == pytest.approx(0.5, abs=2 * (auc.high - auc.low))
 
 
 def test_classifier_uses_the_condition():
@@ -69,14 +71,30 @@ def test_classifier_uses_the_condition():
     assert two_sample.classifier_auc(x, marginal, seed=1, **options).value > 0.7
 
 
+SCORES = st.lists(st.integers(0, 5), min_size=2)
+
+
 @settings(deadline=None)  # cores may be shared
-@given(st.lists(st.integers(0, 5), min_size=2), st.lists(st.integers(0, 5), min_size=2))
+@given(SCORES, SCORES)
 def test_auc_agrees_with_scikit_learn(negative, positive):
     labels = np.repeat([0, 1], [len(negative), len(positive)])
     expected = roc_auc_score(labels, negative + positive)
-    result = two_sample._auc(np.array(negative), np.array(positive))
-    assert result.value == pytest.approx(expected, abs=1e-12)
-    assert np.isfinite(result.error)
+    rng = np.random.default_rng(0)
+    values = two_sample._bootstrapped(np.array(negative), np.array(positive), 3, rng)
+    assert values[0] == pytest.approx(expected, abs=1e-12)
+    assert len(values) == 4 and ((values >= 0) & (values <= 1)).all()
+
+
+def test_bootstrap_interval_is_the_spread_over_experiments():
+    rng = np.random.default_rng(8)
+    values, widths = [], []
+    for _ in range(200):
+        scores = rng.normal(size=150), rng.normal(0.5, 1, size=250)
+        first, *resampled = two_sample._bootstrapped(*scores, 100, rng)
+        values.append(first)
+        widths.append(np.std(resampled))
+    assert np.mean(widths) == pytest.approx(np.std(values), rel=0.15)
+    assert np.mean(values) == pytest.approx(stats.norm.cdf(0.5 / np.sqrt(2)), abs=0.01)
 
 
 def test_feature_comparison_has_uniform_p_values_for_equal_distributions():
@@ -104,3 +122,120 @@ def test_feature_comparison_of_constants_and_few_values():
     few = np.repeat([[0.0], [1.0]], 50, axis=0)
     (result,) = two_sample.compare_features(few, few)
     assert (result.chi2, result.degrees) == (0.0, 1)
+
+
+def test_sliced_wasserstein_of_a_shift_is_its_mean_projection():
+    sample = np.random.default_rng(9).normal(size=(500, 2))
+    shifted = sample + [3.0, 0.0]
+    distance = optimal_transport.sliced_wasserstein(sample, shifted, seed=1, projections=4000)
+    assert distance == pytest.approx(3 * 2 / np.pi, rel=0.02)  # the mean of |cos|
+    reordered = sample[::-1]
+    assert optimal_transport.sliced_wasserstein(sample, reordered, seed=1) < 1e-12
+    with pytest.raises(InputError, match="equal shapes"):
+        optimal_transport.sliced_wasserstein(sample, shifted[1:], seed=1)
+
+
+def test_assignment_of_a_permuted_shift_costs_the_shift():
+    rng = np.random.default_rng(10)
+    start = rng.uniform(size=(200, 3))
+    # A constant shift, being monotone in each feature, is optimal.
+    end = rng.permutation(start + [0.5, -0.25, 1.0])
+    assert optimal_transport.assignment_cost(start, end) == pytest.approx(1.75, rel=1e-9)
+    assert optimal_transport.marginal_bound(start, end) == pytest.approx(1.75, rel=1e-9)
+    crossed = np.array([[0.0], [1.0]]), np.array([[1.0], [0.0]])
+    assert optimal_transport.assignment_cost(*crossed) == 0.0
+    with pytest.raises(InputError, match="equal shapes"):
+        optimal_transport.assignment_cost(start, end[1:])
+
+
+def test_marginals_bound_every_assignment_from_below():
+    rng = np.random.default_rng(11)
+    start, end = rng.normal(size=(300, 2)), rng.normal(size=(300, 2)) @ [[1, 0.9], [0, 0.4]]
+    bound = optimal_transport.marginal_bound(start, end)
+    cost = optimal_transport.assignment_cost(start, end)
+    assert 0 < bound < cost < np.abs(start - end).sum(axis=1).mean()
+
+
+def shifted_task(shift: float, condition: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """A task whose target is the reference's distribution, shifted along the first feature."""
+    rng = np.random.default_rng(12)
+    reference = rng.uniform(-1, 1, size=(1200, 2))
+    arrays = {"reference": reference, "good": reference + [shift, 0.0], "far": reference + [9, 0]}
+    arrays["target"] = rng.uniform(-1, 1, size=(1200, 2)) + [shift, 0.0]
+    none = np.empty((1200, 0)) if condition is None else condition
+    return arrays | {"condition_reference": none, "condition_target": none}
+
+
+def measured(arrays: dict, **changes) -> dict[tuple, float]:
+    setting = {"task": "t", "methods": ["good", "far"], "features": ["x1", "x2"], "condition": None}
+    setting |= {"discrete": False, "half_width": 4.0, "seed": 5} | changes
+    return {
+        (m.method, m.feature, m.metric): m.value
+        for m in task.measure(arrays, task.Setting(**setting))
+    }
+
+
+def test_a_task_is_measured_against_its_floor_and_ceiling():
+    numbers = measured(shifted_task(0.5))
+    auc = {name: numbers[name, "", "auc"] for name in ("floor", "good", "ceiling", "far")}
+    assert auc["good"] < 0.55 < auc["ceiling"] < 0.99 < auc["far"]
+    assert abs(auc["floor"] - 0.5) < 0.06
+    assert numbers["good", "", "sliced_wasserstein"] < numbers["ceiling", "", "sliced_wasserstein"]
+    assert numbers["ceiling", "x1", "ks"] == pytest.approx(0.25, abs=0.05)
+    assert numbers["ceiling", "x2", "ks_pvalue"] > 1e-3 > numbers["ceiling", "x1", "ks_pvalue"]
+    assert numbers["ceiling", "x1", "chi2_ndf"] > 5 > numbers["good", "x1", "chi2_ndf"]
+
+
+def test_movement_is_held_against_its_bounds():
+    numbers = measured(shifted_task(0.5))
+    assert numbers["good", "", "distance_mean"] == pytest.approx(0.5)
+    assert numbers["good", "", "l1_mean"] == pytest.approx(0.5)
+    assert numbers["good", "", "bound_marginals"] == pytest.approx(0.5, abs=0.05)
+    assert numbers["good", "", "ratio_images"] == pytest.approx(1.0)
+    assert numbers["good", "", "bound_noise"] < numbers["good", "", "bound_target"]
+    assert numbers["good", "x1", "distance_median"] == pytest.approx(0.5)
+    assert numbers["good", "x2", "distance_mean"] == 0.0
+    assert (numbers["good", "", "left_box"], numbers["far", "", "left_box"]) == (0.0, 1.0)
+    assert numbers["baseline", "", "distance_mean"] > numbers["good", "", "distance_mean"]
+    assert ("baseline", "", "auc") not in numbers and ("floor", "", "l1_mean") not in numbers
+
+
+def test_a_detour_exceeds_the_bound_of_its_own_images():
+    arrays = shifted_task(0.0)
+    arrays["good"] = -arrays["reference"]
+    numbers = measured(arrays)
+    assert numbers["good", "", "ratio_images"] > 3
+    assert numbers["good", "", "auc"] < 0.55
+
+
+def test_points_are_compared_at_equal_conditions():
+    rng = np.random.default_rng(13)
+    condition = rng.choice([0.0, 1.0], size=(1200, 1))
+    arrays = shifted_task(0.0, condition)
+    # Right for one condition, far off for the other.
+    arrays["good"] = arrays["reference"] + 2.0 * condition
+    numbers = measured(arrays, condition="shared", discrete=True)
+    assert numbers["good", "", "condition_spread"] > 0.5
+    assert numbers["good", "", "auc"] > 0.6
+    without = measured(arrays, condition="shared")
+    assert ("good", "", "condition_spread") not in without
+
+
+def test_measures_are_the_same_bytes_and_read_back(tmp_path):
+    for name in ("a", "b"):
+        numbers = task.measure(
+            shifted_task(0.5),
+            task.Setting("t", ["good"], ["x1", "x2"], None, False, 4.0, 5),
+        )
+        measures.write(numbers, tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    first, *others = measures.read([tmp_path / "a", tmp_path / "b"])
+    assert first == Measure("t", "floor", "", "points", 600.0)
+    assert len(others) > 2 * 2 * 20 - 1
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n", "task,method,feature,metric,value\nt,m,,auc,x\n"])
+def test_other_files_are_no_measures(tmp_path, text):
+    (tmp_path / "other.csv").write_text(text)
+    with pytest.raises(InputError, match="other.csv: not a file of measures"):
+        measures.read([tmp_path / "other.csv"])

@@ -14,6 +14,7 @@ from flowmorph.errors import InputError
 from flowmorph.flows import engine, storage
 from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.flows.methods import Task, context_size, parse_method
+from flowmorph.metrics import measures
 from flowmorph.training import Recipe, Sample
 
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
@@ -95,7 +96,8 @@ def test_transport_training_and_moving(densities, tmp_path, method):
     script("move_samples").main(
         [*common, "--split", "evaluation", "--batch", "200", "--methods", method,
          "--transports", str(weights),
-         "--output", str(tmp_path / "moved.npz"), "--likelihoods", str(tmp_path / "l.csv")]
+         "--output", str(tmp_path / "moved.npz"), "--likelihoods", str(tmp_path / "l.csv"),
+         "--flow-measures", str(tmp_path / "m.csv")]
     )  # fmt: skip
     moved = np.load(tmp_path / "moved.npz")
     assert moved[method].shape == moved["reference"].shape == (1000, 2)
@@ -103,6 +105,8 @@ def test_transport_training_and_moving(densities, tmp_path, method):
     assert 0 < distance < 3
     likelihoods = np.genfromtxt(tmp_path / "l.csv", delimiter=",", names=True, dtype=None)
     assert list(likelihoods["method"])[0] == "base transfer"
+    cycles = [m.value for m in measures.read([tmp_path / "m.csv"]) if m.metric == "cycle_mean"]
+    assert len(cycles) == 2 and max(cycles) < 1e-3
 
 
 @pytest.mark.parametrize("condition", ["shared", "difference", "concat"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -22,6 +23,13 @@ from flowmorph.imports import modules_of
 # SLURM sends one of these before a time limit and at preemption; SIGINT is Ctrl-C.
 STOP = (signal.SIGTERM, signal.SIGINT)
 SAVE = (signal.SIGUSR1,)
+
+MINUTES = "FLOWMORPH_CHECKPOINT_MINUTES"
+
+
+def checkpoint_minutes() -> float:
+    """Minutes between saves, from the environment: no result depends on them, so no job does."""
+    return float(os.environ.get(MINUTES, 5.0))
 
 
 def fingerprint(note: dict, script: str, files: list[str]) -> str:

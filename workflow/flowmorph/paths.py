@@ -16,6 +16,16 @@ def events(out: str, sample: str, chunk: str) -> str:
     return f"{out}/events/{sample}/{chunk}.parquet"
 
 
+def published(folder: str, name: str) -> str:
+    """A published file in the folder for downloads; no output, so Snakemake never deletes it."""
+    return f"{folder}/{name}"
+
+
+def verified(out: str, name: str) -> str:
+    """Size and checksum of a published file that is there and right (JSON)."""
+    return f"{out}/downloads/{name}.json"
+
+
 def chunk_features(out: str, sample: str, chunk: str) -> str:
     """Feature table of one chunk (ROOT, tree ``features``)."""
     return f"{out}/features/{sample}/{chunk}.root"
@@ -74,6 +84,16 @@ def moved(out: str, task: str) -> str:
 def likelihoods(out: str, task: str) -> str:
     """Mean log-likelihood of a task's target under each method (CSV)."""
     return f"{out}/evaluation/{task}.csv"
+
+
+def measures(out: str, task: str) -> str:
+    """Accuracy and movement of every method on a task (CSV, one number a row)."""
+    return f"{out}/measures/{task}.csv"
+
+
+def flow_measures(out: str, task: str) -> str:
+    """What is measured with the flows themselves: cycle error and parameters (CSV, likewise)."""
+    return f"{out}/measures/flows/{task}.csv"
 
 
 def figure(out: str, name: str, extension: str) -> str:

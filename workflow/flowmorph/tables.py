@@ -165,7 +165,7 @@ def likelihood_table(rows: Sequence[Mapping[str, Value]]) -> Table:
         Column("log_likelihood", "mean log-likelihood [nats]", 4),
         Column("error", "standard error", 4),
     )
-    return Table(columns, [{**row, "method": _label(row["method"])} for row in rows])
+    return Table(columns, [{**row, "method": label(row["method"])} for row in rows])
 
 
 def method_table() -> Table:
@@ -177,7 +177,8 @@ def method_table() -> Table:
     return Table((Column("method", "method"), Column("heuristic", "training heuristic")), rows)
 
 
-def _label(method: str) -> str:
+def label(method: str) -> str:
+    """Name a method, or a variant such as ``movement_penalty_w0.2``, as a reader would."""
     return METHOD_LABELS.get(method, method.replace("_", " "))
 
 

@@ -13,6 +13,7 @@ TRAINED_METHODS = (
     "movement_penalty",
     "identity_initialization",
 )
+METHODS = ("base_transfer", *TRAINED_METHODS)
 SCIENCE = "science"
 SAMPLES = ("reference", "target")
 
@@ -31,8 +32,13 @@ DATASETS = TOY_DATASETS + [f"rotated_{name}" for name in TOY_DATASETS] + list(SA
 FIGURES = [
     *(f"fig{number}" for number in range(1, 11)),
     "figA1", "figA2", "figB1", "figB2", "figB3", "figB4", "figB5", "table1",
+    "fig_signal_ratios", "fig_signal_distances", "fig_closure",
 ]  # fmt: skip
-TABLES = ("distances", "divergences", "likelihoods", "medians")
+TABLES = (
+    "distances", "divergences", "likelihoods", "medians",
+    "two_sample", "movement", "marginals", "claims",
+)  # fmt: skip
+PUBLISHED_TABLES = ("event_counts",)  # what only published events can be held against
 
 
 @dataclass(frozen=True)
@@ -75,13 +81,14 @@ def chunks(config: dict, sample: str) -> list[tuple[int, int]]:
     return [(index * size, (index + 1) * size) for index in range(count)]
 
 
-def everything(out: str) -> list[str]:
-    """All figures, tables and training pictures of a run."""
+def everything(out: str, source: str = "pythia") -> list[str]:
+    """All figures, tables and training pictures of a run with this source of events."""
+    tables = TABLES if source == "pythia" else TABLES + PUBLISHED_TABLES
     models = [paths.density(out, dataset) for dataset in DATASETS]
     models += [paths.transport(out, task, method) for task in TASKS for method in TRAINED_METHODS]
     return [
         *(paths.figure(out, name, kind) for name in FIGURES for kind in ("pdf", "png")),
-        *(paths.table(out, name, kind) for name in TABLES for kind in ("csv", "md")),
+        *(paths.table(out, name, kind) for name in tables for kind in ("csv", "md")),
         *(paths.loss_picture(model) for model in models),
         paths.moved(out, f"{SCIENCE}_signal"),
     ]

@@ -1,10 +1,11 @@
-"""Move a task's reference points by all five methods and measure the likelihoods of the target."""
+"""Move a task's reference points by all five methods; measure likelihoods and cycle errors."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from functools import partial
 
 import numpy as np
 
@@ -13,9 +14,11 @@ from flowmorph.errors import InputError, cli
 from flowmorph.files import atomic
 from flowmorph.flows import engine, setup, storage
 from flowmorph.flows.flow import Flow
-from flowmorph.flows.methods import BASE_TRANSFER, Task
-from flowmorph.metrics import divergence
+from flowmorph.flows.methods import BASE_TRANSFER, CONDITIONS, Task
+from flowmorph.metrics import distances, divergence, measures
 from flowmorph.tables import likelihood_table
+
+CYCLE_POINTS = 8192  # are moved there and back
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -38,6 +41,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", required=True, help="moved points (npz)")
     parser.add_argument("--likelihoods", required=True, help="CSV")
+    parser.add_argument("--flow-measures", required=True, help="cycle errors, parameters (CSV)")
     args = parser.parse_args(argv)
 
     device = setup.start(args.threads, args.seed, args.device)
@@ -60,18 +64,28 @@ def main(argv: list[str] | None = None) -> None:
         return setup.in_chunks(function, *arrays, size=args.batch if compiled else setup.CHUNK)
 
     task = Task(load(args.reference_density), load(args.target_density), args.condition)
-    rows = []
+    reverse = Task(task.density_target, task.density_reference, args.condition)
+    arrival = t_cx if args.condition == "shared" else t_cy
+
+    def go_back(flow, y, c_x, c_y):
+        return flow.inverse(y, CONDITIONS[args.condition](c_x, c_y) if args.condition else None)[0]
+
+    rows, measured = [], []
     weights = dict(zip(args.methods, args.transports, strict=True))
     for method in (BASE_TRANSFER, *args.methods):
         if method == BASE_TRANSFER:
             moved = apply(task.base_transfer, t_x, t_cx, t_cy)
             likelihood = apply(task.density_target.log_prob, t_y, t_cy)
+            back = apply(reverse.base_transfer, *first(moved.T, arrival, t_cx))
+            flows = (task.density_reference, task.density_target)
         else:
             flow = load(weights[method])
             moved = apply(lambda *chunk, flow=flow: task.move(flow, *chunk), t_x, t_cx, t_cy)
             likelihood = apply(
                 lambda *chunk, flow=flow: task.log_likelihood(flow, *chunk), t_y, t_cx, t_cy
             )
+            back = apply(partial(go_back, flow), *first(moved.T, t_cx, t_cy))
+            flows = (flow,)
         arrays[method] = moved.T.cpu().numpy()
         if not np.isfinite(arrays[method]).all():
             raise InputError(f"{args.task}: {method} moves some points to infinity; train it again")
@@ -82,10 +96,23 @@ def main(argv: list[str] | None = None) -> None:
                 "log_likelihood": estimate.value, "error": estimate.error,
             }
         )  # fmt: skip
+        cycle = distances.euclidean(back.T.cpu().numpy(), x[:CYCLE_POINTS])
+        numbers = {
+            "cycle_mean": cycle.mean(),
+            "cycle_max": cycle.max(),
+            "parameters": sum(p.numel() for flow in flows for p in flow.parameters()),
+        }
+        measured += [measures.Measure(args.task, method, "", *number) for number in numbers.items()]
         print(f"{args.task}: {method} moved {size} points", file=sys.stderr, flush=True)
     with atomic(args.output) as part:
         np.savez(part, **{name: np.ascontiguousarray(a) for name, a in sorted(arrays.items())})
     likelihood_table(rows).save([args.likelihoods])
+    measures.write(measured, args.flow_measures)
+
+
+def first(*arrays):
+    """The points that are moved there and back."""
+    return (None if array is None else array[:CYCLE_POINTS] for array in arrays)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import json
 
 import torch
 
-from flowmorph.checkpoint import Checkpoint, fingerprint
+from flowmorph.checkpoint import Checkpoint, checkpoint_minutes, fingerprint
 from flowmorph.data import datasets
 from flowmorph.errors import cli
 from flowmorph.flows import engine, setup, storage
@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--engine", default="auto", choices=engine.CHOICES)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--checkpoint", required=True, help="file to go on from (safetensors)")
-    parser.add_argument("--checkpoint-minutes", type=float, default=5.0)
+    parser.add_argument("--checkpoint-minutes", type=float, default=checkpoint_minutes())
     parser.add_argument("--output", required=True, help="weights (safetensors)")
     parser.add_argument("--history", required=True, help="loss history (CSV)")
     args = parser.parse_args(argv)

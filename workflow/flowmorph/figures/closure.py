@@ -1,0 +1,64 @@
+"""The signal region, which no flow was trained on, beside the sidebands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from flowmorph.errors import InputError
+from flowmorph.figures import style
+from flowmorph.metrics.measures import CEILING, FLOOR, Measure
+
+ROWS = {
+    FLOOR: "target against itself",
+    CEILING: "reference",
+    **{method: style.look(method).label for method in style.METHODS},
+}
+# Hollow and filled, so that the regions differ without colour.
+REGIONS = {"sidebands": "white", "signal region": "black"}
+
+
+@style.styled
+def closure_figure(regions: Mapping[str, Sequence[Measure]]) -> Figure:
+    """Draw each method's two-sample numbers in both regions, floor and ceiling above.
+
+    ``regions`` maps the names in `REGIONS` to the measures of a task. Raises InputError for a
+    measure that is missing.
+    """
+    fig = style.figure(style.DOUBLE_WIDTH, 2.2)
+    area, sliced, distance = fig.subplots(1, 3, sharey=True)
+    for offset, (region, fill) in zip((0.17, -0.17), REGIONS.items(), strict=True):
+        numbers = {(m.method, m.metric): m.value for m in regions[region] if not m.feature}
+        for i, name in enumerate(ROWS):
+            y = len(ROWS) - 1 - i + offset
+            marker = {"fmt": "o", "color": "black", "mfc": fill, "ms": 3.5, "mew": 0.7, "lw": 0.8}
+            auc, low, high = (_get(numbers, name, key) for key in ("auc", "auc_low", "auc_high"))
+            # The interval of a noisy estimate may lie to one side of it.
+            spread = ([max(auc - low, 0.0)], [max(high - auc, 0.0)])
+            area.errorbar(auc, y, xerr=spread, **marker)
+            sliced.errorbar(_get(numbers, name, "sliced_wasserstein"), y, **marker)
+            if name in style.METHODS:
+                distance.errorbar(_get(numbers, name, "distance_mean"), y, **marker)
+    area.axvline(0.5, color="0.6", lw=0.6, zorder=0)
+    area.set_yticks(range(len(ROWS)), reversed(ROWS.values()))
+    area.set_ylim(-0.6, len(ROWS) - 0.4)
+    for ax in (sliced, distance):
+        ax.set_xlim(left=0)
+    area.set_xlabel("two-sample AUC (95 % interval)")
+    sliced.set_xlabel("sliced Wasserstein distance (scaled)")
+    distance.set_xlabel("mean distance travelled (scaled)")
+    handles = [
+        Line2D([], [], ls="", marker="o", color="black", mfc=fill, ms=3.5, mew=0.7, label=region)
+        for region, fill in REGIONS.items()
+    ]
+    fig.legend(handles=handles, loc="outside upper center", ncols=2)
+    return fig
+
+
+def _get(numbers: Mapping[tuple[str, str], float], method: str, metric: str) -> float:
+    try:
+        return numbers[method, metric]
+    except KeyError:
+        raise InputError(f"no measure '{metric}' of {method} to draw") from None

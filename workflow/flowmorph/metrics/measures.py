@@ -1,0 +1,49 @@
+"""Measured numbers as rows of a file: one number each, so that new metrics need no new columns."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from flowmorph.errors import InputError
+from flowmorph.files import atomic
+
+# What stands beside the methods.
+FLOOR = "floor"  # one half of the target against the other: no method can do better
+CEILING = "ceiling"  # the reference as it is
+BASELINE = "baseline"  # random pairs of reference and target
+
+
+class Measure(NamedTuple):
+    """One number; ``feature`` is empty where the number is about all features together."""
+
+    task: str
+    method: str
+    feature: str
+    metric: str
+    value: float
+
+
+def write(measures: Iterable[Measure], path: str | os.PathLike) -> None:
+    """Write measures as CSV, with nine digits."""
+    with atomic(path) as part, part.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(Measure._fields)
+        writer.writerows((*m[:-1], f"{m.value:.9g}") for m in measures)
+
+
+def read(paths: Iterable[str | os.PathLike]) -> list[Measure]:
+    """Read the measures of several files; raises InputError for files of another kind."""
+    measures = []
+    for path in paths:
+        with open(path, encoding="utf-8", newline="") as stream:
+            rows = csv.reader(stream)
+            if tuple(next(rows, ())) != Measure._fields:
+                raise InputError(f"{path}: not a file of measures ({', '.join(Measure._fields)})")
+            try:
+                measures += [Measure(*words, float(value)) for *words, value in rows]
+            except (TypeError, ValueError) as error:
+                raise InputError(f"{path}: not a file of measures ({error})") from error
+    return measures

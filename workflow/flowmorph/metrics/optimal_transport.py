@@ -1,0 +1,53 @@
+"""How far apart two samples are, and how little a map between them could move its points."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import stats
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+
+from flowmorph.errors import InputError
+
+
+def sliced_wasserstein(
+    sample: np.ndarray, target: np.ndarray, *, seed: int, projections: int = 64
+) -> float:
+    """Average the 1-Wasserstein distance of two samples over random directions.
+
+    Both have shape (n, D), with equal n; the result is in the units of the space, and zero only for
+    equal distributions. Raises InputError for different shapes. Source: Bonneel et al., J. Math.
+    Imaging Vis. 51 (2015) 22.
+    """
+    if sample.shape != target.shape:
+        raise InputError(f"samples of equal shapes are needed, got {sample.shape}, {target.shape}")
+    directions = np.random.default_rng(seed).normal(size=(sample.shape[1], projections))
+    directions /= np.linalg.norm(directions, axis=0)
+    sorted_sample, sorted_target = (
+        np.sort(points.astype(np.float64) @ directions, axis=0) for points in (sample, target)
+    )
+    return float(np.abs(sorted_sample - sorted_target).mean())
+
+
+def assignment_cost(start: np.ndarray, end: np.ndarray) -> float:
+    """Give the smallest mean L1 movement that takes one set of points to another.
+
+    Both have shape (n, D); every point goes to another one, so this is the exact optimal transport
+    between the two sets. Time grows as n^3: a second or two for 2,000 points. Raises InputError for
+    different shapes. Source: Peyre and Cuturi, arXiv:1803.00567, proposition 2.1.
+    """
+    if start.shape != end.shape:
+        raise InputError(f"samples of equal shapes are needed, got {start.shape}, {end.shape}")
+    cost = cdist(start.astype(np.float64), end.astype(np.float64), "cityblock")
+    return float(cost[linear_sum_assignment(cost)].mean())
+
+
+def marginal_bound(start: np.ndarray, end: np.ndarray) -> float:
+    """Bound the mean L1 movement between two samples, (n, D) and (m, D), by their marginals.
+
+    No map from one to the other can move feature i by less than the 1-Wasserstein distance of its
+    marginals; L1 adds the features up. The bound ignores correlations, but unlike an assignment of
+    few points it suffers no curse of dimension.
+    """
+    columns = zip(start.T, end.T, strict=True)
+    return float(sum(stats.wasserstein_distance(a, b) for a, b in columns))

@@ -1,0 +1,185 @@
+"""Everything that is measured on the moved points of one task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from flowmorph.metrics import distances, optimal_transport, two_sample
+from flowmorph.metrics.measures import BASELINE, CEILING, FLOOR, Measure
+
+TWO_SAMPLE_POINTS = 20_000  # of each sample, for classifier and sliced distance
+ASSIGNMENT_POINTS = 2_000
+FEWEST_POINTS = 20  # for five folds of half of the target
+QUANTILES = {"distance_q05": 0.05, "distance_median": 0.5, "distance_q95": 0.95}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample to hold against the target: points (n, D) and their conditions (n, C)."""
+
+    points: np.ndarray
+    condition: np.ndarray
+
+    def __getitem__(self, rows) -> Sample:
+        return Sample(self.points[rows], self.condition[rows])
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a task's measures depend on besides its points.
+
+    ``condition`` names how conditions enter the transport (None, shared, difference or concat);
+    ``discrete`` says that they take few values, so that points are compared at equal ones;
+    ``half_width`` bounds the box in which splines work; ``seed`` chooses subsamples.
+    """
+
+    task: str
+    methods: Sequence[str]
+    features: Sequence[str]
+    condition: str | None
+    discrete: bool
+    half_width: float
+    seed: int
+
+
+def measure(arrays: Mapping[str, np.ndarray], setting: Setting) -> Iterator[Measure]:
+    """Measure a task whose ``arrays`` hold reference, target, conditions and every method, (N, D).
+
+    Rows are shuffled first, so that the points of metrics that cannot afford all are a fair sample.
+    """
+    order = np.random.default_rng(setting.seed).permutation(len(arrays["target"]))
+    arrays = {name: array[order] for name, array in arrays.items()}
+    yield from _two_sample(arrays, setting)
+    yield from _movement(arrays, setting)
+
+
+def _two_sample(arrays: Mapping[str, np.ndarray], setting: Setting) -> Iterator[Measure]:
+    start, end = arrays["condition_reference"], arrays["condition_target"]
+    target = Sample(arrays["target"], end)
+    half = len(target) // 2
+    # Points arrive at the target's condition unless one condition serves reference and target.
+    arrival = start if setting.condition == "shared" else end
+    compared = {
+        FLOOR: (target[:half], target[half:]),
+        CEILING: (Sample(arrays["reference"], start), target),
+        **{name: (Sample(arrays[name], arrival), target) for name in setting.methods},
+    }
+    for name, (sample, other) in compared.items():
+        few, few_others = sample[:TWO_SAMPLE_POINTS], other[:TWO_SAMPLE_POINTS]
+        auc = two_sample.classifier_auc(
+            few.points,
+            few_others.points,
+            condition_sample=few.condition,
+            condition_target=few_others.condition,
+            seed=setting.seed,
+        )
+        yield Measure(setting.task, name, "", "points", len(sample))
+        yield Measure(setting.task, name, "", "auc", auc.value)
+        yield Measure(setting.task, name, "", "auc_low", auc.low)
+        yield Measure(setting.task, name, "", "auc_high", auc.high)
+        # Its value for equal distributions falls with the number of points: the same one for all.
+        sliced = [
+            optimal_transport.sliced_wasserstein(a.points, b.points, seed=setting.seed)
+            for a, b in _pairs(sample, other, setting.discrete, min(half, TWO_SAMPLE_POINTS))
+        ]
+        yield Measure(setting.task, name, "", "sliced_wasserstein", float(np.mean(sliced)))
+        if len(sliced) > 1:
+            yield Measure(setting.task, name, "", "condition_spread", max(sliced) - min(sliced))
+        results = two_sample.compare_features(sample.points, other.points)
+        for feature, result in zip(setting.features, results, strict=True):
+            yield Measure(setting.task, name, feature, "ks", result.ks)
+            yield Measure(setting.task, name, feature, "ks_pvalue", result.ks_pvalue)
+            yield Measure(setting.task, name, feature, "chi2_ndf", result.chi2_per_degree)
+
+
+def _movement(arrays: Mapping[str, np.ndarray], setting: Setting) -> Iterator[Measure]:
+    reference, target = arrays["reference"], arrays["target"]
+    bounds = _bounds(arrays, setting)
+    inside = (np.abs(reference) <= setting.half_width).all(axis=1)
+    for name in (BASELINE, *setting.methods):
+        moved = target if name == BASELINE else arrays[name]
+        length = distances.euclidean(moved, reference)
+        each = distances.per_feature(moved, reference)
+        l1 = float(each.sum(axis=1).mean())
+        numbers = {
+            "points": len(length),
+            "distance_mean": length.mean(),
+            "distance_std": length.std(),
+            **{key: np.quantile(length, level) for key, level in QUANTILES.items()},
+            "l1_mean": l1,
+        }
+        if name != BASELINE:
+            left = (np.abs(moved[inside]) > setting.half_width).any(axis=1)
+            numbers |= {key: bounds[key] for key in ("bound_target", "bound_noise")}
+            numbers |= {
+                "left_box": left.mean(),
+                "ratio_target": _ratio(l1, bounds["bound_target"]),
+                "bound_marginals": optimal_transport.marginal_bound(reference, target),
+                "bound_images": bounds[name],
+                # Over the assigned points only, so that it is never below 1.
+                "ratio_images": _ratio(bounds[f"{name}_l1"], bounds[name]),
+            }
+        for key, value in numbers.items():
+            yield Measure(setting.task, name, "", key, float(value))
+        for i, feature in enumerate(setting.features):
+            yield Measure(setting.task, name, feature, "distance_mean", each[:, i].mean())
+            yield Measure(setting.task, name, feature, "distance_std", each[:, i].std())
+            for key, level in QUANTILES.items():
+                yield Measure(setting.task, name, feature, key, np.quantile(each[:, i], level))
+
+
+def _bounds(arrays: Mapping[str, np.ndarray], setting: Setting) -> dict[str, float]:
+    """Least mean L1 movement to the target and, for each method, to the points that it made."""
+    start, end = arrays["condition_reference"], arrays["condition_target"]
+    if setting.condition != "shared":
+        start = end = np.concatenate([start, end], axis=1)
+    rows = np.arange(len(start))[:, None]
+    pairs = _pairs(Sample(rows, start), Sample(rows, end), setting.discrete, 2 * ASSIGNMENT_POINTS)
+    costs: dict[str, list[float]] = {}
+    sizes = []
+    for from_rows, to_rows in pairs:
+        size = len(from_rows) // 2
+        sizes.append(size)
+        own = from_rows.points[:size, 0]
+        near, far = to_rows.points[:size, 0], to_rows.points[size : 2 * size, 0]
+        x, y = arrays["reference"][own], arrays["target"][near]
+        images = {name: arrays[name][own] for name in setting.methods}
+        numbers = {
+            "bound_target": optimal_transport.assignment_cost(x, y),
+            # How much of that is only the scatter of few points.
+            "bound_noise": optimal_transport.assignment_cost(y, arrays["target"][far]),
+        }
+        for name, image in images.items():
+            numbers[name] = optimal_transport.assignment_cost(x, image)
+            numbers[f"{name}_l1"] = distances.per_feature(image, x).sum(axis=1).mean()
+        for key, number in numbers.items():
+            costs.setdefault(key, []).append(number)
+    return {key: float(np.average(values, weights=sizes)) for key, values in costs.items()}
+
+
+def _pairs(sample: Sample, other: Sample, discrete: bool, points: int) -> list[tuple]:
+    """Equally many rows of both samples, ``points`` in all: at each condition if it is discrete."""
+    if not discrete:
+        size = min(points, len(sample), len(other))
+        return [(sample[:size], other[:size])]
+    groups = []
+    values = np.unique(other.condition, axis=0)
+    for value in values:
+        a, b = (s[(s.condition == value).all(axis=1)] for s in (sample, other))
+        size = min(points // len(values), len(a), len(b))
+        if size > 1:
+            groups.append((a[:size], b[:size]))
+    return groups
+
+
+def _ratio(movement: float, least: float) -> float:
+    """Movement in units of the least possible; 1 where nothing has to move and nothing does."""
+    if least:
+        return movement / least
+    return float("inf") if movement else 1.0

@@ -1,0 +1,31 @@
+"""Test each claim of the paper with a number of this run."""
+
+from __future__ import annotations
+
+import argparse
+
+from flowmorph import claims, targets
+from flowmorph.errors import cli
+from flowmorph.metrics import measures
+
+TASKS = {
+    "different": targets.DIFFERENT_TASKS,
+    "identical": targets.IDENTICAL_TASKS,
+    "rotated_different": targets.ROTATED_DIFFERENT_TASKS,
+    "rotated_identical": targets.ROTATED_IDENTICAL_TASKS,
+}
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--claims", required=True, help="YAML")
+    parser.add_argument("--measures", nargs="+", required=True, help="CSV files of measures")
+    parser.add_argument("--output", nargs="+", required=True, help=".csv and .md files")
+    args = parser.parse_args(argv)
+
+    tested = claims.load(args.claims)
+    claims.claims_table(tested, measures.read(args.measures), TASKS).save(args.output)
+
+
+if __name__ == "__main__":
+    cli(main)

@@ -1,0 +1,44 @@
+"""Measure how well and how far each method moves the points of one task."""
+
+from __future__ import annotations
+
+import argparse
+
+from flowmorph.errors import InputError, cli
+from flowmorph.figures import samples
+from flowmorph.metrics import measures, task
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--task", required=True)
+    parser.add_argument("--moved", required=True, help="moved samples, .npz")
+    parser.add_argument("--methods", nargs="+", required=True, help="names")
+    parser.add_argument("--features", nargs="+", required=True, help="names, in order")
+    parser.add_argument("--condition", choices=("shared", "difference", "concat"))
+    parser.add_argument("--discrete", action="store_true", help="conditions take few values")
+    parser.add_argument("--half-width", type=float, required=True, help="of the splines' box")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--output", required=True, help="CSV")
+    args = parser.parse_args(argv)
+
+    names = ("reference", "target", *samples.CONDITIONS, *args.methods)
+    arrays = samples.load_moved(args.moved, names)
+    if arrays["target"].shape[1] != len(args.features):
+        raise InputError(f"{args.moved}: {len(args.features)} features were named, not as many")
+    if len(arrays["target"]) < task.FEWEST_POINTS:
+        raise InputError(f"{args.moved}: fewer than {task.FEWEST_POINTS} points cannot be measured")
+    setting = task.Setting(
+        task=args.task,
+        methods=args.methods,
+        features=args.features,
+        condition=args.condition,
+        discrete=args.discrete,
+        half_width=args.half_width,
+        seed=args.seed,
+    )
+    measures.write(task.measure(arrays, setting), args.output)
+
+
+if __name__ == "__main__":
+    cli(main)

@@ -1,0 +1,24 @@
+"""Show how well the methods do in the signal region beside the sidebands."""
+
+from __future__ import annotations
+
+import argparse
+
+from flowmorph.errors import cli
+from flowmorph.figures import closure, style
+from flowmorph.metrics import measures
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sidebands", required=True, help="measures of the sidebands, CSV")
+    parser.add_argument("--signal", required=True, help="measures of the signal region, CSV")
+    parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
+    args = parser.parse_args(argv)
+    files = dict(zip(closure.REGIONS, (args.sidebands, args.signal), strict=True))
+    regions = {name: measures.read([path]) for name, path in files.items()}
+    style.save(closure.closure_figure(regions), args.output)
+
+
+if __name__ == "__main__":
+    cli(main)
