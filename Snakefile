@@ -16,10 +16,13 @@ from snakemake.utils import min_version
 
 min_version("9.27")
 
+# Braces are wildcards to Snakemake, and the command line of a SLURM job is read by a shell once more.
+if set("{}$`") & set(workflow.basedir):
+    raise WorkflowError(f"{workflow.basedir}: rename this folder, without any of {{}}$`")
+
 # The package is found here and in every job, installed or not.
 LIBRARY = os.path.join(workflow.basedir, "workflow")
 sys.path.insert(0, LIBRARY)
-shell.prefix(f"export PYTHONPATH={shlex.quote(LIBRARY)}; ")
 
 from flowmorph import paths, targets
 from flowmorph.config import check
@@ -36,6 +39,12 @@ except InputError as error:
 
 OUT = paths.run_folder(config["run"])
 
+# For every job, by its environment: neither changes a result, so neither is a reason to run again.
+shell.prefix(
+    f"export PYTHONPATH={shlex.quote(LIBRARY)} "
+    f"FLOWMORPH_CHECKPOINT_MINUTES={config['checkpoint_minutes']}; "
+)
+
 
 report: "workflow/report/workflow.rst"
 
@@ -49,6 +58,7 @@ wildcard_constraints:
 
 
 include: "rules/common.smk"
+include: "rules/lhco.smk"
 include: "rules/data.smk"
 include: "rules/density.smk"
 include: "rules/transport.smk"
@@ -57,11 +67,47 @@ include: "rules/figures.smk"
 include: "rules/losses.smk"
 
 
+# Seconds each: not worth a place in a queue, so Snakemake runs them on the machine that it runs on.
+localrules:
+    all,
+    penalty_scan,
+    merge_features,
+    prepare_samples,
+    compare_medians,
+    make_likelihood_table,
+    make_measure_tables,
+    make_claims_table,
+    make_distance_table,
+    plot_density_losses,
+    plot_transport_losses,
+    fig1,
+    fig2,
+    fig3,
+    fig4,
+    fig5,
+    fig6,
+    fig7,
+    fig8,
+    fig9,
+    fig10,
+    fig_signal_ratios,
+    fig_signal_distances,
+    fig_closure,
+    figA1,
+    figA2,
+    figB1,
+    figB2,
+    figB3,
+    figB4,
+    figB5,
+    table1,
+
+
 rule all:
     """Make every figure, table and training picture of the configured run."""
     default_target: True
     input:
-        targets.everything(OUT),
+        targets.everything(OUT, config["collider"]["source"]),
 
 
 rule penalty_scan:

@@ -3,6 +3,13 @@
 from flowmorph.imports import modules_of
 from flowmorph.seeds import seed_for
 
+COLLIDER_FEATURES = ["m_j1", "delta_m_jj", "tau21_j1", "tau21_j2", "delta_r_jj"]
+
+
+def scaled(amount: int):
+    """Give a resource of which every retry asks for more: the amount times the attempt."""
+    return lambda wildcards, attempt: amount * attempt
+
 
 def script(name: str) -> str:
     """Give a script's path."""
@@ -35,8 +42,7 @@ def recipe_of(dataset: str) -> str:
     """Give where a data set's points come from, as JSON."""
     if family_of(dataset) == "science":
         from_file = {"path": paths.prepared(OUT, dataset), "condition": ["m_jj"]}
-        features = ["m_j1", "delta_m_jj", "tau21_j1", "tau21_j2", "delta_r_jj"]
-        return as_json(from_file | {"features": features})
+        return as_json(from_file | {"features": COLLIDER_FEATURES})
     return as_json(toy_recipe(family_of(dataset)))
 
 
@@ -53,11 +59,6 @@ def as_json(settings: dict) -> str:
 def seed(*names: str) -> int:
     """Give the seed of the job with this name."""
     return seed_for(config["seed"], *names)
-
-
-def lhco_file(sample: str) -> str:
-    """Give the LHC Olympics file of a sample."""
-    return config["collider"]["lhco"]["files"][sample]
 
 
 def options_of(task: str) -> str:
@@ -126,3 +127,26 @@ def regions(wildcards) -> str:
     bounds = config["collider"]["regions"]
     sidebands = " ".join(f"{edge:g}" for band in bounds["sidebands"] for edge in band)
     return f"--signal {bounds['signal'][0]:g} {bounds['signal'][1]:g} --sidebands {sidebands}"
+
+
+def features_of(moved: str) -> list[str]:
+    """Give the names of the features that a task moves."""
+    return COLLIDER_FEATURES if moved.startswith(targets.SCIENCE) else ["x1", "x2"]
+
+
+def measured_task(moved: str) -> str:
+    """Give the options that say how a task's condition enters, and whether it takes few values."""
+    condition = targets.condition(moved, config)
+    options = f"--condition {condition}" if condition else ""
+    return options + (" --discrete" if targets.pair(moved).family == "rotated" else "")
+
+
+def table(name: str, shows: str) -> list[str]:
+    """Give a table's two outputs, the CSV of which goes into the report."""
+    csv = report(
+        paths.table(OUT, name, "csv"),
+        caption=f"../workflow/report/{name}.rst",
+        category="Tables",
+        labels={"table": name, "shows": shows},
+    )
+    return [csv, paths.table(OUT, name, "md")]

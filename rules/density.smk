@@ -18,8 +18,8 @@ rule train_density:
         "../envs/environment.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=1500,
-        runtime=240,
+        mem_mb=scaled(2500),
+        runtime=scaled(240),
     params:
         data=lambda wildcards: recipe_of(wildcards.dataset),
         flow=as_json(config["flows"]["density"]),
@@ -34,5 +34,5 @@ rule train_density:
         "python {input.script} --dataset {wildcards.dataset} --data {params.data:q} "
         " --flow {params.flow:q} --recipe {params.recipe:q} --seed {params.seed} "
         " --device {params.device} --engine {params.engine} --threads {threads} "
-        " --checkpoint {params.checkpoint} --checkpoint-minutes {config[checkpoint_minutes]} "
+        " --checkpoint {params.checkpoint} "
         " --output {output.weights} --history {output.losses} 2>&1 | tee {log}"

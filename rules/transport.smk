@@ -24,8 +24,8 @@ rule train_transport:
         "../envs/environment.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=1500,
-        runtime=480,
+        mem_mb=scaled(2500),
+        runtime=scaled(480),
     params:
         task=lambda wildcards: options_of(wildcards.task),
         reference=lambda wildcards: recipe_of(targets.pair(wildcards.task).reference),
@@ -44,13 +44,12 @@ rule train_transport:
         " --flow {params.flow:q} --recipe {params.recipe:q} --penalty {params.penalty} "
         " --seed {params.seed} --device {params.device} --engine {params.engine} "
         " --threads {threads} --checkpoint {params.checkpoint} "
-        " --checkpoint-minutes {config[checkpoint_minutes]} "
         " --output {output.weights} --history {output.losses} "
         " 2>&1 | tee {log}"
 
 
 rule move_samples:
-    """Move a task's reference points by all five methods; measure likelihoods of the target."""
+    """Move a task's reference points by all five methods; measure likelihoods and cycle errors."""
     input:
         data=lambda wildcards: [
             file
@@ -68,6 +67,7 @@ rule move_samples:
     output:
         moved=paths.moved(OUT, "{moved}"),
         likelihoods=paths.likelihoods(OUT, "{moved}"),
+        flow_measures=paths.flow_measures(OUT, "{moved}"),
     log:
         paths.log(OUT, "move_samples", "{moved}"),
     benchmark:
@@ -78,8 +78,8 @@ rule move_samples:
         "../envs/environment.yaml"
     threads: config["threads"]
     resources:
-        mem_mb=1500,
-        runtime=60,
+        mem_mb=scaled(1500),
+        runtime=scaled(60),
     params:
         task=lambda wildcards: options_of(wildcards.moved),
         split=lambda wildcards: split_of(wildcards.moved),
@@ -97,4 +97,5 @@ rule move_samples:
         " --methods {params.methods} --transports {input.transports} --seed {params.seed} "
         " --batch {params.batch} --engine {params.engine} --device {params.device} "
         " --threads {threads} "
-        " --output {output.moved} --likelihoods {output.likelihoods} > {log} 2>&1"
+        " --output {output.moved} --likelihoods {output.likelihoods} "
+        " --flow-measures {output.flow_measures} > {log} 2>&1"

@@ -15,6 +15,7 @@ from figure_samples import (
     LOSS_CSV,
     events,
     loss_history,
+    regions,
     rotated_task,
     science_task,
     toy_task,
@@ -24,6 +25,7 @@ from matplotlib.colors import to_rgb
 from flowmorph.data import tables as root_tables
 from flowmorph.errors import InputError
 from flowmorph.figures import (
+    closure,
     distances,
     features,
     grids,
@@ -99,6 +101,7 @@ DRAWINGS = {
     "per_feature": lambda science, **_: distances.feature_distance_figure(science),
     "features": lambda **_: features.feature_distributions(events(1), events(2)),
     "ratios": lambda science, **_: features.feature_ratios(science, names=["base_transfer"]),
+    "closure": lambda **_: closure.closure_figure(regions()),
     "loss": lambda history, **_: losses.loss_curve(history, title="density of star"),
     "table1": lambda **_: schematics.method_table(),
 }
@@ -114,6 +117,12 @@ def test_equal_bytes_twice(tmp_path, toy, science, history, draw):
         assert first == (tmp_path / f"second{suffix}").read_bytes()
         assert b"Date" not in first and len(first) < 300_000
     assert (tmp_path / "first.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_closure_needs_every_number():
+    incomplete = {name: numbers[:-1] for name, numbers in regions().items()}
+    with pytest.raises(InputError, match="no measure 'distance_mean' of identity_init"):
+        closure.closure_figure(incomplete)
 
 
 def test_equal_bytes_in_other_processes(tmp_path):

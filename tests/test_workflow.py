@@ -53,9 +53,9 @@ class Project:
             assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
         return result
 
-    def pending(self, override: dict | None = None) -> Counter:
+    def pending(self, *arguments: str, override: dict | None = None) -> Counter:
         """Rules that would run, with the number of their jobs."""
-        output = self.snakemake("--dry-run", override=override).stdout
+        output = self.snakemake("--dry-run", *arguments, override=override).stdout
         table = re.search(r"^job +count\n[- ]+\n((?:\w+ +\d+\n)+)", output, re.MULTILINE)
         if table is None:
             assert "Nothing to be done" in output
@@ -129,7 +129,8 @@ def test_the_style_of_one_kind_of_figure_redraws_that_kind(project, edited):
 
 
 def test_one_methods_parameter_retrains_that_method(project):
-    pending = project.pending({"training": {"methods": {"unidirectional": {"epochs": 3}}}})
+    override = {"training": {"methods": {"unidirectional": {"epochs": 3}}}}
+    pending = project.pending(override=override)
     assert pending["train_transport"] == len(targets.TASKS)
     assert not set(pending) & {"train_density", "generate_events", "build_features", "fig1", "fig7"}
 
@@ -152,7 +153,8 @@ def test_a_deleted_figure_is_rebuilt_alone(project):
 
 
 def test_more_events_keep_the_chunks_that_exist(project):
-    pending = project.pending({"collider": {"pythia": {"events": {"target": 1500}}}})
+    override = {"collider": {"pythia": {"events": {"target": 1500}}}}
+    pending = project.pending(override=override)
     assert pending["generate_events"] == 1
     assert pending["build_features"] == 1
 
