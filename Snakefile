@@ -71,7 +71,6 @@ include: "rules/losses.smk"
 localrules:
     all,
     penalty_scan,
-    merge_features,
     prepare_samples,
     compare_medians,
     make_likelihood_table,

@@ -169,8 +169,8 @@ else:
         conda:
             "../envs/environment.yaml"
         resources:
-            mem_mb=1000,
-            runtime=30,
+            mem_mb=scaled(2000),
+            runtime=scaled(30),
         params:
             trigger_pt=config["collider"]["trigger_pt_gev"],
             radius=config["collider"]["jets"]["radius"],
@@ -195,6 +195,7 @@ else:
             paths.log(OUT, "merge_features", "{sample}"),
         benchmark:
             paths.benchmark(OUT, "merge_features", "{sample}")
+        localrule: True
         conda:
             "../envs/environment.yaml"
         resources:

@@ -79,6 +79,7 @@ def test_the_whole_graph_gives_the_bytes_of_a_local_run(cluster, project, local)
         "rule_train_density": len(targets.DATASETS),
         "rule_transports_train_transport": math.ceil(transports / 10),
         "rule_move_samples": len(targets.MOVED),
+        "rule_measure_task": len(targets.MOVED),
         "rule_evaluate_densities": 1,
     }
 
