@@ -95,10 +95,14 @@ rule measure_task:
         features=lambda wildcards: features_of(wildcards.moved),
         half_width=config["flows"]["transport"]["tail_bound"],
         seed=lambda wildcards: seed("measure_task", wildcards.moved),
+        two_sample=config["measures"]["two_sample_points"],
+        assignment=config["measures"]["assignment_points"],
     shell:
         "python {input.script} --task {wildcards.moved} --moved {input.moved} "
         " --methods {params.methods} --features {params.features} {params.task} "
-        " --half-width {params.half_width} --seed {params.seed} --output {output.csv} > {log} 2>&1"
+        " --half-width {params.half_width} --seed {params.seed} "
+        " --two-sample-points {params.two_sample} --assignment-points {params.assignment} "
+        " --output {output.csv} > {log} 2>&1"
 
 
 rule make_measure_tables:

@@ -18,6 +18,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--condition", choices=("shared", "difference", "concat"))
     parser.add_argument("--discrete", action="store_true", help="conditions take few values")
     parser.add_argument("--half-width", type=float, required=True, help="of the splines' box")
+    parser.add_argument("--two-sample-points", type=int, required=True, help="at most")
+    parser.add_argument("--assignment-points", type=int, required=True, help="at most")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--output", required=True, help="CSV")
     args = parser.parse_args(argv)
@@ -36,6 +38,8 @@ def main(argv: list[str] | None = None) -> None:
         discrete=args.discrete,
         half_width=args.half_width,
         seed=args.seed,
+        two_sample_points=args.two_sample_points,
+        assignment_points=args.assignment_points,
     )
     measures.write(task.measure(arrays, setting), args.output)
 

@@ -10,8 +10,6 @@ import numpy as np
 from flowmorph.metrics import distances, optimal_transport, two_sample
 from flowmorph.metrics.measures import BASELINE, CEILING, FLOOR, Measure
 
-TWO_SAMPLE_POINTS = 20_000  # of each sample, for classifier and sliced distance
-ASSIGNMENT_POINTS = 2_000
 FEWEST_POINTS = 20  # for five folds of half of the target
 QUANTILES = {"distance_q05": 0.05, "distance_median": 0.5, "distance_q95": 0.95}
 
@@ -46,6 +44,8 @@ class Setting:
     discrete: bool
     half_width: float
     seed: int
+    two_sample_points: int = 20_000  # of each sample, for classifier and sliced distance
+    assignment_points: int = 2_000  # of each sample; time grows with their cube
 
 
 def measure(arrays: Mapping[str, np.ndarray], setting: Setting) -> Iterator[Measure]:
@@ -71,7 +71,7 @@ def _two_sample(arrays: Mapping[str, np.ndarray], setting: Setting) -> Iterator[
         **{name: (Sample(arrays[name], arrival), target) for name in setting.methods},
     }
     for name, (sample, other) in compared.items():
-        few, few_others = sample[:TWO_SAMPLE_POINTS], other[:TWO_SAMPLE_POINTS]
+        few, few_others = sample[: setting.two_sample_points], other[: setting.two_sample_points]
         auc = two_sample.classifier_auc(
             few.points,
             few_others.points,
@@ -84,9 +84,10 @@ def _two_sample(arrays: Mapping[str, np.ndarray], setting: Setting) -> Iterator[
         yield Measure(setting.task, name, "", "auc_low", auc.low)
         yield Measure(setting.task, name, "", "auc_high", auc.high)
         # Its value for equal distributions falls with the number of points: the same one for all.
+        points = min(half, setting.two_sample_points)
         sliced = [
             optimal_transport.sliced_wasserstein(a.points, b.points, seed=setting.seed)
-            for a, b in _pairs(sample, other, setting.discrete, min(half, TWO_SAMPLE_POINTS))
+            for a, b in _pairs(sample, other, setting.discrete, points)
         ]
         yield Measure(setting.task, name, "", "sliced_wasserstein", float(np.mean(sliced)))
         if len(sliced) > 1:
@@ -140,7 +141,8 @@ def _bounds(arrays: Mapping[str, np.ndarray], setting: Setting) -> dict[str, flo
     if setting.condition != "shared":
         start = end = np.concatenate([start, end], axis=1)
     rows = np.arange(len(start))[:, None]
-    pairs = _pairs(Sample(rows, start), Sample(rows, end), setting.discrete, 2 * ASSIGNMENT_POINTS)
+    points = 2 * setting.assignment_points
+    pairs = _pairs(Sample(rows, start), Sample(rows, end), setting.discrete, points)
     costs: dict[str, list[float]] = {}
     sizes = []
     for from_rows, to_rows in pairs:
