@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import psutil
 import pytest
 import yaml
-from test_workflow import OUT, Project
+from test_workflow import CHAIN, OUT, ROOT, Project
 
 from flowmorph import paths, targets
 
 pytestmark = pytest.mark.slurm
 
-# What this site sets: no accounting, few cores, a look at the states every few seconds.
+# What this site sets: no accounting, few cores, a look at the states after a usual job's length.
 SLURM = ["--workflow-profile", "profiles/slurm", "--cores", str(len(os.sched_getaffinity(0)))]
 SLURM += ["--slurm-status-command", "squeue", "--slurm-no-account"]
-SLURM += ["--slurm-init-seconds-before-status-checks", "5"]
+SLURM += ["--slurm-init-seconds-before-status-checks", "10"]
 # What the profile advises for transports that train for seconds.
 GROUPS = ["generate_events=chunks", "build_features=chunks", "train_transport=transports"]
 SMALL = ["--groups", *GROUPS, "--group-components", "chunks=10", "transports=10"]
@@ -40,23 +43,9 @@ def local(tmp_path) -> Project:
     return Project(folder)
 
 
-def lengthen(project: Project) -> None:
-    """Let toy densities train for about 20 seconds and save their state every second."""
+def set_values(project: Project, values: dict) -> None:
     path = project.folder / "tiny.yaml"
-    config = yaml.safe_load(path.read_text())
-    config["training"]["toy"]["density"]["epochs"] = 600
-    path.write_text(yaml.safe_dump(config | {"checkpoint_minutes": 0.02}))
-
-
-def artefacts(project: Project) -> dict[str, bytes]:
-    """Every result by its name; logs and benchmarks tell times, and are none."""
-    out = project.folder / OUT
-    names = (path.relative_to(out) for path in out.rglob("*") if path.is_file())
-    return {
-        str(name): (out / name).read_bytes()
-        for name in names
-        if name.parts[0] not in ("logs", "benchmarks")
-    }
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | values))
 
 
 def rules_of(jobs: list[tuple[str, str, str]]) -> Counter:
@@ -64,58 +53,98 @@ def rules_of(jobs: list[tuple[str, str, str]]) -> Counter:
     return Counter(comment.partition("_wildcards_")[0] for _, _, comment in jobs)
 
 
-def test_the_whole_graph_gives_the_bytes_of_a_local_run(cluster, project, local):
+def test_a_chain_from_events_to_a_figure_gives_the_bytes_of_a_local_run(cluster, project, chain):
     before = len(cluster.jobs())
-    project.snakemake(*SLURM, *SMALL)
-    local.snakemake("--cores", "all")
-    there, here = artefacts(project), artefacts(local)
-    assert there.keys() == here.keys()
-    assert [name for name in here if there[name] != here[name]] == []
-    assert project.pending() == Counter()
-    transports = len(targets.TASKS) * len(targets.TRAINED_METHODS)
+    project.snakemake(*CHAIN, *SLURM, *SMALL)
+    assert project.artefacts() == chain.artefacts()
+    assert project.pending(*CHAIN) == Counter()
     # Small jobs went together, collectors and figures nowhere.
     assert rules_of(cluster.jobs()[before:]) == {
         "rule_chunks_build_features_generate_events": 1,
-        "rule_train_density": len(targets.DATASETS),
-        "rule_transports_train_transport": math.ceil(transports / 10),
-        "rule_move_samples": len(targets.MOVED),
-        "rule_measure_task": len(targets.MOVED),
-        "rule_evaluate_densities": 1,
+        "rule_train_density": 2,
+        "rule_transports_train_transport": 1,
+        "rule_move_samples": 1,
+        "rule_measure_task": 1,
     }
-
-
-@pytest.mark.parametrize(
-    ("command", "states"),
-    [("scancel", {"CANCELLED": 1, "COMPLETED": 1}), ("scontrol requeue", {"COMPLETED": 1})],
-)
-def test_an_interrupted_training_goes_on_to_the_same_bytes(
-    cluster, project, local, command, states
-):
-    lengthen(project)
-    lengthen(local)
-    before = len(cluster.jobs())
-    checkpoint = project.folder / paths.checkpoint(STAR)
-    with ThreadPoolExecutor() as threads:
-        run = threads.submit(project.snakemake, paths.weights(STAR), *SLURM)
-        while not checkpoint.exists():
-            assert not run.done(), run.result()
-            time.sleep(0.1)
-        ((job, _, _),) = cluster.jobs()[before:]
-        cluster.run(*command.split(), job)
-        run.result()
-    assert Counter(state for _, state, _ in cluster.jobs()[before:]) == states
     assert not list(project.folder.parent.rglob("pwned"))
-    log = (project.folder / paths.log(OUT, "train_density", "star")).read_text()
-    assert "goes on from step" in log
-    assert not checkpoint.exists()
-    local.snakemake("--cores", "1", paths.weights(STAR))
-    assert artefacts(project) == artefacts(local)
+
+
+@pytest.mark.long
+def test_the_whole_graph_of_quick_gives_the_bytes_of_a_local_run(cluster, project, local):
+    quick = yaml.safe_load((ROOT / "config/quick.yaml").read_text()) | {"run": "tiny"}
+    for each in (project, local):
+        (each.folder / "tiny.yaml").write_text(yaml.safe_dump(quick))
+    before = len(cluster.jobs())
+    project.snakemake(*SLURM, *SMALL)
+    local.snakemake("--cores", "all")
+    assert project.artefacts() == local.artefacts()
+    assert project.pending() == Counter()
+    transports = len(targets.TASKS) * len(targets.TRAINED_METHODS)
+    jobs = rules_of(cluster.jobs()[before:])
+    assert jobs["rule_chunks_build_features_generate_events"] == 1
+    assert jobs["rule_train_density"] == len(targets.DATASETS)
+    assert jobs["rule_transports_train_transport"] == math.ceil(transports / 10)
+
+
+def listening(folder: Path, known: set[int]) -> int | None:
+    """The process of a training in a folder that notes signals, if it is not one of ``known``."""
+    for process in psutil.process_iter():
+        try:
+            if process.pid in known or not process.cmdline()[1:2] == [
+                "workflow/scripts/train_density.py"
+            ]:
+                continue
+            if process.cwd() != str(folder):
+                continue
+            status = Path(f"/proc/{process.pid}/status").read_text()
+        except (psutil.Error, OSError):
+            continue
+        caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+        if caught >> (signal.SIGUSR1 - 1) & 1:
+            return process.pid
+    return None
+
+
+def test_an_interrupted_training_goes_on_to_the_same_bytes(cluster, project, local):
+    """By the signal before a time limit, by scancel and by preemption, one after the other."""
+    # Nothing is saved unless a signal asks for it.
+    toy = {"density": {"batch": 200, "epochs": 2000}, "transport": {"batch": 200, "epochs": 2}}
+    for each in (project, local):
+        training = yaml.safe_load((each.folder / "tiny.yaml").read_text())["training"]
+        values = {"engine": "eager", "checkpoint_minutes": 600, "training": training | {"toy": toy}}
+        set_values(each, values)
+    before = len(cluster.jobs())
+    log = project.folder / paths.log(OUT, "train_density", "star")
+    # The profile wants the signal two minutes before the end, so at once in a job of two minutes.
+    limit = ["--set-resources", "train_density:runtime=2 if attempt == 1 else 30"]
+    seen: set[int] = set()
+    with ThreadPoolExecutor() as threads:
+        run = threads.submit(project.snakemake, paths.weights(STAR), *SLURM, *limit)
+        alone = threads.submit(local.snakemake, "--cores", "1", paths.weights(STAR))
+
+        def wait_for_training() -> None:
+            while (process := listening(project.folder, seen)) is None:
+                assert not run.done(), run.result()
+                time.sleep(0.2)
+            seen.add(process)
+
+        wait_for_training()
+        for command in ("scancel", "scontrol requeue"):
+            wait_for_training()
+            job = cluster.jobs()[before:][-1][0]
+            cluster.run(*command.split(), job)
+        run.result()
+        alone.result()
+    states = Counter(state for _, state, _ in cluster.jobs()[before:])
+    assert states == {"FAILED": 1, "CANCELLED": 1, "COMPLETED": 1}
+    assert "goes on from step" in log.read_text()
+    assert not (project.folder / paths.checkpoint(STAR)).exists()
+    assert project.artefacts() == local.artefacts()
 
 
 def test_a_job_killed_for_its_memory_gets_more(cluster, project):
-    lengthen(project)
     before = len(cluster.jobs())
-    needs = ["--set-resources", "train_density:mem_mb=250 * attempt"]
+    needs = ["--set-resources", "train_density:mem_mb=250 if attempt == 1 else 1500"]
     project.snakemake(paths.weights(STAR), *SLURM, *needs)
     states = [state for _, state, _ in cluster.jobs()[before:]]
     assert len(states) > 1 and states.count("COMPLETED") == 1

@@ -30,6 +30,11 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
         with open(part, "rb") as written:
             os.fsync(written.fileno())
         os.replace(part, final)
+    except OSError as error:
+        # A failed write, such as on a full disk, does not say of which file.
+        if error.errno is not None and error.filename is None:
+            error.filename = str(final)
+        raise
     finally:
         # On a folder that became read-only this fails as well: the first error is the one to see.
         with suppress(OSError):
