@@ -108,6 +108,17 @@ def small_disk(folder: Path, megabytes: int):
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+@contextmanager
+def unwritable(folder: Path):
+    """Nothing in a folder can be opened for writing."""
+    subprocess.run(["mount", "--bind", str(folder), str(folder)], check=True)
+    subprocess.run(["mount", "-o", "remount,bind,ro", str(folder)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
 class Harmer:
     """One project that is run and harmed until it is done."""
 
@@ -198,10 +209,8 @@ class Harmer:
         results = self.folder / "results"
         if not results.is_dir():
             return None
-        subprocess.run(["mount", "--bind", str(results), str(results)], check=True)
-        subprocess.run(["mount", "-o", "remount,bind,ro", str(results)], check=True)
-        time.sleep(self.rng.uniform(1, 5))
-        subprocess.run(["umount", "--lazy", str(results)], check=True)
+        with unwritable(results):
+            time.sleep(self.rng.uniform(1, 5))
         return "read-only results"
 
     def jump(self) -> str:

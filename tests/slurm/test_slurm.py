@@ -43,11 +43,6 @@ def local(tmp_path) -> Project:
     return Project(folder)
 
 
-def set_values(project: Project, values: dict) -> None:
-    path = project.folder / "tiny.yaml"
-    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | values))
-
-
 def rules_of(jobs: list[tuple[str, str, str]]) -> Counter:
     """Count submissions by their rule, or group and rules."""
     return Counter(comment.partition("_wildcards_")[0] for _, _, comment in jobs)
@@ -86,57 +81,58 @@ def test_the_whole_graph_of_quick_gives_the_bytes_of_a_local_run(cluster, projec
     assert jobs["rule_transports_train_transport"] == math.ceil(transports / 10)
 
 
-def listening(folder: Path, known: set[int]) -> int | None:
-    """The process of a training in a folder that notes signals, if it is not one of ``known``."""
+def listening(job: str) -> int | None:
+    """The process of a SLURM job's training, once it notes signals instead of dying from them."""
     for process in psutil.process_iter():
         try:
-            if process.pid in known or not process.cmdline()[1:2] == [
-                "workflow/scripts/train_density.py"
-            ]:
-                continue
-            if process.cwd() != str(folder):
-                continue
-            status = Path(f"/proc/{process.pid}/status").read_text()
+            script = process.cmdline()[1:2] == ["workflow/scripts/train_density.py"]
+            if script and process.environ().get("SLURM_JOB_ID") == job:
+                status = Path(f"/proc/{process.pid}/status").read_text()
+                caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+                if caught >> (signal.SIGUSR1 - 1) & 1:
+                    return process.pid
         except (psutil.Error, OSError):
             continue
-        caught = int(status.partition("SigCgt:")[2].split()[0], 16)
-        if caught >> (signal.SIGUSR1 - 1) & 1:
-            return process.pid
     return None
 
 
 def test_an_interrupted_training_goes_on_to_the_same_bytes(cluster, project, local):
     """By the signal before a time limit, by scancel and by preemption, one after the other."""
-    # Nothing is saved unless a signal asks for it.
-    toy = {"density": {"batch": 200, "epochs": 2000}, "transport": {"batch": 200, "epochs": 2}}
-    for each in (project, local):
-        training = yaml.safe_load((each.folder / "tiny.yaml").read_text())["training"]
-        values = {"engine": "eager", "checkpoint_minutes": 600, "training": training | {"toy": toy}}
-        set_values(each, values)
+    # Nothing is saved unless a signal asks for it. Half a minute: SLURM looks at limits that often.
+    star = {"toy": {"density": {"batch": 200, "epochs": 2400}}}
+    override = {"engine": "eager", "checkpoint_minutes": 600, "training": star}
     before = len(cluster.jobs())
-    log = project.folder / paths.log(OUT, "train_density", "star")
-    # The profile wants the signal two minutes before the end, so at once in a job of two minutes.
+    # The profile wants the signal two minutes before the end: at once in a job of two minutes.
     limit = ["--set-resources", "train_density:runtime=2 if attempt == 1 else 30"]
-    seen: set[int] = set()
     with ThreadPoolExecutor() as threads:
-        run = threads.submit(project.snakemake, paths.weights(STAR), *SLURM, *limit)
-        alone = threads.submit(local.snakemake, "--cores", "1", paths.weights(STAR))
+        target = paths.weights(STAR)
+        run = threads.submit(project.snakemake, target, *SLURM, *limit, override=override)
+        alone = threads.submit(local.snakemake, "--cores", "1", target, override=override)
 
-        def wait_for_training() -> None:
-            while (process := listening(project.folder, seen)) is None:
+        def wait_for(what):
+            while (found := what()) is None:
                 assert not run.done(), run.result()
                 time.sleep(0.2)
-            seen.add(process)
+            return found
 
-        wait_for_training()
-        for command in ("scancel", "scontrol requeue"):
-            wait_for_training()
-            job = cluster.jobs()[before:][-1][0]
-            cluster.run(*command.split(), job)
+        def submission(number: int) -> str:
+            """The job of the attempt with this number."""
+            wait_for(lambda: cluster.jobs()[before + number - 1 :] or None)
+            return max((job for job, _, _ in cluster.jobs()), key=int)
+
+        second = submission(2)
+        wait_for(lambda: listening(second))
+        cluster.run("scancel", second)
+        third = submission(3)
+        process = wait_for(lambda: listening(third))
+        cluster.run("scontrol", "requeue", third)
+        wait_for(lambda: listening(third) not in (None, process) or None)
         run.result()
         alone.result()
-    states = Counter(state for _, state, _ in cluster.jobs()[before:])
-    assert states == {"FAILED": 1, "CANCELLED": 1, "COMPLETED": 1}
+    states = [state for _, state, _ in sorted(cluster.jobs(), key=lambda job: int(job[0]))]
+    # Not TIMEOUT: the signal came before the limit.
+    assert states[before:] == ["FAILED", "CANCELLED", "COMPLETED"]
+    log = project.folder / paths.log(OUT, "train_density", "star")
     assert "goes on from step" in log.read_text()
     assert not (project.folder / paths.checkpoint(STAR)).exists()
     assert project.artefacts() == local.artefacts()
