@@ -182,10 +182,19 @@ def test_more_events_keep_the_chunks_that_exist(project):
     assert pending["build_features"] == 1
 
 
-def test_the_report_holds_every_figure_and_table(project):
+def test_the_report_holds_every_figure_and_table_and_the_data_of_another_run(project, chain):
+    def results(html: str) -> dict:
+        """What the report shows; the times of the jobs are elsewhere in it."""
+        start = re.search(r'var results = (?={")', html).end()
+        return json.JSONDecoder().raw_decode(html, start)[0]
+
     report = project.folder / "report.html"
     project.snakemake("--report", str(report))
     html = report.read_text()
+    again = chain.folder / "report.html"
+    chain.snakemake(*CHAIN, "--report", str(again))
+    shown = results(again.read_text())
+    assert shown and {name: results(html)[name] for name in shown} == shown
     for name in targets.FIGURES:
         assert f"{name}.png" in html
     for name in targets.TABLES:
