@@ -24,7 +24,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -140,6 +140,14 @@ class Harmer:
         self.running = snakemake(self.folder, self.log, *self.arguments, clock=self.clock)
         self.runs += 1
 
+    def wait_for_job(self) -> None:
+        """Wait until a job runs, or snakemake has ended."""
+        while self.running.poll() is None:
+            with suppress(psutil.NoSuchProcess):
+                if scripts_below(self.running.pid):
+                    return
+            time.sleep(0.1)
+
     def possible(self) -> dict[str, int]:
         """Weights of the faults that this machine allows."""
         missing = set() if self.megabytes else {"disk full", "read-only results"}
@@ -228,6 +236,8 @@ class Harmer:
                 if sum(self.faults[name] for name in KILLS) >= kills:
                     self.running.wait()
                     break
+                if self.rng.random() < 0.8:  # or most faults of a slow machine hit its start
+                    self.wait_for_job()
                 time.sleep(self.rng.expovariate(1 / mean_seconds))
                 if self.running.poll() is None:
                     self.harm(self.rng.choices(list(chances), list(chances.values()))[0])
