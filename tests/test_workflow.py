@@ -233,7 +233,7 @@ def test_a_demanded_gpu_that_is_not_there_is_said(project):
     assert result.returncode != 0
     assert "no GPU is usable" in result.stdout + result.stderr
     # The training has failed, in spite of the pipe behind it.
-    assert "non-zero exit code" in result.stderr and "MissingOutput" not in result.stderr
+    assert "non-zero exit" in result.stderr and "MissingOutput" not in result.stderr
 
 
 def test_missing_lhc_olympics_files_are_named(project):
