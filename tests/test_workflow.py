@@ -112,7 +112,7 @@ def test_everything_is_there_and_nothing_is_left_to_do(project):
 
 def test_one_core_and_two_give_the_same_bytes(project, chain):
     once, again = chain.artefacts(), project.artefacts()
-    kinds = {".parquet", ".root", ".safetensors", ".npz", ".csv", ".json", ".pdf", ".png"}
+    kinds = {".parquet", ".root", ".safetensors", ".npz", ".csv", ".md", ".json", ".pdf", ".png"}
     assert {Path(name).suffix for name in once} == kinds
     assert {name: again[name] for name in once} == once
 
