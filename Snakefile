@@ -40,7 +40,11 @@ except InputError as error:
 OUT = paths.run_folder(config["run"])
 
 # For every job, by its environment: neither changes a result, so neither is a reason to run again.
+# Snakemake's own prefix, which this replaces, is the first word: without it a program that fails
+# before a pipe goes unnoticed. SLURM signals every process of a job, and the shell has to outlive the
+# program that saves its state.
 shell.prefix(
+    "set -euo pipefail; trap : TERM USR1; "
     f"export PYTHONPATH={shlex.quote(LIBRARY)} "
     f"FLOWMORPH_CHECKPOINT_MINUTES={config['checkpoint_minutes']}; "
 )

@@ -16,8 +16,8 @@ if config["collider"]["source"] == "pythia":
         conda:
             "../envs/environment.yaml"
         resources:
-            mem_mb=1000,
-            runtime=30,
+            mem_mb=scaled(1000),
+            runtime=scaled(30),
         params:
             shower=lambda wildcards: config["collider"]["pythia"]["shower"][wildcards.sample],
             events=config["collider"]["pythia"]["chunk_events"],
@@ -112,8 +112,8 @@ if config["collider"]["source"] == "lhco":
         conda:
             "../envs/environment.yaml"
         resources:
-            mem_mb=1500,
-            runtime=30,
+            mem_mb=scaled(1500),
+            runtime=scaled(30),
         params:
             file=lambda wildcards: lhco_file(wildcards.sample),
             rows=lambda wildcards: "--start {} --stop {}".format(
@@ -142,8 +142,8 @@ if config["collider"]["source"] == "lhco_features":
         conda:
             "../envs/environment.yaml"
         resources:
-            mem_mb=1500,
-            runtime=30,
+            mem_mb=scaled(1500),
+            runtime=scaled(30),
         params:
             file=lambda wildcards: lhco_file(wildcards.sample),
             trigger_pt=config["collider"]["trigger_pt_gev"],

@@ -35,4 +35,4 @@ rule train_density:
         " --flow {params.flow:q} --recipe {params.recipe:q} --seed {params.seed} "
         " --device {params.device} --engine {params.engine} --threads {threads} "
         " --checkpoint {params.checkpoint} "
-        " --output {output.weights} --history {output.losses} 2>&1 | tee {log}"
+        " --output {output.weights} --history {output.losses} 2>&1 | (trap '' INT TERM USR1; exec tee {log})"

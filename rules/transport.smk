@@ -45,7 +45,7 @@ rule train_transport:
         " --seed {params.seed} --device {params.device} --engine {params.engine} "
         " --threads {threads} --checkpoint {params.checkpoint} "
         " --output {output.weights} --history {output.losses} "
-        " 2>&1 | tee {log}"
+        " 2>&1 | (trap '' INT TERM USR1; exec tee {log})"
 
 
 rule move_samples:

@@ -14,3 +14,13 @@ def lhco_tiny() -> Path:
     if not path.is_file():
         pytest.skip(f"no LHC Olympics events at {path}: set LHCO_TINY")
     return path
+
+
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory):
+    """The science task from events to a figure, one job at a time."""
+    from test_workflow import CHAIN, Project
+
+    project = Project(tmp_path_factory.mktemp("chain"))
+    project.snakemake("--cores", "1", *CHAIN)
+    return project

@@ -1,6 +1,7 @@
 """The simulation behind docs/cluster.md."""
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 
@@ -71,3 +72,18 @@ def test_the_graph_is_snakemakes_and_its_groups_are_the_profiles(plan):
     # Ten chunks of two jobs of a second each, as many at a time as the profile gives cores.
     assert max(job.seconds for job in chunks) == 20 / profile["cores"]
     assert len(plan.topological(joined)) == len(joined)
+
+
+def test_a_rule_is_local_or_says_what_it_needs_and_asks_for_more_at_each_retry(plan):
+    """Of every rule that is written out; one made by `use rule` has the resources of its base."""
+    local = plan.local_rules()
+    submitted = 0
+    for path in (ROOT / "rules").glob("*.smk"):
+        for rule in re.split(r"^ *rule (?=\w+:$)", path.read_text(), flags=re.MULTILINE)[1:]:
+            name = rule.partition(":")[0]
+            if name in local:
+                continue
+            submitted += 1
+            for resource in ("mem_mb", "runtime"):
+                assert re.search(rf"^ +{resource}=scaled\(\d+\),$", rule, re.MULTILINE), name
+    assert submitted >= 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -18,7 +19,12 @@ from flowmorph import paths, targets
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "rules", "workflow", "config", "profiles", "envs")
 OUT = paths.run_folder("tiny")
-IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info")
+# One task from events to figures: every kind of job and every kind of file that they write.
+CHAIN = [
+    paths.figure(OUT, "fig9", "png"),
+    paths.measures(OUT, "science"),
+    paths.table(OUT, "medians", "csv"),
+]
 
 pytestmark = pytest.mark.workflow
 
@@ -52,6 +58,16 @@ class Project:
         if check:
             assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
         return result
+
+    def artefacts(self) -> dict[str, str]:
+        """Checksum of every result by its name; logs and benchmarks tell times, and are none."""
+        out = self.folder / OUT
+        names = (path.relative_to(out) for path in sorted(out.rglob("*")) if path.is_file())
+        return {
+            str(name): hashlib.sha256((out / name).read_bytes()).hexdigest()
+            for name in names
+            if name.parts[0] not in ("logs", "benchmarks")
+        }
 
     def pending(self, *arguments: str, override: dict | None = None) -> Counter:
         """Rules that would run, with the number of their jobs."""
@@ -92,6 +108,13 @@ def test_everything_is_there_and_nothing_is_left_to_do(project):
     ]
     assert not missing
     assert project.pending() == Counter()
+
+
+def test_one_core_and_two_give_the_same_bytes(project, chain):
+    once, again = chain.artefacts(), project.artefacts()
+    kinds = {".parquet", ".root", ".safetensors", ".npz", ".csv", ".md", ".json", ".pdf", ".png"}
+    assert {Path(name).suffix for name in once} == kinds
+    assert {name: again[name] for name in once} == once
 
 
 def test_the_distance_table_covers_every_method_and_block(project):
@@ -159,10 +182,19 @@ def test_more_events_keep_the_chunks_that_exist(project):
     assert pending["build_features"] == 1
 
 
-def test_the_report_holds_every_figure_and_table(project):
+def test_the_report_holds_every_figure_and_table_and_the_data_of_another_run(project, chain):
+    def results(html: str) -> dict:
+        """What the report shows; the times of the jobs are elsewhere in it."""
+        start = re.search(r'var results = (?={")', html).end()
+        return json.JSONDecoder().raw_decode(html, start)[0]
+
     report = project.folder / "report.html"
     project.snakemake("--report", str(report))
     html = report.read_text()
+    again = chain.folder / "report.html"
+    chain.snakemake(*CHAIN, "--report", str(again))
+    shown = results(again.read_text())
+    assert shown and {name: results(html)[name] for name in shown} == shown
     for name in targets.FIGURES:
         assert f"{name}.png" in html
     for name in targets.TABLES:
@@ -200,6 +232,8 @@ def test_a_demanded_gpu_that_is_not_there_is_said(project):
     )  # fmt: skip
     assert result.returncode != 0
     assert "no GPU is usable" in result.stdout + result.stderr
+    # The training has failed, in spite of the pipe behind it.
+    assert "non-zero exit" in result.stderr and "MissingOutput" not in result.stderr
 
 
 def test_missing_lhc_olympics_files_are_named(project):

@@ -8,7 +8,10 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "sinfo", "scancel")
 PACKAGES = "slurmctld slurmd slurm-client munge"
@@ -152,6 +155,13 @@ class Cluster:
             path = self.folder / name
             if path.exists():
                 stop_process(int(path.read_text()))
+        # Without cgroups SLURM loses what outlives its parent: a snakemake whose shell was killed.
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                environment = process.environ()
+                ours = environment.get("SLURM_CONF") == str(self.configuration)
+                if ours and "SLURM_JOB_ID" in environment:
+                    process.kill()
 
 
 def stop_process(pid: int) -> None:

@@ -8,7 +8,7 @@ import pytest
 from cluster import Cluster, obstacle
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cluster():
     """Give a running SLURM cluster that this process's children find."""
     reason = obstacle()

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import psutil
 import pytest
 import yaml
-from test_workflow import OUT, Project
+from test_workflow import CHAIN, OUT, ROOT, Project
 
 from flowmorph import paths, targets
 
 pytestmark = pytest.mark.slurm
 
-# What this site sets: no accounting, few cores, a look at the states every few seconds.
+# What this site sets: no accounting, few cores, a look at the states after a usual job's length.
 SLURM = ["--workflow-profile", "profiles/slurm", "--cores", str(len(os.sched_getaffinity(0)))]
 SLURM += ["--slurm-status-command", "squeue", "--slurm-no-account"]
-SLURM += ["--slurm-init-seconds-before-status-checks", "5"]
+SLURM += ["--slurm-init-seconds-before-status-checks", "10"]
 # What the profile advises for transports that train for seconds.
 GROUPS = ["generate_events=chunks", "build_features=chunks", "train_transport=transports"]
 SMALL = ["--groups", *GROUPS, "--group-components", "chunks=10", "transports=10"]
@@ -40,82 +43,104 @@ def local(tmp_path) -> Project:
     return Project(folder)
 
 
-def lengthen(project: Project) -> None:
-    """Let toy densities train for about 20 seconds and save their state every second."""
-    path = project.folder / "tiny.yaml"
-    config = yaml.safe_load(path.read_text())
-    config["training"]["toy"]["density"]["epochs"] = 600
-    path.write_text(yaml.safe_dump(config | {"checkpoint_minutes": 0.02}))
-
-
-def artefacts(project: Project) -> dict[str, bytes]:
-    """Every result by its name; logs and benchmarks tell times, and are none."""
-    out = project.folder / OUT
-    names = (path.relative_to(out) for path in out.rglob("*") if path.is_file())
-    return {
-        str(name): (out / name).read_bytes()
-        for name in names
-        if name.parts[0] not in ("logs", "benchmarks")
-    }
-
-
 def rules_of(jobs: list[tuple[str, str, str]]) -> Counter:
     """Count submissions by their rule, or group and rules."""
     return Counter(comment.partition("_wildcards_")[0] for _, _, comment in jobs)
 
 
-def test_the_whole_graph_gives_the_bytes_of_a_local_run(cluster, project, local):
+def test_a_chain_from_events_to_a_figure_gives_the_bytes_of_a_local_run(cluster, project, chain):
     before = len(cluster.jobs())
-    project.snakemake(*SLURM, *SMALL)
-    local.snakemake("--cores", "all")
-    there, here = artefacts(project), artefacts(local)
-    assert there.keys() == here.keys()
-    assert [name for name in here if there[name] != here[name]] == []
-    assert project.pending() == Counter()
-    transports = len(targets.TASKS) * len(targets.TRAINED_METHODS)
+    project.snakemake(*CHAIN, *SLURM, *SMALL)
+    assert project.artefacts() == chain.artefacts()
+    assert project.pending(*CHAIN) == Counter()
     # Small jobs went together, collectors and figures nowhere.
     assert rules_of(cluster.jobs()[before:]) == {
         "rule_chunks_build_features_generate_events": 1,
-        "rule_train_density": len(targets.DATASETS),
-        "rule_transports_train_transport": math.ceil(transports / 10),
-        "rule_move_samples": len(targets.MOVED),
-        "rule_measure_task": len(targets.MOVED),
-        "rule_evaluate_densities": 1,
+        "rule_train_density": 2,
+        "rule_transports_train_transport": 1,
+        "rule_move_samples": 1,
+        "rule_measure_task": 1,
     }
-
-
-@pytest.mark.parametrize(
-    ("command", "states"),
-    [("scancel", {"CANCELLED": 1, "COMPLETED": 1}), ("scontrol requeue", {"COMPLETED": 1})],
-)
-def test_an_interrupted_training_goes_on_to_the_same_bytes(
-    cluster, project, local, command, states
-):
-    lengthen(project)
-    lengthen(local)
-    before = len(cluster.jobs())
-    checkpoint = project.folder / paths.checkpoint(STAR)
-    with ThreadPoolExecutor() as threads:
-        run = threads.submit(project.snakemake, paths.weights(STAR), *SLURM)
-        while not checkpoint.exists():
-            assert not run.done(), run.result()
-            time.sleep(0.1)
-        ((job, _, _),) = cluster.jobs()[before:]
-        cluster.run(*command.split(), job)
-        run.result()
-    assert Counter(state for _, state, _ in cluster.jobs()[before:]) == states
     assert not list(project.folder.parent.rglob("pwned"))
-    log = (project.folder / paths.log(OUT, "train_density", "star")).read_text()
-    assert "goes on from step" in log
-    assert not checkpoint.exists()
-    local.snakemake("--cores", "1", paths.weights(STAR))
-    assert artefacts(project) == artefacts(local)
+
+
+@pytest.mark.long
+def test_the_whole_graph_of_quick_gives_the_bytes_of_a_local_run(cluster, project, local):
+    quick = yaml.safe_load((ROOT / "config/quick.yaml").read_text()) | {"run": "tiny"}
+    for each in (project, local):
+        (each.folder / "tiny.yaml").write_text(yaml.safe_dump(quick))
+    before = len(cluster.jobs())
+    project.snakemake(*SLURM, *SMALL)
+    local.snakemake("--cores", "all")
+    assert project.artefacts() == local.artefacts()
+    assert project.pending() == Counter()
+    transports = len(targets.TASKS) * len(targets.TRAINED_METHODS)
+    jobs = rules_of(cluster.jobs()[before:])
+    assert jobs["rule_chunks_build_features_generate_events"] == 1
+    assert jobs["rule_train_density"] == len(targets.DATASETS)
+    assert jobs["rule_transports_train_transport"] == math.ceil(transports / 10)
+
+
+def listening(job: str) -> int | None:
+    """The process of a SLURM job's training, once it notes signals instead of dying from them."""
+    for process in psutil.process_iter():
+        try:
+            script = process.cmdline()[1:2] == ["workflow/scripts/train_density.py"]
+            if script and process.environ().get("SLURM_JOB_ID") == job:
+                status = Path(f"/proc/{process.pid}/status").read_text()
+                caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+                if caught >> (signal.SIGUSR1 - 1) & 1:
+                    return process.pid
+        except (psutil.Error, OSError):
+            continue
+    return None
+
+
+def test_an_interrupted_training_goes_on_to_the_same_bytes(cluster, project, local):
+    """By the signal before a time limit, by scancel and by preemption, one after the other."""
+    # Nothing is saved unless a signal asks for it. Half a minute: SLURM looks at limits that often.
+    star = {"toy": {"density": {"batch": 200, "epochs": 2400}}}
+    override = {"engine": "eager", "checkpoint_minutes": 600, "training": star}
+    before = len(cluster.jobs())
+    # The profile wants the signal two minutes before the end: at once in a job of two minutes.
+    limit = ["--set-resources", "train_density:runtime=2 if attempt == 1 else 30"]
+    with ThreadPoolExecutor() as threads:
+        target = paths.weights(STAR)
+        run = threads.submit(project.snakemake, target, *SLURM, *limit, override=override)
+        alone = threads.submit(local.snakemake, "--cores", "1", target, override=override)
+
+        def wait_for(what):
+            while (found := what()) is None:
+                assert not run.done(), run.result()
+                time.sleep(0.2)
+            return found
+
+        def submission(number: int) -> str:
+            """The job of the attempt with this number."""
+            wait_for(lambda: cluster.jobs()[before + number - 1 :] or None)
+            return max((job for job, _, _ in cluster.jobs()), key=int)
+
+        second = submission(2)
+        wait_for(lambda: listening(second))
+        cluster.run("scancel", second)
+        third = submission(3)
+        process = wait_for(lambda: listening(third))
+        cluster.run("scontrol", "requeue", third)
+        wait_for(lambda: listening(third) not in (None, process) or None)
+        run.result()
+        alone.result()
+    states = [state for _, state, _ in sorted(cluster.jobs(), key=lambda job: int(job[0]))]
+    # Not TIMEOUT: the signal came before the limit.
+    assert states[before:] == ["FAILED", "CANCELLED", "COMPLETED"]
+    log = project.folder / paths.log(OUT, "train_density", "star")
+    assert "goes on from step" in log.read_text()
+    assert not (project.folder / paths.checkpoint(STAR)).exists()
+    assert project.artefacts() == local.artefacts()
 
 
 def test_a_job_killed_for_its_memory_gets_more(cluster, project):
-    lengthen(project)
     before = len(cluster.jobs())
-    needs = ["--set-resources", "train_density:mem_mb=250 * attempt"]
+    needs = ["--set-resources", "train_density:mem_mb=250 if attempt == 1 else 1500"]
     project.snakemake(paths.weights(STAR), *SLURM, *needs)
     states = [state for _, state, _ in cluster.jobs()[before:]]
     assert len(states) > 1 and states.count("COMPLETED") == 1

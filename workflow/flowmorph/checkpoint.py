@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from flowmorph.errors import InputError
@@ -82,7 +82,7 @@ class Checkpoint:
         """Write the state; raises InputError afterwards if a signal asked the training to stop."""
         text = {"identity": self.identity, "digest": _digest(tensors), "note": note}
         with atomic(self.path) as part:
-            save_file(tensors, part, metadata={"checkpoint": json.dumps(text)})
+            part.write_bytes(save(tensors, metadata={"checkpoint": json.dumps(text)}))
         self._saved = time.monotonic()
         received, self._signal = self._signal, None
         if received in STOP:

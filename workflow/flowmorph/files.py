@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -12,15 +14,38 @@ from pathlib import Path
 def atomic(path: str | os.PathLike) -> Iterator[Path]:
     """Give a temporary path beside ``path`` that takes its name when the block ends without error.
 
-    The suffix is kept, because writers such as matplotlib and uproot choose the format by it.
+    The suffix is kept, because writers such as matplotlib and uproot choose the format by it. What
+    a writer of the same file left behind when it was killed on this machine is deleted.
     """
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
-    part = final.with_name(f".{final.stem}.{os.getpid()}.part{final.suffix}")
+    mine = f".{final.stem}.{platform.node()}."
+    for left in final.parent.glob(f"{glob.escape(mine)}*.part{glob.escape(final.suffix)}"):
+        writer = left.name.removeprefix(mine).partition(".")[0]
+        if writer.isdecimal() and not _alive(int(writer)):
+            left.unlink(missing_ok=True)
+    part = final.with_name(f"{mine}{os.getpid()}.part{final.suffix}")
     try:
         yield part
         with open(part, "rb") as written:
             os.fsync(written.fileno())
         os.replace(part, final)
+    except OSError as error:
+        # A failed write, such as on a full disk, does not say of which file.
+        if error.errno is not None and error.filename is None:
+            error.filename = str(final)
+        raise
     finally:
-        part.unlink(missing_ok=True)
+        # On a folder that became read-only this fails as well: the first error is the one to see.
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 
 from flowmorph.errors import InputError
 from flowmorph.files import atomic
@@ -24,7 +24,7 @@ def save(flow: Flow, path: str | Path, provenance: dict) -> None:
     # One metadata entry: safetensors does not keep the order of several, and bytes must repeat.
     note = json.dumps({"architecture": flow.describe(), **provenance}, sort_keys=True)
     with atomic(path) as part:
-        save_file(weights, part, metadata={"flowmorph": note})
+        part.write_bytes(to_bytes(weights, metadata={"flowmorph": note}))
 
 
 def load(path: str | Path) -> Flow:
