@@ -54,7 +54,7 @@ wildcard_constraints:
     chunk="[0-9]+",
     dataset="|".join(targets.DATASETS),
     task="|".join(targets.TASKS),
-    method="(" + "|".join(targets.TRAINED_METHODS) + r")(_w[0-9.]+)?",
+    method="(" + "|".join((*targets.TRAINED_METHODS, *targets.FLOW_ALTERNATIVES)) + r")(_w[0-9.]+)?",
 
 
 include: "rules/common.smk"
@@ -65,6 +65,7 @@ include: "rules/transport.smk"
 include: "rules/evaluate.smk"
 include: "rules/figures.smk"
 include: "rules/losses.smk"
+include: "rules/alternatives.smk"
 
 
 # Seconds each: not worth a place in a queue, so Snakemake runs them on the machine that it runs on.
@@ -107,6 +108,7 @@ rule all:
     default_target: True
     input:
         targets.everything(OUT, config["collider"]["source"]),
+        targets.alternative_pictures(OUT, config),
 
 
 rule penalty_scan:
