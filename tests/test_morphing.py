@@ -24,23 +24,24 @@ ROOT = Path(__file__).parents[1]
 SETTINGS = {
     "reweighting": {"folds": 3, "trees": 100, "learning_rate": 0.1},
     "quantile_morphing": {"points_per_level": 50, "bins": 3},
-    "optimal_transport": {"points": 800, "epsilon": 0.5, "condition_weight": 1.0},
+    "optimal_transport": {"points": 700, "batches": 3, "epsilon": 1.0, "condition_weight": 1.0},
     "flow_matching": {
         "width": 32, "layers": 2, "batch": 128, "steps": 600, "learning_rate": 5e-3,
         "condition_weight": 2.0, "integration_steps": 8,
     },
 }  # fmt: skip
-SHIFT = np.array([1.0, 0.0], dtype=np.float32)
 
 
-def gaussians(seed: int, size: int = 3000, conditions: int = 0) -> tuple[morphing.Points, ...]:
-    """A standard normal, and the same shifted along x1 by 1 or, with a condition c, by 1 + c / 2."""
+def gaussians(
+    seed: int, size: int = 3000, conditions: int = 0, shift: float = 0.8
+) -> tuple[morphing.Points, ...]:
+    """A standard normal, and the same shifted along x1; with a condition c, 1 + c / 2 as far."""
     rng = np.random.default_rng(seed)
     samples = []
-    for shift in (0.0, 1.0):
+    for moved_by in (0.0, shift):
         x = rng.normal(size=(size, 2))
         c = rng.uniform(-1, 1, size=(size, conditions))
-        x[:, 0] += shift * (1 + 0.5 * c.sum(axis=1))
+        x[:, 0] += moved_by * (1 + 0.5 * c.sum(axis=1))
         samples.append((x.astype(np.float32), c.astype(np.float32)))
     return tuple(samples)
 
@@ -69,18 +70,20 @@ def test_a_method_recovers_a_shift_that_depends_on_the_condition(method, conditi
     points, weights = morph(x, c)
     assert (x == before).all() and points.shape == x.shape and points.dtype == np.float32
     both = {"seed": 3, "condition_sample": c, "condition_target": c_y}
-    assert two_sample.classifier_auc(x, y, **both).value > 0.7
+    assert two_sample.classifier_auc(x, y, **both).value > 0.66
     assert two_sample.classifier_auc(points, y, weights=weights, **both).low < 0.53
     if weights is None:
         moved = distances.euclidean(points, x).mean()
-        assert moved == pytest.approx(1.0, abs=0.15)  # no farther than it must
+        assert moved == pytest.approx(0.8, abs=0.15)  # no farther than it must
     again = morphing.find(method, SETTINGS[method])(*gaussians(1, conditions=conditions), 7)(x, c)
     assert (again.points == points).all()
     assert weights is None or (again.weights == weights).all()
 
 
 def test_weights_are_the_ratio_of_the_densities():
-    morph = morphing.find("reweighting", SETTINGS["reweighting"])(*gaussians(1, 20_000), 7)
+    morph = morphing.find("reweighting", SETTINGS["reweighting"])(
+        *gaussians(1, 20_000, shift=1.0), 7
+    )
     x = gaussians(2)[0][0]
     points, weights = morph(x, np.empty((len(x), 0), dtype=np.float32))
     assert points is x and weights.mean() == pytest.approx(1.0)

@@ -19,8 +19,8 @@ from flowmorph.morphing import Morph, Morphed, Points
 class Settings:
     """Training points between two levels of a quantile function, and bins of the condition.
 
-    Fewer points follow the target more closely, and the fluctuations of its training sample too. The
-    bins hold equally many points.
+    Fewer points follow the target more closely, and the fluctuations of its training sample too.
+    The bins hold equally many points.
     """
 
     points_per_level: int
@@ -42,7 +42,8 @@ def fit(reference: Points, target: Points, settings: Settings, seed: int) -> Mor
     for condition, samples in _bins(reference, target, settings.bins):
         levels = max(2, min(map(len, samples)) // settings.points_per_level)
         steps = (np.arange(levels) + 0.5) / levels
-        tables.append([np.quantile(x, steps, axis=0) for x in samples])
+        # Hazen's quantiles: with as many levels as points, the points themselves.
+        tables.append([np.quantile(x, steps, axis=0, method="hazen") for x in samples])
         centres.append(condition)
 
     def move(points: np.ndarray, condition: np.ndarray) -> Morphed:
