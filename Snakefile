@@ -58,7 +58,7 @@ wildcard_constraints:
     chunk="[0-9]+",
     dataset="|".join(targets.DATASETS),
     task="|".join(targets.TASKS),
-    method="(" + "|".join(targets.TRAINED_METHODS) + r")(_w[0-9.]+)?",
+    method="(" + "|".join((*targets.TRAINED_METHODS, *targets.FLOW_ALTERNATIVES)) + r")(_w[0-9.]+)?",
 
 
 include: "rules/common.smk"
@@ -69,6 +69,7 @@ include: "rules/transport.smk"
 include: "rules/evaluate.smk"
 include: "rules/figures.smk"
 include: "rules/losses.smk"
+include: "rules/alternatives.smk"
 
 
 # Seconds each: not worth a place in a queue, so Snakemake runs them on the machine that it runs on.
@@ -83,6 +84,7 @@ localrules:
     make_distance_table,
     plot_density_losses,
     plot_transport_losses,
+    plot_alternative_losses,
     fig1,
     fig2,
     fig3,
@@ -96,6 +98,9 @@ localrules:
     fig_signal_ratios,
     fig_signal_distances,
     fig_closure,
+    fig_alternatives,
+    fig_alternative_ratios,
+    fig_alternative_distances,
     figA1,
     figA2,
     figB1,
@@ -111,6 +116,7 @@ rule all:
     default_target: True
     input:
         targets.everything(OUT, config["collider"]["source"]),
+        targets.alternative_pictures(OUT, config),
 
 
 rule penalty_scan:

@@ -77,12 +77,26 @@ def density_of(task: str, role: str) -> str:
 def transport_recipe(task: str, method: str) -> dict:
     """Give the training settings of a transport: the family's, then the method's own."""
     settings = config["training"][targets.pair(task).family]["transport"]
-    return settings | config["training"]["methods"].get(method.partition("_w")[0], {})
+    method = method.partition("_w")[0]
+    if method in targets.FLOW_ALTERNATIVES:
+        return settings | (config["alternatives"]["methods"].get(method) or {})
+    return settings | config["training"]["methods"].get(method, {})
+
+
+def flow_methods(moved: str) -> list[str]:
+    """Give the methods of which a task has trained transports."""
+    return [*targets.TRAINED_METHODS, *targets.flow_alternatives(moved, config)]
+
+
+def alternative_files(moved: str) -> list[str]:
+    """Give what the methods that are no flows make of a task's points."""
+    task = moved.removesuffix("_signal")
+    return [paths.alternative(OUT, task, name) for name in targets.alternatives(moved, config)]
 
 
 def penalty_of(task: str, method: str) -> float:
     """Give the strength of the movement penalty; zero for methods that have none."""
-    if not method.startswith("movement_penalty"):
+    if not method.startswith(("movement_penalty", "penalty_identity")):
         return 0.0
     return config["penalty"][targets.pair(task).family]
 

@@ -74,6 +74,7 @@ rule measure_task:
     """Measure how well and how far each method moves a task's points."""
     input:
         moved=paths.moved(OUT, "{moved}"),
+        alternatives=lambda wildcards: alternative_files(wildcards.moved),
         script=script("measure_task.py"),
         code=code("measure_task.py"),
     output:
@@ -91,7 +92,12 @@ rule measure_task:
         runtime=scaled(60),
     params:
         task=lambda wildcards: measured_task(wildcards.moved),
-        methods=targets.METHODS,
+        methods=lambda wildcards: [
+            *targets.METHODS,
+            *targets.flow_alternatives(wildcards.moved, config),
+        ],
+        alternatives=lambda wildcards: targets.alternatives(wildcards.moved, config),
+        split=lambda wildcards: split_of(wildcards.moved),
         features=lambda wildcards: features_of(wildcards.moved),
         half_width=config["flows"]["transport"]["tail_bound"],
         seed=lambda wildcards: seed("measure_task", wildcards.moved),
@@ -100,6 +106,8 @@ rule measure_task:
     shell:
         "python {input.script} --task {wildcards.moved} --moved {input.moved} "
         " --methods {params.methods} --features {params.features} {params.task} "
+        " --alternatives {params.alternatives} --alternative-files {input.alternatives} "
+        " --split {params.split} "
         " --half-width {params.half_width} --seed {params.seed} "
         " --two-sample-points {params.two_sample} --assignment-points {params.assignment} "
         " --output {output.csv} > {log} 2>&1"

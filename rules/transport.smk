@@ -60,7 +60,7 @@ rule move_samples:
         target=lambda wildcards: density_of(wildcards.moved, "target"),
         transports=lambda wildcards: [
             paths.weights(paths.transport(OUT, wildcards.moved.removesuffix("_signal"), method))
-            for method in targets.TRAINED_METHODS
+            for method in flow_methods(wildcards.moved)
         ],
         script=script("move_samples.py"),
         code=code("move_samples.py"),
@@ -85,7 +85,7 @@ rule move_samples:
         split=lambda wildcards: split_of(wildcards.moved),
         reference=lambda wildcards: recipe_of(targets.pair(wildcards.moved).reference),
         target=lambda wildcards: recipe_of(targets.pair(wildcards.moved).target),
-        methods=targets.TRAINED_METHODS,
+        methods=lambda wildcards: flow_methods(wildcards.moved),
         seed=lambda wildcards: seed("moved", wildcards.moved),
         batch=lambda wildcards: transport_recipe(wildcards.moved, "")["batch"],
         engine=config["engine"],

@@ -81,6 +81,11 @@ def moved(out: str, task: str) -> str:
     return f"{out}/moved/{task}.npz"
 
 
+def alternative(out: str, task: str, method: str) -> str:
+    """A task's reference points after a method that is no flow, with weights if any (npz)."""
+    return f"{out}/alternatives/{task}/{method}.npz"
+
+
 def likelihoods(out: str, task: str) -> str:
     """Mean log-likelihood of a task's target under each method (CSV)."""
     return f"{out}/evaluation/{task}.csv"

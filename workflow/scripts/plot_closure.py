@@ -13,11 +13,13 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sidebands", required=True, help="measures of the sidebands, CSV")
     parser.add_argument("--signal", required=True, help="measures of the signal region, CSV")
+    parser.add_argument("--further", nargs="*", default=[], help="methods besides the paper's")
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)
     files = dict(zip(closure.REGIONS, (args.sidebands, args.signal), strict=True))
     regions = {name: measures.read([path]) for name, path in files.items()}
-    style.save(closure.closure_figure(regions), args.output)
+    style.give_looks(args.further)
+    style.save(closure.closure_figure(regions, args.further), args.output)
 
 
 if __name__ == "__main__":
