@@ -24,7 +24,7 @@ if set("{}$`") & set(workflow.basedir):
 LIBRARY = os.path.join(workflow.basedir, "workflow")
 sys.path.insert(0, LIBRARY)
 
-from flowmorph import paths, targets
+from flowmorph import paths, repeats, targets
 from flowmorph.config import check
 from flowmorph.errors import InputError
 
@@ -52,8 +52,8 @@ report: "workflow/report/workflow.rst"
 wildcard_constraints:
     sample="|".join(targets.SAMPLES),
     chunk="[0-9]+",
-    dataset="|".join(targets.DATASETS),
-    task="|".join(targets.TASKS),
+    dataset="(" + "|".join(targets.DATASETS) + f")({repeats.SEED})?",
+    task="(" + "|".join(targets.TASKS) + f")({repeats.SEED})?",
     method="(" + "|".join(targets.TRAINED_METHODS) + r")(_w[0-9.]+)?",
 
 
@@ -73,10 +73,16 @@ localrules:
     penalty_scan,
     prepare_samples,
     compare_medians,
-    make_likelihood_table,
-    make_measure_tables,
-    make_claims_table,
-    make_distance_table,
+    count_costs,
+    two_sample,
+    movement,
+    marginals,
+    likelihoods,
+    divergences,
+    costs,
+    claims,
+    distances,
+    mix_ensemble,
     plot_density_losses,
     plot_transport_losses,
     fig1,
@@ -106,7 +112,7 @@ rule all:
     """Make every figure, table and training picture of the configured run."""
     default_target: True
     input:
-        targets.everything(OUT, config["collider"]["source"]),
+        targets.everything(OUT, config["collider"]["source"], config["seeds"]),
 
 
 rule penalty_scan:

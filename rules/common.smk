@@ -24,13 +24,6 @@ def code(name: str) -> list[str]:
     ]
 
 
-def family_of(dataset: str) -> str:
-    """Give the family, toy, rotated or science, whose settings a data set follows."""
-    if dataset in targets.SAMPLES:
-        return "science"
-    return "rotated" if dataset.startswith("rotated_") else "toy"
-
-
 def toy_recipe(family: str) -> dict:
     """Give what a toy sample is made from."""
     section = config["toys" if family == "toy" else "rotated"]
@@ -40,15 +33,17 @@ def toy_recipe(family: str) -> dict:
 
 def recipe_of(dataset: str) -> str:
     """Give where a data set's points come from, as JSON."""
-    if family_of(dataset) == "science":
-        from_file = {"path": paths.prepared(OUT, dataset), "condition": ["m_jj"]}
+    if targets.family(dataset) == "science":
+        from_file = {"path": paths.prepared(OUT, repeats.plain(dataset)), "condition": ["m_jj"]}
         return as_json(from_file | {"features": COLLIDER_FEATURES})
-    return as_json(toy_recipe(family_of(dataset)))
+    return as_json(toy_recipe(targets.family(dataset)))
 
 
 def file_of(dataset: str) -> list[str]:
     """Give the prepared file of a data set that is one; the toys are recipes."""
-    return [paths.prepared(OUT, dataset)] if family_of(dataset) == "science" else []
+    if targets.family(dataset) != "science":
+        return []
+    return [paths.prepared(OUT, repeats.plain(dataset))]
 
 
 def as_json(settings: dict) -> str:
@@ -61,9 +56,21 @@ def seed(*names: str) -> int:
     return seed_for(config["seed"], *names)
 
 
+def repeated(tasks: list[str]) -> list[str]:
+    """Give every training of the tasks or data sets."""
+    return targets.repeated(tasks, config["seeds"])
+
+
+def moved_with(tasks: list[str]) -> list[str]:
+    """Give the moved samples of tasks of one family, those of each training together."""
+    count = config["seeds"][targets.pair(tasks[0]).family]
+    again = [repeats.repeated(task, count) for task in tasks]
+    return [paths.moved(OUT, task) for training in zip(*again) for task in training]
+
+
 def options_of(task: str) -> str:
     """Give the options that name a task's data sets and condition."""
-    pair = targets.pair(task)
+    pair = targets.pair(repeats.plain(task))
     condition = targets.condition(task, config)
     options = f"--reference {pair.reference} --target {pair.target}"
     return options + (f" --condition {condition}" if condition else "")
@@ -91,7 +98,12 @@ def split_of(moved: str) -> str:
     """Give the points that are moved: never those that a flow was trained on."""
     if moved.endswith("_signal"):
         return "signal"
-    return "validation" if moved == targets.SCIENCE else "evaluation"
+    return "validation" if targets.pair(moved).family == "science" else "evaluation"
+
+
+def held_out(dataset: str) -> str:
+    """Give the split of a data set that no flow was trained on."""
+    return "validation" if targets.family(dataset) == "science" else "evaluation"
 
 
 def figure(name: str, category: str, number: str, shows: str) -> dict:

@@ -1,25 +1,30 @@
-"""Numbers for the trained flows."""
+"""Numbers for the trained flows: measures, and a table of each kind; a table's rule has its name.
 
-TOY_DENSITIES = [name for name in targets.DATASETS if name not in targets.SAMPLES]
-MEASURES = [
-    file(OUT, moved) for moved in targets.MOVED for file in (paths.measures, paths.flow_measures)
+Tables of measures share a script: the first is written out, the others take over its command
+(`use rule`) with inputs and options of their own.
+"""
+
+DENSITIES = repeated(targets.DATASETS)
+MOVED = repeated(targets.MOVED)
+ENSEMBLES = targets.ensembles(targets.MOVED, config["seeds"])
+TRAININGS = [(paths.density(OUT, name), name, "density") for name in DENSITIES] + [
+    (paths.transport(OUT, task, method), task, method)
+    for task in repeated(targets.TASKS)
+    for method in targets.TRAINED_METHODS
 ]
+MEASURES = [paths.measures(OUT, moved) for moved in MOVED + ENSEMBLES]
+FLOW_MEASURES = [paths.flow_measures(OUT, moved) for moved in MOVED]
 
 
 rule evaluate_densities:
-    """Measure each toy density's Kullback-Leibler divergence from the exact one."""
+    """Measure each density's likelihood and, for toys, its divergence from the exact density."""
     input:
-        densities=[paths.weights(paths.density(OUT, name)) for name in TOY_DENSITIES],
+        densities=[paths.weights(paths.density(OUT, name)) for name in DENSITIES],
+        data=[paths.prepared(OUT, sample) for sample in targets.SAMPLES],
         script=script("evaluate_densities.py"),
         code=code("evaluate_densities.py"),
     output:
-        csv=report(
-            paths.table(OUT, "divergences", "csv"),
-            caption="../workflow/report/divergences.rst",
-            category="Tables",
-            labels={"table": "divergences", "shows": "toy densities against the exact ones"},
-        ),
-        md=paths.table(OUT, "divergences", "md"),
+        csv=paths.density_measures(OUT),
     log:
         paths.log(OUT, "evaluate_densities"),
     benchmark:
@@ -31,43 +36,43 @@ rule evaluate_densities:
         mem_mb=scaled(1500),
         runtime=scaled(60),
     params:
-        datasets=TOY_DENSITIES,
-        toy=as_json(toy_recipe("toy")),
-        rotated=as_json(toy_recipe("rotated")),
+        trainings=DENSITIES,
+        datasets=[repeats.plain(name) for name in DENSITIES],
+        data=[recipe_of(name) for name in DENSITIES],
+        splits=[held_out(name) for name in DENSITIES],
         seed=lambda wildcards: seed("evaluate_densities"),
         batch=config["training"]["toy"]["density"]["batch"],
         engine=config["engine"],
         device=config["device"],
     shell:
-        "python {input.script} --datasets {params.datasets} --densities {input.densities} "
-        " --toy-data {params.toy:q} --rotated-data {params.rotated:q} --seed {params.seed} "
-        " --batch {params.batch} --engine {params.engine} --device {params.device} --threads {threads} "
-        " --output {output.csv} {output.md} > {log} 2>&1"
+        "python {input.script} --trainings {params.trainings} --densities {input.densities} "
+        " --datasets {params.datasets} --data {params.data:q} --splits {params.splits} "
+        " --seed {params.seed} --batch {params.batch} --engine {params.engine} "
+        " --device {params.device} --threads {threads} --output {output.csv} > {log} 2>&1"
 
 
-rule make_likelihood_table:
-    """Collect the likelihoods of the target under each method's moved density."""
+rule count_costs:
+    """Count the optimizer steps of every training and the points that it was shown."""
     input:
-        likelihoods=[paths.likelihoods(OUT, moved) for moved in targets.MOVED],
-        script=script("make_likelihood_table.py"),
-        code=code("make_likelihood_table.py"),
+        weights=[paths.weights(model) for model, _, _ in TRAININGS],
+        histories=[paths.loss_table(model) for model, _, _ in TRAININGS],
+        script=script("count_costs.py"),
+        code=code("count_costs.py"),
     output:
-        csv=report(
-            paths.table(OUT, "likelihoods", "csv"),
-            caption="../workflow/report/likelihoods.rst",
-            category="Tables",
-            labels={"table": "likelihoods", "shows": "target under each method"},
-        ),
-        md=paths.table(OUT, "likelihoods", "md"),
+        csv=paths.cost_measures(OUT),
     log:
-        paths.log(OUT, "make_likelihood_table"),
+        paths.log(OUT, "count_costs"),
     benchmark:
-        paths.benchmark(OUT, "make_likelihood_table")
+        paths.benchmark(OUT, "count_costs")
     conda:
         "../envs/environment.yaml"
+    params:
+        tasks=[task for _, task, _ in TRAININGS],
+        methods=[method for _, _, method in TRAININGS],
     shell:
-        "python {input.script} --likelihoods {input.likelihoods} "
-        " --output {output.csv} {output.md} > {log} 2>&1"
+        "python {input.script} --tasks {params.tasks} --methods {params.methods} "
+        " --weights {input.weights} --histories {input.histories} "
+        " --output {output.csv} > {log} 2>&1"
 
 
 rule measure_task:
@@ -83,7 +88,7 @@ rule measure_task:
     benchmark:
         paths.benchmark(OUT, "measure_task", "{moved}")
     wildcard_constraints:
-        moved="|".join(targets.MOVED),
+        moved="|".join(MOVED + ENSEMBLES),
     conda:
         "../envs/environment.yaml"
     resources:
@@ -94,7 +99,8 @@ rule measure_task:
         methods=targets.METHODS,
         features=lambda wildcards: features_of(wildcards.moved),
         half_width=config["flows"]["transport"]["tail_bound"],
-        seed=lambda wildcards: seed("measure_task", wildcards.moved),
+        # Repeated trainings are compared on the same points, by the same classifier.
+        seed=lambda wildcards: seed("measure_task", repeats.plain(wildcards.moved)),
         two_sample=config["measures"]["two_sample_points"],
         assignment=config["measures"]["assignment_points"],
     shell:
@@ -105,28 +111,100 @@ rule measure_task:
         " --output {output.csv} > {log} 2>&1"
 
 
-rule make_measure_tables:
-    """Arrange the measures of all tasks in tables."""
+rule two_sample:
+    """Make the table of classifier tests and sliced Wasserstein distances."""
     input:
         measures=MEASURES,
-        script=script("make_measure_tables.py"),
-        code=code("make_measure_tables.py"),
+        script=script("make_measure_table.py"),
+        code=code("make_measure_table.py"),
     output:
-        two_sample=table("two_sample", "how well each method matches the target"),
-        movement=table("movement", "how far each method moves, and how far it must"),
-        marginals=table("marginals", "match and movement of each feature"),
+        table=table("two_sample", "how well each method matches the target"),
     log:
-        paths.log(OUT, "make_measure_tables"),
+        paths.log(OUT, "two_sample"),
     benchmark:
-        paths.benchmark(OUT, "make_measure_tables")
+        paths.benchmark(OUT, "two_sample")
     conda:
         "../envs/environment.yaml"
+    params:
+        kind="two_sample",
     shell:
-        "python {input.script} --measures {input.measures} --two-sample {output.two_sample} "
-        " --movement {output.movement} --marginals {output.marginals} > {log} 2>&1"
+        "python {input.script} --kind {params.kind} --measures {input.measures} "
+        " --output {output.table} > {log} 2>&1"
 
 
-rule make_claims_table:
+use rule two_sample as movement with:
+    """Make the table of distances, their bounds, box leavers and cycle errors."""
+    input:
+        measures=MEASURES + FLOW_MEASURES,
+        script=script("make_measure_table.py"),
+        code=code("make_measure_table.py"),
+    output:
+        table=table("movement", "how far each method moves, and how far it must"),
+    log:
+        paths.log(OUT, "movement"),
+    benchmark:
+        paths.benchmark(OUT, "movement")
+    params:
+        kind="movement",
+
+
+use rule two_sample as marginals with:
+    """Make the table of Kolmogorov-Smirnov distances, chi2 and movement of each feature."""
+    output:
+        table=table("marginals", "match and movement of each feature"),
+    log:
+        paths.log(OUT, "marginals"),
+    benchmark:
+        paths.benchmark(OUT, "marginals")
+    params:
+        kind="marginals",
+
+
+use rule two_sample as likelihoods with:
+    """Make the table of likelihoods of densities, and of the target under moved densities."""
+    input:
+        measures=[paths.density_measures(OUT), *FLOW_MEASURES],
+        script=script("make_measure_table.py"),
+        code=code("make_measure_table.py"),
+    output:
+        table=table("likelihoods", "densities, and the target under each method"),
+    log:
+        paths.log(OUT, "likelihoods"),
+    benchmark:
+        paths.benchmark(OUT, "likelihoods")
+    params:
+        kind="likelihoods",
+
+
+use rule likelihoods as divergences with:
+    """Make the table of divergences of densities and moved densities from the exact ones."""
+    output:
+        table=table("divergences", "densities and moved densities against exact ones"),
+    log:
+        paths.log(OUT, "divergences"),
+    benchmark:
+        paths.benchmark(OUT, "divergences")
+    params:
+        kind="divergences",
+
+
+use rule two_sample as costs with:
+    """Make the table of what trainings took, in numbers that do not depend on the machine."""
+    input:
+        measures=[paths.cost_measures(OUT), paths.density_measures(OUT), *FLOW_MEASURES],
+        script=script("make_measure_table.py"),
+        code=code("make_measure_table.py"),
+    output:
+        table=table("costs", "parameters, steps and points of each training"),
+    log:
+        paths.log(OUT, "costs"),
+    benchmark:
+        paths.benchmark(OUT, "costs")
+    params:
+        kind="costs",
+
+
+rule claims:
     """Test each claim of the paper with a number of this run."""
     input:
         claims="config/claims.yaml",
@@ -136,9 +214,9 @@ rule make_claims_table:
     output:
         claims=table("claims", "the paper's claims against this run"),
     log:
-        paths.log(OUT, "make_claims_table"),
+        paths.log(OUT, "claims"),
     benchmark:
-        paths.benchmark(OUT, "make_claims_table")
+        paths.benchmark(OUT, "claims")
     conda:
         "../envs/environment.yaml"
     shell:

@@ -49,7 +49,7 @@ rule train_transport:
 
 
 rule move_samples:
-    """Move a task's reference points by all five methods; measure likelihoods and cycle errors."""
+    """Move a task's reference points by all five methods; measure the flows while at it."""
     input:
         data=lambda wildcards: [
             file
@@ -66,14 +66,13 @@ rule move_samples:
         code=code("move_samples.py"),
     output:
         moved=paths.moved(OUT, "{moved}"),
-        likelihoods=paths.likelihoods(OUT, "{moved}"),
         flow_measures=paths.flow_measures(OUT, "{moved}"),
     log:
         paths.log(OUT, "move_samples", "{moved}"),
     benchmark:
         paths.benchmark(OUT, "move_samples", "{moved}")
     wildcard_constraints:
-        moved="|".join(targets.MOVED),
+        moved=f"({'|'.join(targets.TASKS)})({repeats.SEED})?({repeats.SIGNAL})?",
     conda:
         "../envs/environment.yaml"
     threads: config["threads"]
@@ -97,5 +96,30 @@ rule move_samples:
         " --methods {params.methods} --transports {input.transports} --seed {params.seed} "
         " --batch {params.batch} --engine {params.engine} --device {params.device} "
         " --threads {threads} "
-        " --output {output.moved} --likelihoods {output.likelihoods} "
-        " --flow-measures {output.flow_measures} > {log} 2>&1"
+        " --output {output.moved} --flow-measures {output.flow_measures} > {log} 2>&1"
+
+
+rule mix_ensemble:
+    """Send each reference point through one of a task's repeated flows, chosen at random."""
+    input:
+        moved=lambda wildcards: [
+            paths.moved(OUT, task) for task in repeated([wildcards.name + wildcards.signal])
+        ],
+        script=script("mix_ensemble.py"),
+        code=code("mix_ensemble.py"),
+    output:
+        moved=paths.moved(OUT, f"{{name}}{repeats.ENSEMBLE}{{signal}}"),
+    log:
+        paths.log(OUT, "mix_ensemble", "{name}{signal}"),
+    benchmark:
+        paths.benchmark(OUT, "mix_ensemble", "{name}{signal}")
+    wildcard_constraints:
+        name="|".join(targets.TASKS),
+        signal=f"({repeats.SIGNAL})?",
+    conda:
+        "../envs/environment.yaml"
+    params:
+        seed=lambda wildcards: seed("ensemble", wildcards.name + wildcards.signal),
+    shell:
+        "python {input.script} --moved {input.moved} --seed {params.seed} "
+        " --output {output.moved} > {log} 2>&1"

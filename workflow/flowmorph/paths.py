@@ -81,19 +81,24 @@ def moved(out: str, task: str) -> str:
     return f"{out}/moved/{task}.npz"
 
 
-def likelihoods(out: str, task: str) -> str:
-    """Mean log-likelihood of a task's target under each method (CSV)."""
-    return f"{out}/evaluation/{task}.csv"
-
-
 def measures(out: str, task: str) -> str:
     """Accuracy and movement of every method on a task (CSV, one number a row)."""
     return f"{out}/measures/{task}.csv"
 
 
 def flow_measures(out: str, task: str) -> str:
-    """What is measured with the flows themselves: cycle error and parameters (CSV, likewise)."""
+    """What is measured with a task's flows: likelihood, cycle error, parameters (CSV, likewise)."""
     return f"{out}/measures/flows/{task}.csv"
+
+
+def density_measures(out: str) -> str:
+    """Likelihoods and divergences of all densities (CSV, likewise)."""
+    return f"{out}/measures/densities.csv"
+
+
+def cost_measures(out: str) -> str:
+    """What all trainings took: optimizer steps, points shown (CSV, likewise)."""
+    return f"{out}/measures/costs.csv"
 
 
 def figure(out: str, name: str, extension: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from flowmorph import paths
+from flowmorph import paths, repeats
 
 TOYS = ("fourcircles", "star", "checkerboard")
 TRAINED_METHODS = (
@@ -36,8 +37,9 @@ FIGURES = [
 ]  # fmt: skip
 TABLES = (
     "distances", "divergences", "likelihoods", "medians",
-    "two_sample", "movement", "marginals", "claims",
+    "two_sample", "movement", "marginals", "costs", "claims",
 )  # fmt: skip
+ONE_TRAINING = {"toy": 1, "rotated": 1, "science": 1}
 PUBLISHED_TABLES = ("event_counts",)  # what only published events can be held against
 
 
@@ -51,12 +53,39 @@ class Pair:
 
 
 def pair(task: str) -> Pair:
-    """Split a task's name: ``rotated_a_to_b`` goes from rotated_a to rotated_b."""
+    """Split a task's name: ``rotated_a_to_b`` goes from rotated_a to rotated_b.
+
+    The second training of a task belongs to the second trainings of its densities.
+    """
+    repetition, task = repeats.part(task), repeats.plain(task)
     if task.startswith(SCIENCE):
-        return Pair("science", *SAMPLES)
-    prefix = "rotated_" if task.startswith("rotated_") else ""
-    reference, target = task.removeprefix(prefix).split("_to_")
-    return Pair("rotated" if prefix else "toy", prefix + reference, prefix + target)
+        family, names = "science", SAMPLES
+    else:
+        prefix = "rotated_" if task.startswith("rotated_") else ""
+        family = "rotated" if prefix else "toy"
+        names = [prefix + name for name in task.removeprefix(prefix).split("_to_")]
+    return Pair(family, *(name + repetition for name in names))
+
+
+def family(dataset: str) -> str:
+    """The family, toy, rotated or science, whose settings a data set follows."""
+    if repeats.plain(dataset) in SAMPLES:
+        return "science"
+    return "rotated" if dataset.startswith("rotated_") else "toy"
+
+
+def repeated(names: Iterable[str], seeds: Mapping[str, int]) -> list[str]:
+    """Every training of these tasks or data sets; ``seeds`` counts them by family."""
+    return [again for name in names for again in repeats.repeated(name, seeds[_family(name)])]
+
+
+def ensembles(tasks: Iterable[str], seeds: Mapping[str, int]) -> list[str]:
+    """The ensembles of the tasks that are trained more than once."""
+    return [name for task in tasks for name in repeats.ensemble(task, seeds[_family(task)])]
+
+
+def _family(name: str) -> str:
+    return family(name) if name in DATASETS else pair(name).family
 
 
 def condition(task: str, config: dict) -> str | None:
@@ -66,7 +95,7 @@ def condition(task: str, config: dict) -> str | None:
         return "shared"
     if family == "toy":
         return None
-    kind = "identical" if task.endswith("_twin") else "different"
+    kind = "identical" if repeats.plain(task).endswith("_twin") else "different"
     return config["rotated"]["condition"][kind]
 
 
@@ -81,11 +110,17 @@ def chunks(config: dict, sample: str) -> list[tuple[int, int]]:
     return [(index * size, (index + 1) * size) for index in range(count)]
 
 
-def everything(out: str, source: str = "pythia") -> list[str]:
+def everything(
+    out: str, source: str = "pythia", seeds: Mapping[str, int] = ONE_TRAINING
+) -> list[str]:
     """All figures, tables and training pictures of a run with this source of events."""
     tables = TABLES if source == "pythia" else TABLES + PUBLISHED_TABLES
-    models = [paths.density(out, dataset) for dataset in DATASETS]
-    models += [paths.transport(out, task, method) for task in TASKS for method in TRAINED_METHODS]
+    models = [paths.density(out, dataset) for dataset in repeated(DATASETS, seeds)]
+    models += [
+        paths.transport(out, task, method)
+        for task in repeated(TASKS, seeds)
+        for method in TRAINED_METHODS
+    ]
     return [
         *(paths.figure(out, name, kind) for name in FIGURES for kind in ("pdf", "png")),
         *(paths.table(out, name, kind) for name in tables for kind in ("csv", "md")),
