@@ -52,6 +52,7 @@ report: "workflow/report/workflow.rst"
 wildcard_constraints:
     sample="|".join(targets.SAMPLES),
     chunk="[0-9]+",
+    family="|".join(targets.ONE_TRAINING),
     dataset="(" + "|".join(targets.DATASETS) + f")({repeats.SEED})?",
     task="(" + "|".join(targets.TASKS) + f")({repeats.SEED})?",
     method="(" + "|".join(targets.TRAINED_METHODS) + r")(_w[0-9.]+)?",
@@ -83,6 +84,7 @@ localrules:
     claims,
     distances,
     mix_ensemble,
+    times,
     plot_density_losses,
     plot_transport_losses,
     fig1,
@@ -98,6 +100,8 @@ localrules:
     fig_signal_ratios,
     fig_signal_distances,
     fig_closure,
+    fig_penalty_scan,
+    penalty_claims,
     figA1,
     figA2,
     figB1,
@@ -116,6 +120,7 @@ rule all:
 
 
 rule penalty_scan:
-    """Train the science task with every strength of the movement penalty (paper, section IV.2)."""
+    """Hold accuracy against distance over strengths of the movement penalty (section IV.2)."""
     input:
-        targets.penalty_scan(OUT, config["penalty_scan"]),
+        paths.figure(OUT, "fig_penalty_scan", "png"),
+        paths.table(OUT, "penalty_claims", "csv"),

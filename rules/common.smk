@@ -3,6 +3,7 @@
 from flowmorph.imports import modules_of
 from flowmorph.seeds import seed_for
 
+PENALTIES = targets.penalty_scan(config["penalty_scan"], config["penalty"]["science"])
 COLLIDER_FEATURES = ["m_j1", "delta_m_jj", "tau21_j1", "tau21_j2", "delta_r_jj"]
 
 
@@ -92,6 +93,18 @@ def penalty_of(task: str, method: str) -> float:
     if not method.startswith("movement_penalty"):
         return 0.0
     return config["penalty"][targets.pair(task).family]
+
+
+def task_of(moved: str) -> str:
+    """Give the task whose transports move these points."""
+    return moved.removesuffix(repeats.SIGNAL).removesuffix("_penalty_scan")
+
+
+def methods_of(moved: str) -> list[str]:
+    """Give the methods that have a transport of these points: in the scan, those of no other."""
+    if moved != targets.PENALTY_SCAN:
+        return list(targets.TRAINED_METHODS)
+    return [name for name in PENALTIES.values() if name not in targets.TRAINED_METHODS]
 
 
 def split_of(moved: str) -> str:

@@ -7,13 +7,24 @@ Tables of measures share a script: the first is written out, the others take ove
 DENSITIES = repeated(targets.DATASETS)
 MOVED = repeated(targets.MOVED)
 ENSEMBLES = targets.ensembles(targets.MOVED, config["seeds"])
-TRAININGS = [(paths.density(OUT, name), name, "density") for name in DENSITIES] + [
-    (paths.transport(OUT, task, method), task, method)
-    for task in repeated(targets.TASKS)
-    for method in targets.TRAINED_METHODS
-]
+COSTS = [paths.cost_measures(OUT, family) for family in targets.ONE_TRAINING]
 MEASURES = [paths.measures(OUT, moved) for moved in MOVED + ENSEMBLES]
 FLOW_MEASURES = [paths.flow_measures(OUT, moved) for moved in MOVED]
+
+
+def trainings_of(family: str) -> list[tuple[str, str, str]]:
+    """Give folder, data set or task, and method of each training of a family."""
+    densities = [
+        (paths.density(OUT, name), name, "density")
+        for name in DENSITIES
+        if targets.family(name) == family
+    ]
+    return densities + [
+        (paths.transport(OUT, task, method), task, method)
+        for task in repeated(targets.TASKS)
+        if targets.pair(task).family == family
+        for method in targets.TRAINED_METHODS
+    ]
 
 
 rule evaluate_densities:
@@ -52,23 +63,27 @@ rule evaluate_densities:
 
 
 rule count_costs:
-    """Count the optimizer steps of every training and the points that it was shown."""
+    """Count the optimizer steps of a family's trainings and the points that they were shown."""
     input:
-        weights=[paths.weights(model) for model, _, _ in TRAININGS],
-        histories=[paths.loss_table(model) for model, _, _ in TRAININGS],
+        weights=lambda wildcards: [
+            paths.weights(model) for model, _, _ in trainings_of(wildcards.family)
+        ],
+        histories=lambda wildcards: [
+            paths.loss_table(model) for model, _, _ in trainings_of(wildcards.family)
+        ],
         script=script("count_costs.py"),
         code=code("count_costs.py"),
     output:
-        csv=paths.cost_measures(OUT),
+        csv=paths.cost_measures(OUT, "{family}"),
     log:
-        paths.log(OUT, "count_costs"),
+        paths.log(OUT, "count_costs", "{family}"),
     benchmark:
-        paths.benchmark(OUT, "count_costs")
+        paths.benchmark(OUT, "count_costs", "{family}")
     conda:
         "../envs/environment.yaml"
     params:
-        tasks=[task for _, task, _ in TRAININGS],
-        methods=[method for _, _, method in TRAININGS],
+        tasks=lambda wildcards: [task for _, task, _ in trainings_of(wildcards.family)],
+        methods=lambda wildcards: [method for _, _, method in trainings_of(wildcards.family)],
     shell:
         "python {input.script} --tasks {params.tasks} --methods {params.methods} "
         " --weights {input.weights} --histories {input.histories} "
@@ -88,7 +103,7 @@ rule measure_task:
     benchmark:
         paths.benchmark(OUT, "measure_task", "{moved}")
     wildcard_constraints:
-        moved="|".join(MOVED + ENSEMBLES),
+        moved="|".join([*MOVED, *ENSEMBLES, targets.PENALTY_SCAN]),
     conda:
         "../envs/environment.yaml"
     resources:
@@ -96,11 +111,13 @@ rule measure_task:
         runtime=scaled(60),
     params:
         task=lambda wildcards: measured_task(wildcards.moved),
-        methods=targets.METHODS,
+        methods=lambda wildcards: ["base_transfer", *methods_of(wildcards.moved)],
         features=lambda wildcards: features_of(wildcards.moved),
         half_width=config["flows"]["transport"]["tail_bound"],
         # Repeated trainings are compared on the same points, by the same classifier.
-        seed=lambda wildcards: seed("measure_task", repeats.plain(wildcards.moved)),
+        seed=lambda wildcards: seed(
+            "measure_task", repeats.plain(wildcards.moved).removesuffix("_penalty_scan")
+        ),
         two_sample=config["measures"]["two_sample_points"],
         assignment=config["measures"]["assignment_points"],
     shell:
@@ -191,7 +208,7 @@ use rule likelihoods as divergences with:
 use rule two_sample as costs with:
     """Make the table of what trainings took, in numbers that do not depend on the machine."""
     input:
-        measures=[paths.cost_measures(OUT), paths.density_measures(OUT), *FLOW_MEASURES],
+        measures=[*COSTS, paths.density_measures(OUT), *FLOW_MEASURES],
         script=script("make_measure_table.py"),
         code=code("make_measure_table.py"),
     output:
@@ -208,7 +225,8 @@ rule claims:
     """Test each claim of the paper with a number of this run."""
     input:
         claims="config/claims.yaml",
-        measures=MEASURES,
+        paper="config/paper_numbers.yaml",
+        measures=[*MEASURES, *FLOW_MEASURES, *COSTS],
         script=script("make_claims_table.py"),
         code=code("make_claims_table.py"),
     output:
@@ -219,6 +237,48 @@ rule claims:
         paths.benchmark(OUT, "claims")
     conda:
         "../envs/environment.yaml"
+    params:
+        options="",
     shell:
-        "python {input.script} --claims {input.claims} --measures {input.measures} "
-        " --output {output.claims} > {log} 2>&1"
+        "python {input.script} --claims {input.claims} --paper {input.paper} "
+        " --measures {input.measures} {params.options} --output {output.claims} > {log} 2>&1"
+
+
+use rule claims as penalty_claims with:
+    """Test the claims that need the penalty scan."""
+    input:
+        claims="config/claims.yaml",
+        paper="config/paper_numbers.yaml",
+        measures=[
+            paths.measures(OUT, targets.PENALTY_SCAN),
+            paths.measures(OUT, targets.SCIENCE),
+            paths.cost_measures(OUT, "science"),
+        ],
+        script=script("make_claims_table.py"),
+        code=code("make_claims_table.py"),
+    output:
+        claims=table("penalty_claims", "the claim that needs the penalty scan"),
+    log:
+        paths.log(OUT, "penalty_claims"),
+    benchmark:
+        paths.benchmark(OUT, "penalty_claims")
+    params:
+        options="--needing penalty_scan",
+
+
+rule times:
+    """Add up what the run's time went into, by stage, rule and method."""
+    input:
+        everything=targets.everything(OUT, config["collider"]["source"], config["seeds"]),
+        script=script("sum_times.py"),
+        code=code("sum_times.py"),
+    output:
+        md=paths.times(OUT),
+    log:
+        paths.log(OUT, "times"),
+    conda:
+        "../envs/environment.yaml"
+    params:
+        folder=os.path.join(OUT, "benchmarks"),
+    shell:
+        "python {input.script} --benchmarks {params.folder} --output {output.md} 2>&1 | tee {log}"

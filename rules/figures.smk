@@ -254,6 +254,32 @@ rule fig_closure:
         " --output {output.pdf} {output.png} > {log} 2>&1"
 
 
+rule fig_penalty_scan:
+    """Show and tabulate accuracy against distance over strengths of the movement penalty."""
+    input:
+        measures=[paths.measures(OUT, name) for name in (targets.PENALTY_SCAN, targets.SCIENCE)],
+        paper="config/paper_numbers.yaml",
+        script=script("plot_penalty_scan.py"),
+        code=code("plot_penalty_scan.py"),
+    output:
+        **figure("fig_penalty_scan", "Collider data", "penalty", "accuracy against distance"),
+        tables=table("penalty_scan", "accuracy and distance over strengths of the penalty"),
+    log:
+        paths.log(OUT, "fig_penalty_scan"),
+    benchmark:
+        paths.benchmark(OUT, "fig_penalty_scan")
+    conda:
+        "../envs/environment.yaml"
+    params:
+        strengths=list(PENALTIES),
+        methods=list(PENALTIES.values()),
+        configured=config["penalty"]["science"],
+    shell:
+        "python {input.script} --measures {input.measures} --strengths {params.strengths} "
+        " --methods {params.methods} --configured {params.configured} --paper {input.paper} "
+        " --output {output.pdf} {output.png} --table {output.tables} > {log} 2>&1"
+
+
 use rule fig5 as figA1 with:
     """Show the three transports between identical toys."""
     input:

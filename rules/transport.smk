@@ -59,8 +59,8 @@ rule move_samples:
         reference=lambda wildcards: density_of(wildcards.moved, "reference"),
         target=lambda wildcards: density_of(wildcards.moved, "target"),
         transports=lambda wildcards: [
-            paths.weights(paths.transport(OUT, wildcards.moved.removesuffix("_signal"), method))
-            for method in targets.TRAINED_METHODS
+            paths.weights(paths.transport(OUT, task_of(wildcards.moved), method))
+            for method in methods_of(wildcards.moved)
         ],
         script=script("move_samples.py"),
         code=code("move_samples.py"),
@@ -72,7 +72,8 @@ rule move_samples:
     benchmark:
         paths.benchmark(OUT, "move_samples", "{moved}")
     wildcard_constraints:
-        moved=f"({'|'.join(targets.TASKS)})({repeats.SEED})?({repeats.SIGNAL})?",
+        moved=f"({'|'.join(targets.TASKS)})({repeats.SEED})?({repeats.SIGNAL})?"
+        f"|{targets.PENALTY_SCAN}",
     conda:
         "../envs/environment.yaml"
     threads: config["threads"]
@@ -84,7 +85,7 @@ rule move_samples:
         split=lambda wildcards: split_of(wildcards.moved),
         reference=lambda wildcards: recipe_of(targets.pair(wildcards.moved).reference),
         target=lambda wildcards: recipe_of(targets.pair(wildcards.moved).target),
-        methods=targets.TRAINED_METHODS,
+        methods=lambda wildcards: methods_of(wildcards.moved),
         seed=lambda wildcards: seed("moved", wildcards.moved),
         batch=lambda wildcards: transport_recipe(wildcards.moved, "")["batch"],
         engine=config["engine"],

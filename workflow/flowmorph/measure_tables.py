@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +47,8 @@ MOVEMENT = (
     Column("ratio_target", "L1 / assignment", 2),
     Column("bound_images", "L1 bound, own images", 3),
     Column("ratio_images", "L1 / own images", 3),
+    Column("same_circle", "same circle", 3),
+    Column("arm_information", "circle on arm [nats]", 4),
     Column("left_box", "left the box", 5),
     Column("cycle_mean", "mean cycle error", 7),
     Column("cycle_max", "largest", 5),
@@ -79,6 +81,10 @@ COSTS = (
     Column("steps", "optimizer steps", 0),
     Column("points_shown", "points shown", 0),
 )
+PENALTY_COLUMNS = (
+    "auc", "auc_low", "auc_high", "sliced_wasserstein", "distance_mean", "distance_std", "l1_mean",
+    "bound_marginals", "ratio_images",
+)  # fmt: skip
 _ACCURACY = ("auc", "sliced_wasserstein", "condition_spread")
 _DISTANCES = ("distance_mean", "distance_std", "distance_q05", "distance_median", "distance_q95")
 _BOUNDS = ("l1_mean", "ratio_target", "ratio_images", "left_box", "cycle_mean")
@@ -126,6 +132,33 @@ def measure_table(kind: str, measures: Iterable[Measure]) -> Table:
             row[column.key] = _mean(values, column)
             row[_spread(column)[0].key] = deviation(values)
         rows.append(row)
+    return Table((*keys, *columns), rows)
+
+
+def penalty_table(
+    measures: Iterable[Measure], methods: Mapping[float, str], *, configured: float, paper: float
+) -> Table:
+    """Arrange accuracy and movement by strength of the movement penalty, other methods below.
+
+    ``methods`` maps strengths to names in ``measures``; those of this run and the paper are marked.
+    """
+    columns = [c for c in (*TWO_SAMPLE, *MOVEMENT) if c.key in PENALTY_COLUMNS]
+    numbers: dict[str, dict[str, float]] = {}
+    for m in measures:
+        if not m.feature:
+            numbers.setdefault(m.method, {})[m.metric] = m.value
+    strengths = {methods[strength]: strength for strength in sorted(methods)}
+    rows = []
+    for method in (*strengths, *(name for name in numbers if name not in strengths)):
+        strength = strengths.get(method)
+        marks = {"this run's": configured, "the paper's": paper}
+        row = {
+            "method": label(method.partition("_w")[0]),
+            "strength": strength,
+            "mark": ", ".join(mark for mark, value in marks.items() if value == strength),
+        }
+        rows.append(row | {column.key: numbers[method].get(column.key) for column in columns})
+    keys = [Column("method", "method"), Column("strength", "strength", 3), Column("mark", "which")]
     return Table((*keys, *columns), rows)
 
 

@@ -96,9 +96,9 @@ def density_measures(out: str) -> str:
     return f"{out}/measures/densities.csv"
 
 
-def cost_measures(out: str) -> str:
-    """What all trainings took: optimizer steps, points shown (CSV, likewise)."""
-    return f"{out}/measures/costs.csv"
+def cost_measures(out: str, family: str) -> str:
+    """What a family's trainings took: optimizer steps, points shown (CSV, likewise)."""
+    return f"{out}/measures/costs/{family}.csv"
 
 
 def figure(out: str, name: str, extension: str) -> str:
@@ -114,6 +114,11 @@ def table(out: str, name: str, extension: str) -> str:
 def log(out: str, rule: str, *wildcards: str) -> str:
     """Log of a job."""
     return f"{out}/logs/{'/'.join((rule, *wildcards))}.log"
+
+
+def times(out: str) -> str:
+    """What the run's time went into (Markdown); it differs from run to run, as benchmarks do."""
+    return f"{out}/benchmarks/times.md"
 
 
 def benchmark(out: str, rule: str, *wildcards: str) -> str:

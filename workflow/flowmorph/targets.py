@@ -25,6 +25,7 @@ ROTATED_IDENTICAL_TASKS = [f"rotated_{task}" for task in IDENTICAL_TASKS]
 TOY_TASKS = DIFFERENT_TASKS + IDENTICAL_TASKS
 ROTATED_TASKS = ROTATED_DIFFERENT_TASKS + ROTATED_IDENTICAL_TASKS
 TASKS = TOY_TASKS + ROTATED_TASKS + [SCIENCE]
+PENALTY_SCAN = f"{SCIENCE}_penalty_scan"  # what only the target penalty_scan moves
 MOVED = [*TASKS, f"{SCIENCE}_signal"]
 
 TOY_DATASETS = [f"{toy}{twin}" for toy in TOYS for twin in ("", "_twin")]
@@ -129,9 +130,10 @@ def everything(
     ]
 
 
-def penalty_scan(out: str, strengths: list[float]) -> list[str]:
-    """Trained science transports over the strengths of the movement penalty."""
-    return [
-        paths.weights(paths.transport(out, SCIENCE, f"movement_penalty_w{strength:g}"))
-        for strength in strengths
-    ]
+def penalty_scan(strengths: Iterable[float], configured: float) -> dict[float, str]:
+    """Methods of the science task by strength of the movement penalty.
+
+    The configured strength is the method that every run has; the others are variants of it.
+    """
+    methods = {strength: f"movement_penalty_w{strength:g}" for strength in strengths}
+    return methods | {configured: "movement_penalty"}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from itertools import chain
 
 from flowmorph.errors import InputError, cli
 from flowmorph.figures import samples
-from flowmorph.metrics import measures, task
+from flowmorph.metrics import measures, mixing, task
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -41,7 +42,8 @@ def main(argv: list[str] | None = None) -> None:
         two_sample_points=args.two_sample_points,
         assignment_points=args.assignment_points,
     )
-    measures.write(task.measure(arrays, setting), args.output)
+    toys = mixing.measure(arrays, args.task, args.methods, args.condition)
+    measures.write(chain(task.measure(arrays, setting), toys), args.output)
 
 
 if __name__ == "__main__":
