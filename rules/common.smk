@@ -119,6 +119,21 @@ def held_out(dataset: str) -> str:
     return "validation" if targets.family(dataset) == "science" else "evaluation"
 
 
+def trainings_of(family: str) -> list[tuple[str, str, str]]:
+    """Give folder, data set or task, and method of each training of a family."""
+    densities = [
+        (paths.density(OUT, name), name, "density")
+        for name in repeated(targets.DATASETS)
+        if targets.family(name) == family
+    ]
+    return densities + [
+        (paths.transport(OUT, task, method), task, method)
+        for task in repeated(targets.TASKS)
+        if targets.pair(task).family == family
+        for method in targets.TRAINED_METHODS
+    ]
+
+
 def figure(name: str, category: str, number: str, shows: str) -> dict:
     """Give a figure's two outputs, the picture of which goes into the report."""
     picture = report(

@@ -12,21 +12,6 @@ MEASURES = [paths.measures(OUT, moved) for moved in MOVED + ENSEMBLES]
 FLOW_MEASURES = [paths.flow_measures(OUT, moved) for moved in MOVED]
 
 
-def trainings_of(family: str) -> list[tuple[str, str, str]]:
-    """Give folder, data set or task, and method of each training of a family."""
-    densities = [
-        (paths.density(OUT, name), name, "density")
-        for name in DENSITIES
-        if targets.family(name) == family
-    ]
-    return densities + [
-        (paths.transport(OUT, task, method), task, method)
-        for task in repeated(targets.TASKS)
-        if targets.pair(task).family == family
-        for method in targets.TRAINED_METHODS
-    ]
-
-
 rule evaluate_densities:
     """Measure each density's likelihood and, for toys, its divergence from the exact density."""
     input:
@@ -279,6 +264,6 @@ rule times:
     conda:
         "../envs/environment.yaml"
     params:
-        folder=os.path.join(OUT, "benchmarks"),
+        folder=lambda wildcards, output: os.path.dirname(output.md),
     shell:
         "python {input.script} --benchmarks {params.folder} --output {output.md} 2>&1 | tee {log}"

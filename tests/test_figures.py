@@ -18,8 +18,8 @@ from figure_samples import (
 )
 from matplotlib.colors import LogNorm
 
-from flowmorph.data import toys
 from flowmorph import parts
+from flowmorph.data import toys
 from flowmorph.errors import InputError
 from flowmorph.figures import (
     distances,

@@ -6,7 +6,7 @@ The rule is stated in ``config/claims.yaml``, which also holds its limits, and a
    baseline distance, which no training enters, is off the paper's; or if, on the collider data, the
    classifier cannot tell the reference from the target in the first place.
 2. *budget*: are the flows that should do well in the claim less trained than the paper's? They are
-   if their moved densities are farther from the exact target than the paper's recipe leaves a density
+   if their moved densities are farther from the exact target than the paper's recipe leaves one,
    or, where no density is exact, if they were shown fewer points than the paper's.
 3. *paper*: otherwise, the claim is not borne out by flows as good as the paper's on its data.
 """
