@@ -184,9 +184,9 @@ def with_own_divergences(measures: Iterable[Measure]) -> list[Measure]:
 
 def deviation(values: Sequence[float]) -> float | None:
     """Standard deviation of a single training's number, from several; None from one."""
-    if len(values) < 2:
+    if len(values) < 2 or not np.isfinite(values).all():
         return None
-    return float(np.std(values, ddof=1)) if np.isfinite(values).all() else None
+    return float(np.std(values, ddof=1)) if np.ptp(values) else 0.0
 
 
 def _same_for_all(m: Measure) -> bool:

@@ -137,7 +137,10 @@ def bins(counts: Iterable[int], per_bin: int, low: int, high: int) -> int:
 def mean_and_spread(rows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
     """Give the mean of equal arrays, one a training, and their standard deviation if several."""
     rows = np.asarray(rows)
-    return rows.mean(axis=0), rows.std(axis=0, ddof=1) if len(rows) > 1 else None
+    if len(rows) == 1:
+        return rows.mean(axis=0), None
+    # What is the same in all must not differ by the rounding of a mean.
+    return rows.mean(axis=0), np.where(np.ptp(rows, axis=0) == 0, 0, rows.std(axis=0, ddof=1))
 
 
 def band(ax: Axes, middle: np.ndarray, spread: np.ndarray, edges: np.ndarray, colour: str) -> None:

@@ -44,7 +44,7 @@ def likelihood_numbers(log_q: np.ndarray, log_p: np.ndarray | None) -> dict[str,
     """
     likelihood = mean(log_q)
     numbers = {
-        "tested_points": float(len(log_q)),
+        "points": float(len(log_q)),
         "log_likelihood": likelihood.value,
         "log_likelihood_error": likelihood.error,
     }
