@@ -166,7 +166,7 @@ def _legend(pooled: dict[str, list[np.ndarray] | None]) -> list[Artist]:
 
 def _number(values: Sequence[float]) -> str:
     mean, spread = style.mean_and_spread(values)
-    return f"{mean:.3f}" if spread is None else f"{mean:.3f} ± {spread:.3f}"
+    return f"{mean:.3f} ± {spread:.3f}" if spread else f"{mean:.3f}"
 
 
 def _title(text: str, repeats: Sequence) -> str:
