@@ -55,7 +55,7 @@ wildcard_constraints:
     family="|".join(targets.ONE_TRAINING),
     dataset="(" + "|".join(targets.DATASETS) + f")({repeats.SEED})?",
     task="(" + "|".join(targets.TASKS) + f")({repeats.SEED})?",
-    method="(" + "|".join(targets.TRAINED_METHODS) + r")(_w[0-9.]+)?",
+    method="(" + "|".join((*targets.TRAINED_METHODS, *targets.FLOW_ALTERNATIVES)) + r")(_w[0-9.]+)?",
 
 
 include: "rules/common.smk"
@@ -66,6 +66,7 @@ include: "rules/transport.smk"
 include: "rules/evaluate.smk"
 include: "rules/figures.smk"
 include: "rules/losses.smk"
+include: "rules/alternatives.smk"
 
 
 # Seconds each: not worth a place in a queue, so Snakemake runs them on the machine that it runs on.
@@ -117,6 +118,7 @@ rule all:
     default_target: True
     input:
         targets.everything(OUT, config["collider"]["source"], config["seeds"]),
+        targets.alternative_pictures(OUT, config),
 
 
 rule penalty_scan:

@@ -79,6 +79,7 @@ rule measure_task:
     """Measure how well and how far each method moves a task's points."""
     input:
         moved=paths.moved(OUT, "{moved}"),
+        alternatives=lambda wildcards: alternative_files(wildcards.moved),
         script=script("measure_task.py"),
         code=code("measure_task.py"),
     output:
@@ -97,6 +98,8 @@ rule measure_task:
     params:
         task=lambda wildcards: measured_task(wildcards.moved),
         methods=lambda wildcards: ["base_transfer", *methods_of(wildcards.moved)],
+        alternatives=lambda wildcards: targets.alternatives(wildcards.moved, config),
+        split=lambda wildcards: split_of(wildcards.moved),
         features=lambda wildcards: features_of(wildcards.moved),
         half_width=config["flows"]["transport"]["tail_bound"],
         # Repeated trainings are compared on the same points, by the same classifier.
@@ -108,6 +111,8 @@ rule measure_task:
     shell:
         "python {input.script} --task {wildcards.moved} --moved {input.moved} "
         " --methods {params.methods} --features {params.features} {params.task} "
+        " --alternatives {params.alternatives} --alternative-files {input.alternatives} "
+        " --split {params.split} "
         " --half-width {params.half_width} --seed {params.seed} "
         " --two-sample-points {params.two_sample} --assignment-points {params.assignment} "
         " --output {output.csv} > {log} 2>&1"
@@ -248,7 +253,7 @@ use rule claims as penalty_claims with:
     benchmark:
         paths.benchmark(OUT, "penalty_claims")
     params:
-        options="--needing penalty_scan",
+        options='--needing "snakemake penalty_scan"',
 
 
 rule times:

@@ -249,9 +249,11 @@ rule fig_closure:
         paths.benchmark(OUT, "fig_closure")
     conda:
         "../envs/environment.yaml"
+    params:
+        further=[],
     shell:
         "python {input.script} --sidebands {input.sidebands} --signal {input.signal} "
-        " --output {output.pdf} {output.png} > {log} 2>&1"
+        " --further {params.further} --output {output.pdf} {output.png} > {log} 2>&1"
 
 
 rule fig_penalty_scan:

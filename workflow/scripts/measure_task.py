@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from itertools import chain
 
+from flowmorph.data import morphed
 from flowmorph.errors import InputError, cli
 from flowmorph.figures import samples
 from flowmorph.metrics import measures, mixing, task
@@ -15,6 +16,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--task", required=True)
     parser.add_argument("--moved", required=True, help="moved samples, .npz")
     parser.add_argument("--methods", nargs="+", required=True, help="names")
+    morphed.add_options(parser)
     parser.add_argument("--features", nargs="+", required=True, help="names, in order")
     parser.add_argument("--condition", choices=("shared", "difference", "concat"))
     parser.add_argument("--discrete", action="store_true", help="conditions take few values")
@@ -27,13 +29,14 @@ def main(argv: list[str] | None = None) -> None:
 
     names = ("reference", "target", *samples.CONDITIONS, *args.methods)
     arrays = samples.load_moved(args.moved, names)
+    weights = morphed.add(arrays, args)
     if arrays["target"].shape[1] != len(args.features):
         raise InputError(f"{args.moved}: {len(args.features)} features were named, not as many")
     if len(arrays["target"]) < task.FEWEST_POINTS:
         raise InputError(f"{args.moved}: fewer than {task.FEWEST_POINTS} points cannot be measured")
     setting = task.Setting(
         task=args.task,
-        methods=args.methods,
+        methods=[*args.methods, *args.alternatives],
         features=args.features,
         condition=args.condition,
         discrete=args.discrete,
@@ -42,8 +45,8 @@ def main(argv: list[str] | None = None) -> None:
         two_sample_points=args.two_sample_points,
         assignment_points=args.assignment_points,
     )
-    toys = mixing.measure(arrays, args.task, args.methods, args.condition)
-    measures.write(chain(task.measure(arrays, setting), toys), args.output)
+    toys = mixing.measure(arrays, args.task, setting.methods, args.condition)
+    measures.write(chain(task.measure(arrays, setting, weights), toys), args.output)
 
 
 if __name__ == "__main__":

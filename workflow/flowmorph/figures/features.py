@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,15 +91,17 @@ def feature_ratios(
     repeats: Sequence[dict[str, np.ndarray]] = (),
     names: Sequence[str] = ("reference", *style.METHODS),
     note: str = "",
+    weights: Mapping[str, np.ndarray] | None = None,
 ) -> Figure:
     """Draw each scaled feature's distributions and, below, the ratio of every sample to the target.
 
     ``arrays`` maps names to (N, 5) in scaled units [-3, 3]. Error bars are the Poisson errors of
-    both counts; each ratio panel states chi2 per bin of the sample against the target. ``repeats``
-    are further trainings: markers, numbers and lines are then means over trainings, error bars
-    those of a single one, and bands the standard deviation of a single one.
+    both counts; each ratio panel states chi2 per bin of the sample against the target. ``weights``
+    maps names of weighted samples to (N,). ``repeats`` are further trainings: markers, numbers and
+    lines are then means over trainings, error bars those of a single one, and bands the standard
+    deviation of a single one.
     """
-    trainings = (arrays, *repeats)
+    weights, trainings = weights or {}, (arrays, *repeats)
     fig = style.figure(style.DOUBLE_WIDTH, 1.55 + 0.62 * len(names))
     rows = 1 + len(names)
     axes = fig.subplots(
@@ -114,12 +116,13 @@ def feature_ratios(
     for j, feature in enumerate(FEATURES):
         top = axes[0, j]
         for name in ("target", *names):
-            _distribution(top, [each[name][:, j] for each in trainings], edges, name)
+            values = [each[name][:, j] for each in trainings]
+            _distribution(top, values, edges, name, weights.get(name))
         top.set_xlim(-3, 3)
         top.set_yticklabels([])
         for i, name in enumerate(names):
-            values = [each[name][:, j] for each in trainings]
-            _ratio_panel(axes[i + 1, j], values, arrays["target"][:, j], edges, name)
+            values = [each[name][:, j] for each in trainings], arrays["target"][:, j]
+            _ratio_panel(axes[i + 1, j], *values, edges, name, weights.get(name))
             axes[i + 1, j].tick_params(labelleft=j == 0)
         axes[-1, j].set_xlabel(f"{feature.symbol} (scaled)")
         axes[-1, j].set_xticks((-2, 0, 2))
@@ -142,43 +145,68 @@ def feature_ratios(
 
 
 def ratio_to_target(
-    values: np.ndarray, target: np.ndarray, edges: np.ndarray
+    values: np.ndarray,
+    target: np.ndarray,
+    edges: np.ndarray,
+    weights: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Give the ratio of two normalised histograms and its Poisson error, per bin.
 
     Counts n and m of samples of sizes N and M give r = (n / N) / (m / M) with the error
-    r sqrt(1/n + 1/m); both are NaN where a count is zero.
+    r sqrt(1/n + 1/m); both are NaN where a count is zero. With ``weights`` of the values, n is
+    their sum W, N the sum of all, and 1/n becomes sum w^2 / W^2.
     """
     if len(values) == 0 or len(target) == 0:
         raise InputError("a ratio needs events in both samples")
-    n = np.histogram(values, edges)[0].astype(np.float64)
+    n, squares, total = _counts(values, edges, weights)
     m = np.histogram(target, edges)[0].astype(np.float64)
     n[(n == 0) | (m == 0)] = np.nan
-    ratio = (n / len(values)) / (np.where(m > 0, m, np.nan) / len(target))
-    return ratio, ratio * np.sqrt(1 / n + 1 / np.where(m > 0, m, np.nan))
+    m[m == 0] = np.nan
+    ratio = (n / total) / (m / len(target))
+    return ratio, ratio * np.sqrt(squares / n**2 + 1 / m)
 
 
-def chi2_per_bin(values: np.ndarray, target: np.ndarray, edges: np.ndarray) -> float:
+def chi2_per_bin(
+    values: np.ndarray,
+    target: np.ndarray,
+    edges: np.ndarray,
+    weights: np.ndarray | None = None,
+) -> float:
     """Compare two histograms: chi2 of the normalised counts, divided by the number of bins used.
 
     Bins with fewer than five entries in either sample are left out; NaN if none remains.
     """
-    n = np.histogram(values, edges)[0].astype(np.float64)
+    n, squares, total = _counts(values, edges, weights)
     m = np.histogram(target, edges)[0].astype(np.float64)
-    used = (n >= 5) & (m >= 5)
+    used = (np.histogram(values, edges)[0] >= 5) & (m >= 5)
     if not used.any():
         return float("nan")
-    difference = n / len(values) - m / len(target)
-    variance = n / len(values) ** 2 + m / len(target) ** 2
+    difference = n / total - m / len(target)
+    variance = squares / total**2 + m / len(target) ** 2
     return float(np.mean(difference[used] ** 2 / variance[used]))
 
 
-def _distribution(ax: Axes, trainings: Sequence[np.ndarray], edges: np.ndarray, name: str) -> None:
+def _counts(
+    values: np.ndarray, edges: np.ndarray, weights: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Sum of weights and of their squares in each bin, and the sum of all weights."""
+    if weights is None:
+        weights = np.ones(len(values))
+    sums, squares = (np.histogram(values, edges, weights=w)[0] for w in (weights, weights**2))
+    return sums, squares, float(weights.sum())
+
+
+def _distribution(
+    ax: Axes,
+    trainings: Sequence[np.ndarray],
+    edges: np.ndarray,
+    name: str,
+    weights: np.ndarray | None = None,
+) -> None:
     if len(trainings[0]) == 0:
         raise InputError(f"sample '{name}' has no events to draw")
-    share, spread = style.mean_and_spread(
-        [np.histogram(values, edges)[0] / len(values) for values in trainings]
-    )
+    counts = [_counts(values, edges, weights) for values in trainings]
+    share, spread = style.mean_and_spread([sums / total for sums, _, total in counts])
     look = style.look(name)
     if spread is not None and spread.any():
         style.band(ax, share, spread, edges, look.colour)
@@ -191,14 +219,17 @@ def _distribution(ax: Axes, trainings: Sequence[np.ndarray], edges: np.ndarray, 
 
 
 def _ratio_panel(
-    ax: Axes, trainings: Sequence[np.ndarray], target: np.ndarray, edges: np.ndarray, name: str
+    ax: Axes,
+    trainings: Sequence[np.ndarray],
+    target: np.ndarray,
+    edges: np.ndarray,
+    name: str,
+    weights: np.ndarray | None = None,
 ) -> None:
     look = style.look(name)
-    ratios, errors = zip(
-        *(ratio_to_target(values, target, edges) for values in trainings), strict=True
-    )
-    ratio, spread = style.mean_and_spread(ratios)
-    error = np.mean(errors, axis=0)
+    ratios = [ratio_to_target(values, target, edges, weights) for values in trainings]
+    ratio, spread = style.mean_and_spread([each for each, _ in ratios])
+    error = np.mean([each for _, each in ratios], axis=0)
     if spread is not None and np.any(spread > 0):
         style.band(ax, ratio, spread, edges, look.colour)
     ax.axhline(1.0, color="black", lw=0.5, zorder=1)
@@ -218,7 +249,7 @@ def _ratio_panel(
     ax.text(
         0.96,
         0.93,
-        f"χ²/bin {np.mean([chi2_per_bin(v, target, edges) for v in trainings]):.1f}",
+        f"χ²/bin {np.mean([chi2_per_bin(v, target, edges, weights) for v in trainings]):.1f}",
         va="top",
         ha="right",
         transform=ax.transAxes,

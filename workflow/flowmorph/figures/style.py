@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import matplotlib
@@ -58,7 +58,21 @@ LOOKS: dict[str, Look] = {
     "identity_initialization": Look(
         "identity initialization", "#3A0F6E", (0, (4, 1, 1, 1, 1, 1)), width=1.2, marker="P"
     ),
+    # What one could take instead.
+    "penalty_identity": Look(
+        "penalty + identity", "#D55E00", (0, (6, 1, 1, 1)), width=1.2, marker="X"
+    ),
+    "reweighting": Look("reweighting", "#CC79A7", (0, (3, 1, 3, 2)), width=1.2, marker="<"),
+    "quantile_morphing": Look("quantile morphing", "#56B4E9", (0, (1, 0.6)), width=1.3, marker=">"),
+    "optimal_transport": Look("optimal transport", "#117733", (0, (7, 2)), width=1.2, marker="p"),
+    "flow_matching": Look("flow matching", "#882255", (0, (2, 1, 1, 1)), width=1.2, marker="d"),
 }
+# For methods that have none of their own, in the order in which they come.
+_SPARE_LOOKS = (
+    Look("", "#44AA99", (0, (5, 1, 1, 1, 1, 1, 1, 1)), width=1.2, marker="h"),
+    Look("", "#999933", (0, (2, 2)), width=1.2, marker="8"),
+    Look("", "#332288", (0, (8, 1)), width=1.2, marker="H"),
+)
 
 METHODS: tuple[str, ...] = (
     "base_transfer",
@@ -127,6 +141,14 @@ def look(name: str) -> Look:
     if name not in LOOKS:
         raise InputError(f"no style for sample '{name}'; known: {', '.join(LOOKS)}")
     return LOOKS[name]
+
+
+def give_looks(names: Iterable[str]) -> None:
+    """Give a look to each of these samples that has none, in the order of the names."""
+    unknown = [name for name in names if name not in LOOKS]
+    for place, name in enumerate(unknown):
+        spare = _SPARE_LOOKS[place % len(_SPARE_LOOKS)]
+        LOOKS[name] = replace(spare, label=name.replace("_", " "))
 
 
 def bins(counts: Iterable[int], per_bin: int, low: int, high: int) -> int:
