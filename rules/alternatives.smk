@@ -1,13 +1,6 @@
 """What one could take instead of the flows, and its figures beside them."""
 
 
-localrules:
-    plot_alternative_losses,
-    fig_alternatives,
-    fig_alternative_ratios,
-    fig_alternative_distances,
-
-
 def module_of(method: str) -> list[str]:
     """Give a method's module and the library modules that it imports."""
     name = f"alternatives/{method}.py"
