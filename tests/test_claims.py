@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from flowmorph import causes, claims, tables, targets
 from flowmorph.claims import Claim, Quantity
 from flowmorph.errors import InputError
 from flowmorph.measure_tables import KINDS, measure_table
+from flowmorph.metrics import measures
 from flowmorph.metrics.measures import Measure
 
 ROOT = Path(__file__).parents[1]
@@ -171,6 +174,47 @@ def test_every_claim_asks_for_something_that_is_measured():
                 assert quantity.metric in known, claim.claim
                 assert quantity.tasks in tasks, claim.claim
                 assert set(quantity.methods) <= methods, claim.claim
+
+
+def every_measure(value: float) -> list[Measure]:
+    """One value for all that a run measures, floors and ceilings included."""
+    metrics = {c.key for kind in KINDS.values() if not kind.per_feature for c in kind.columns}
+    single = {c.key for kind in KINDS.values() if kind.per_feature for c in kind.columns}
+    features = ("m_j1", "delta_m_jj", "tau21_j1", "tau21_j2", "delta_r_jj")
+    names = (*targets.METHODS, "baseline", "floor", "ceiling", "reweighting")
+    return [
+        Measure(task, name, feature, metric, value)
+        for task in targets.MOVED
+        for name in names
+        for feature in ("", *features * task.startswith("science"))
+        for metric in (single if feature else metrics)
+    ]
+
+
+def test_every_claim_is_decided_and_every_failure_has_a_cause(tmp_path):
+    spec = importlib.util.spec_from_file_location(
+        "make_claims_table", ROOT / "workflow/scripts/make_claims_table.py"
+    )
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    for value in (1e-9, 0.4, 1e9):
+        measures.write(every_measure(value), tmp_path / "all.csv")
+        script.main(
+            ["--claims", str(ROOT / "config/claims.yaml"), "--measures", str(tmp_path / "all.csv")]
+            + ["--paper", str(ROOT / "config/paper_numbers.yaml")]
+            + ["--output", str(tmp_path / "claims.csv")]
+        )
+        with (tmp_path / "claims.csv").open(newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        assert {row["holds"] for row in rows} == {"yes", "no", "not tested"}
+        for row in rows:
+            cause = row["why_not"].partition(":")[0]
+            if row["holds"] == "no":
+                assert cause in ("data", "budget", "paper"), row
+            else:
+                assert cause == "" or row["holds"] == "not tested"
+        untested = [row["claim"] for row in rows if row["holds"] == "not tested"]
+        assert len(untested) == 1 and "strength of the movement penalty" in untested[0]
 
 
 def test_tables_of_measures_have_a_row_for_each_task_and_method():
