@@ -211,6 +211,37 @@ use rule two_sample as costs with:
         kind="costs",
 
 
+rule distances:
+    """Put the distances travelled next to the paper's."""
+    input:
+        science=moved_with(["science"]),
+        different=moved_with(targets.DIFFERENT_TASKS),
+        identical=moved_with(targets.IDENTICAL_TASKS),
+        paper="config/paper_numbers.yaml",
+        script=script("make_distance_table.py"),
+        code=code("make_distance_table.py"),
+    output:
+        csv=report(
+            paths.table(OUT, "distances", "csv"),
+            caption="../workflow/report/distances.rst",
+            category="Tables",
+            labels={"table": "distances", "shows": "distances next to the paper's"},
+        ),
+        md=paths.table(OUT, "distances", "md"),
+    log:
+        paths.log(OUT, "distances"),
+    benchmark:
+        paths.benchmark(OUT, "distances")
+    conda:
+        "../envs/environment.yaml"
+    params:
+        trainings=[config["seeds"][family] for family in ("science", "toy", "toy")],
+    shell:
+        "python {input.script} --science {input.science} --different {input.different} "
+        " --identical {input.identical} --trainings {params.trainings} --paper {input.paper} "
+        " --output {output.csv} {output.md} > {log} 2>&1"
+
+
 rule claims:
     """Test each claim of the paper with a number of this run."""
     input:

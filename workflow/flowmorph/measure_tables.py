@@ -154,7 +154,7 @@ def penalty_table(
         strength = strengths.get(method)
         marks = {"this run's": configured, "the paper's": paper}
         row = {
-            "method": label(method.partition("_w")[0]),
+            "method": label("movement_penalty" if method in strengths else method),
             "strength": strength,
             "mark": ", ".join(mark for mark, value in marks.items() if value == strength),
         }

@@ -25,7 +25,8 @@ def kl_divergence(log_p: np.ndarray, log_q: np.ndarray) -> Estimate:
 
     Both arguments, shape (n,), are log-densities at the same points drawn from p: log_p exact,
     log_q the model's. Pointwise differences make the error far smaller than that of the two
-    likelihoods. Source: Kullback and Leibler, Ann. Math. Stat. 22 (1951) 79. Raises ValueError where log_p is not finite: such points are not drawn from p.
+    likelihoods. Raises ValueError where log_p is not finite: such points are not drawn from p.
+    Source: Kullback and Leibler, Ann. Math. Stat. 22 (1951) 79.
     """
     log_p = np.asarray(log_p, dtype=np.float64)
     log_q = np.asarray(log_q, dtype=np.float64)
