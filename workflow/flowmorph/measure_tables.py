@@ -27,7 +27,7 @@ class Kind:
 
 TWO_SAMPLE = (
     Column("points", "points", 0),
-    Column("effective_points", "effective", 0),
+    Column("effective_points", "effective points", 0),
     Column("auc", "AUC", 4),
     Column("auc_low", "95 % from", 4),
     Column("auc_high", "to", 4),

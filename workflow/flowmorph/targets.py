@@ -151,7 +151,8 @@ def _alternatives(moved: str, config: dict) -> list[str]:
     section = config["alternatives"]
     if repeats.plain(moved).removesuffix(repeats.SIGNAL) not in section["tasks"]:
         return []
-    return [name for name, settings in section["methods"].items() if settings is not None]
+    # Sorted: the order of merged configuration files is nothing to rely on.
+    return sorted(name for name, settings in section["methods"].items() if settings is not None)
 
 
 def alternative_pictures(out: str, config: dict) -> list[str]:

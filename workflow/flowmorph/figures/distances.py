@@ -41,7 +41,7 @@ def distance_figure(
         ]
         for name in names
     }
-    fig = style.figure(style.SINGLE_WIDTH, 2.9)
+    fig = style.figure(style.SINGLE_WIDTH, 2.9 + 0.26 * max(0, (len(names) - 5) // 2))
     ax = fig.subplots()
     _histograms(ax, pooled)
     ax.set_xlabel(f"distance travelled ({units})" if units else "distance travelled")

@@ -65,7 +65,7 @@ LOOKS: dict[str, Look] = {
     "reweighting": Look("reweighting", "#CC79A7", (0, (3, 1, 3, 2)), width=1.2, marker="<"),
     "quantile_morphing": Look("quantile morphing", "#56B4E9", (0, (1, 0.6)), width=1.3, marker=">"),
     "optimal_transport": Look("optimal transport", "#117733", (0, (7, 2)), width=1.2, marker="p"),
-    "flow_matching": Look("flow matching", "#882255", (0, (2, 1, 1, 1)), width=1.2, marker="d"),
+    "flow_matching": Look("flow matching", "#6B4C00", (0, (2, 1, 1, 1)), width=1.2, marker="d"),
 }
 # For methods that have none of their own, in the order in which they come.
 _SPARE_LOOKS = (
