@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import fcntl
 
 import pytest
 import torch
@@ -10,8 +11,9 @@ from nflows.transforms import CompositeTransform
 from torch.autograd.functional import jacobian
 
 from flowmorph.errors import InputError
-from flowmorph.flows import storage
+from flowmorph.flows import engine, storage
 from flowmorph.flows.flow import Architecture, Flow
+from flowmorph.flows.made import Shape
 
 # In float32 single points differ by what nflows itself differs from float64, so the mean is held.
 MEAN_TOLERANCE = 1e-5
@@ -193,6 +195,31 @@ def test_compiled_layers_agree_with_plain_ones():
             results.append((y.detach(), log_det.detach(), grad))
         for ours, theirs in zip(*results, strict=True):
             assert (ours - theirs).norm() <= 1e-5 * ours.norm()
+
+
+def test_a_library_that_another_job_compiles_is_left_to_it(tmp_path, monkeypatch):
+    monkeypatch.setenv(engine.CACHE, str(tmp_path))
+    library = engine.Library(Shape(2, 0, 8, 1, 3), 4.0, 64, "forward")
+    with open(library.path.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        library.make(wait=False)
+    assert not library.path.exists()
+    assert library.path.parent == tmp_path
+
+
+def test_libraries_are_those_that_a_training_calls(tmp_path, monkeypatch):
+    monkeypatch.setenv(engine.CACHE, str(tmp_path))
+    made = []
+    monkeypatch.setattr(engine.Library, "load", lambda self: made.append(self) or self.plain())
+    trained, frozen = (random_flow(architecture(3, 1), torch.float32) for _ in range(2))
+    frozen.requires_grad_(False)
+    expected = trained.compile(32).libraries(["inverse"], gradients=True)
+    expected += frozen.compile(32).libraries(["forward"], gradients=True)
+    x, c = points(3, 1, torch.float32, 32)
+    y, log_det = trained.inverse(x, c)
+    (log_det + frozen.log_prob(y, c)).mean().backward()
+    assert set(made) == set(expected)
+    assert len({library.path for library in made}) == 4
 
 
 def test_storage_round_trip_and_nflows_names(tmp_path):
