@@ -24,7 +24,7 @@ if set("{}$`") & set(workflow.basedir):
 LIBRARY = os.path.join(workflow.basedir, "workflow")
 sys.path.insert(0, LIBRARY)
 
-from flowmorph import paths, targets
+from flowmorph import paths, repeats, targets
 from flowmorph.config import check
 from flowmorph.errors import InputError
 
@@ -56,8 +56,9 @@ report: "workflow/report/workflow.rst"
 wildcard_constraints:
     sample="|".join(targets.SAMPLES),
     chunk="[0-9]+",
-    dataset="|".join(targets.DATASETS),
-    task="|".join(targets.TASKS),
+    family="|".join(targets.ONE_TRAINING),
+    dataset="(" + "|".join(targets.DATASETS) + f")({repeats.SEED})?",
+    task="(" + "|".join(targets.TASKS) + f")({repeats.SEED})?",
     method="(" + "|".join((*targets.TRAINED_METHODS, *targets.FLOW_ALTERNATIVES)) + r")(_w[0-9.]+)?",
 
 
@@ -78,10 +79,17 @@ localrules:
     penalty_scan,
     prepare_samples,
     compare_medians,
-    make_likelihood_table,
-    make_measure_tables,
-    make_claims_table,
-    make_distance_table,
+    count_costs,
+    two_sample,
+    movement,
+    marginals,
+    likelihoods,
+    divergences,
+    costs,
+    claims,
+    distances,
+    mix_ensemble,
+    times,
     plot_density_losses,
     plot_transport_losses,
     plot_alternative_losses,
@@ -98,6 +106,8 @@ localrules:
     fig_signal_ratios,
     fig_signal_distances,
     fig_closure,
+    fig_penalty_scan,
+    penalty_claims,
     fig_alternatives,
     fig_alternative_ratios,
     fig_alternative_distances,
@@ -115,11 +125,12 @@ rule all:
     """Make every figure, table and training picture of the configured run."""
     default_target: True
     input:
-        targets.everything(OUT, config["collider"]["source"]),
+        targets.everything(OUT, config["collider"]["source"], config["seeds"]),
         targets.alternative_pictures(OUT, config),
 
 
 rule penalty_scan:
-    """Train the science task with every strength of the movement penalty (paper, section IV.2)."""
+    """Hold accuracy against distance over strengths of the movement penalty (section IV.2)."""
     input:
-        targets.penalty_scan(OUT, config["penalty_scan"]),
+        paths.figure(OUT, "fig_penalty_scan", "png"),
+        paths.table(OUT, "penalty_claims", "csv"),

@@ -10,7 +10,11 @@ def module_of(method: str) -> list[str]:
 
 def splits_of(task: str) -> list[str]:
     """Give the points of a task that are morphed."""
-    return [split_of(moved) for moved in (task, f"{task}_signal") if moved in targets.MOVED]
+    return [
+        split_of(moved)
+        for moved in (task, f"{task}_signal")
+        if repeats.plain(moved) in targets.MOVED
+    ]
 
 
 SHOWN_FLOWS = ["flows_for_flows", "movement_penalty"]  # beside the alternatives, in their figures
@@ -41,8 +45,8 @@ rule morph_by_alternative:
         mem_mb=scaled(2500),
         runtime=scaled(60),
     params:
-        reference=lambda wildcards: targets.pair(wildcards.task).reference,
-        target=lambda wildcards: targets.pair(wildcards.task).target,
+        reference=lambda wildcards: targets.pair(repeats.plain(wildcards.task)).reference,
+        target=lambda wildcards: targets.pair(repeats.plain(wildcards.task)).target,
         reference_data=lambda wildcards: recipe_of(targets.pair(wildcards.task).reference),
         target_data=lambda wildcards: recipe_of(targets.pair(wildcards.task).target),
         settings=lambda wildcards: as_json(config["alternatives"]["methods"][wildcards.alternative]),
@@ -89,8 +93,8 @@ use rule plot_transport_losses as plot_alternative_losses with:
 use rule fig_closure as fig_alternatives with:
     """Show how well further methods do in both regions, beside the paper's."""
     input:
-        sidebands=paths.measures(OUT, "science"),
-        signal=paths.measures(OUT, "science_signal"),
+        sidebands=[paths.measures(OUT, task) for task in repeated(["science"])],
+        signal=[paths.measures(OUT, task) for task in repeated(["science_signal"])],
         script=script("plot_closure.py"),
         code=code("plot_closure.py"),
     output:

@@ -4,7 +4,7 @@
 rule plot_density_losses:
     """Show the training of every density."""
     input:
-        losses=[paths.loss_table(paths.density(OUT, name)) for name in targets.DATASETS],
+        losses=[paths.loss_table(paths.density(OUT, name)) for name in repeated(targets.DATASETS)],
         script=script("plot_loss.py"),
         code=code("plot_loss.py"),
     output:
@@ -16,7 +16,7 @@ rule plot_density_losses:
                 subcategory="densities",
                 labels={"data set": name},
             )
-            for name in targets.DATASETS
+            for name in repeated(targets.DATASETS)
         ],
     log:
         paths.log(OUT, "plot_density_losses"),
@@ -25,7 +25,7 @@ rule plot_density_losses:
     conda:
         "../envs/environment.yaml"
     params:
-        titles=[f"density of {name}" for name in targets.DATASETS],
+        titles=[f"density of {name}" for name in repeated(targets.DATASETS)],
     shell:
         "python {input.script} --losses {input.losses} --titles {params.titles:q} "
         " --output {output} > {log} 2>&1"

@@ -273,3 +273,31 @@ def test_missing_lhc_olympics_files_are_named(project):
     )  # fmt: skip
     assert result.returncode != 0
     assert "nowhere.h5: no such file" in result.stdout + result.stderr
+
+
+def test_a_second_seed_of_the_science_task_adds_its_trainings_and_reruns_none(project):
+    weights = project.folder / paths.weights(paths.transport(OUT, "science", "flows_for_flows"))
+    before, override = weights.read_bytes(), {"seeds": {"science": 2}}
+    pending = project.pending(override=override)
+    again = ("train_density", "train_transport", "move_samples", "mix_ensemble", "measure_task")
+    flows = len(targets.TRAINED_METHODS + targets.FLOW_ALTERNATIVES)
+    assert [pending[rule] for rule in again] == [2, flows, 2, 2, 4]
+    assert {"fig8", "fig9", "fig10", "fig_closure", "two_sample", "distances"} <= set(pending)
+    untouched = {"generate_events", "build_features", "prepare_samples", "fig3", "fig6", "fig7"}
+    assert not set(pending) & untouched
+    project.snakemake("--cores", "2", "fig8", "movement", override=override)
+    second = project.folder / paths.weights(
+        paths.transport(OUT, "science_seed2", "flows_for_flows")
+    )
+    assert weights.read_bytes() == before != second.read_bytes()
+    rows = (project.folder / paths.table(OUT, "movement", "csv")).read_text().splitlines()
+    trainings = {line.split(",")[1]: line.split(",")[2] for line in rows if "science," in line}
+    assert trainings["base transfer"] == "2"
+    assert any(line.startswith('science,"flows for flows, ensemble",1,') for line in rows)
+
+
+def test_the_penalty_scan_trains_the_strengths_that_no_run_has(project):
+    pending = project.pending("penalty_scan", override={"penalty_scan": [0.05, 0.5, 1.0]})
+    assert pending["train_transport"] == 2
+    assert pending["move_samples"] == pending["measure_task"] == pending["fig_penalty_scan"] == 1
+    assert not set(pending) & {"train_density", "generate_events", "two_sample"}

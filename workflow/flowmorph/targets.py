@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from flowmorph import paths
+from flowmorph import paths, repeats
 
 TOYS = ("fourcircles", "star", "checkerboard")
 TRAINED_METHODS = (
@@ -25,6 +26,7 @@ ROTATED_IDENTICAL_TASKS = [f"rotated_{task}" for task in IDENTICAL_TASKS]
 TOY_TASKS = DIFFERENT_TASKS + IDENTICAL_TASKS
 ROTATED_TASKS = ROTATED_DIFFERENT_TASKS + ROTATED_IDENTICAL_TASKS
 TASKS = TOY_TASKS + ROTATED_TASKS + [SCIENCE]
+PENALTY_SCAN = f"{SCIENCE}_penalty_scan"  # what only the target penalty_scan moves
 MOVED = [*TASKS, f"{SCIENCE}_signal"]
 
 TOY_DATASETS = [f"{toy}{twin}" for toy in TOYS for twin in ("", "_twin")]
@@ -38,8 +40,9 @@ FIGURES = [
 ALTERNATIVE_FIGURES = ("fig_alternatives", "fig_alternative_ratios", "fig_alternative_distances")
 TABLES = (
     "distances", "divergences", "likelihoods", "medians",
-    "two_sample", "movement", "marginals", "claims",
+    "two_sample", "movement", "marginals", "costs", "claims",
 )  # fmt: skip
+ONE_TRAINING = {"toy": 1, "rotated": 1, "science": 1}
 PUBLISHED_TABLES = ("event_counts",)  # what only published events can be held against
 
 
@@ -53,12 +56,39 @@ class Pair:
 
 
 def pair(task: str) -> Pair:
-    """Split a task's name: ``rotated_a_to_b`` goes from rotated_a to rotated_b."""
+    """Split a task's name: ``rotated_a_to_b`` goes from rotated_a to rotated_b.
+
+    The second training of a task belongs to the second trainings of its densities.
+    """
+    repetition, task = repeats.part(task), repeats.plain(task)
     if task.startswith(SCIENCE):
-        return Pair("science", *SAMPLES)
-    prefix = "rotated_" if task.startswith("rotated_") else ""
-    reference, target = task.removeprefix(prefix).split("_to_")
-    return Pair("rotated" if prefix else "toy", prefix + reference, prefix + target)
+        family, names = "science", SAMPLES
+    else:
+        prefix = "rotated_" if task.startswith("rotated_") else ""
+        family = "rotated" if prefix else "toy"
+        names = [prefix + name for name in task.removeprefix(prefix).split("_to_")]
+    return Pair(family, *(name + repetition for name in names))
+
+
+def family(dataset: str) -> str:
+    """The family, toy, rotated or science, whose settings a data set follows."""
+    if repeats.plain(dataset) in SAMPLES:
+        return "science"
+    return "rotated" if dataset.startswith("rotated_") else "toy"
+
+
+def repeated(names: Iterable[str], seeds: Mapping[str, int]) -> list[str]:
+    """Every training of these tasks or data sets; ``seeds`` counts them by family."""
+    return [again for name in names for again in repeats.repeated(name, seeds[_family(name)])]
+
+
+def ensembles(tasks: Iterable[str], seeds: Mapping[str, int]) -> list[str]:
+    """The ensembles of the tasks that are trained more than once."""
+    return [name for task in tasks for name in repeats.ensemble(task, seeds[_family(task)])]
+
+
+def _family(name: str) -> str:
+    return family(name) if name in DATASETS else pair(name).family
 
 
 def condition(task: str, config: dict) -> str | None:
@@ -68,7 +98,7 @@ def condition(task: str, config: dict) -> str | None:
         return "shared"
     if family == "toy":
         return None
-    kind = "identical" if task.endswith("_twin") else "different"
+    kind = "identical" if repeats.plain(task).endswith("_twin") else "different"
     return config["rotated"]["condition"][kind]
 
 
@@ -83,11 +113,17 @@ def chunks(config: dict, sample: str) -> list[tuple[int, int]]:
     return [(index * size, (index + 1) * size) for index in range(count)]
 
 
-def everything(out: str, source: str = "pythia") -> list[str]:
+def everything(
+    out: str, source: str = "pythia", seeds: Mapping[str, int] = ONE_TRAINING
+) -> list[str]:
     """All figures, tables and training pictures of a run with this source of events."""
     tables = TABLES if source == "pythia" else TABLES + PUBLISHED_TABLES
-    models = [paths.density(out, dataset) for dataset in DATASETS]
-    models += [paths.transport(out, task, method) for task in TASKS for method in TRAINED_METHODS]
+    models = [paths.density(out, dataset) for dataset in repeated(DATASETS, seeds)]
+    models += [
+        paths.transport(out, task, method)
+        for task in repeated(TASKS, seeds)
+        for method in TRAINED_METHODS
+    ]
     return [
         *(paths.figure(out, name, kind) for name in FIGURES for kind in ("pdf", "png")),
         *(paths.table(out, name, kind) for name in tables for kind in ("csv", "md")),
@@ -102,13 +138,18 @@ def flow_alternatives(moved: str, config: dict) -> list[str]:
 
 
 def alternatives(moved: str, config: dict) -> list[str]:
-    """Methods that are no flows and morph the points of a task, or of its signal region."""
+    """Methods that are no flows and morph the points of a task, or of its signal region.
+
+    Those of an ensemble are flows only.
+    """
+    if repeats.part(moved) == repeats.ENSEMBLE:
+        return []
     return [name for name in _alternatives(moved, config) if name not in FLOW_ALTERNATIVES]
 
 
 def _alternatives(moved: str, config: dict) -> list[str]:
     section = config["alternatives"]
-    if moved.removesuffix("_signal") not in section["tasks"]:
+    if repeats.plain(moved).removesuffix(repeats.SIGNAL) not in section["tasks"]:
         return []
     # Sorted: the order of merged configuration files is nothing to rely on.
     return sorted(name for name, settings in section["methods"].items() if settings is not None)
@@ -128,9 +169,10 @@ def alternative_pictures(out: str, config: dict) -> list[str]:
     ]
 
 
-def penalty_scan(out: str, strengths: list[float]) -> list[str]:
-    """Trained science transports over the strengths of the movement penalty."""
-    return [
-        paths.weights(paths.transport(out, SCIENCE, f"movement_penalty_w{strength:g}"))
-        for strength in strengths
-    ]
+def penalty_scan(strengths: Iterable[float], configured: float) -> dict[float, str]:
+    """Methods of the science task by strength of the movement penalty.
+
+    The configured strength is the method that every run has; the others are variants of it.
+    """
+    methods = {strength: f"movement_penalty_w{strength:g}" for strength in strengths}
+    return methods | {configured: "movement_penalty"}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from itertools import chain
 
 from flowmorph.data import morphed
 from flowmorph.errors import InputError, cli
 from flowmorph.figures import samples
-from flowmorph.metrics import measures, task
+from flowmorph.metrics import measures, mixing, task
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -44,7 +45,8 @@ def main(argv: list[str] | None = None) -> None:
         two_sample_points=args.two_sample_points,
         assignment_points=args.assignment_points,
     )
-    measures.write(task.measure(arrays, setting, weights), args.output)
+    toys = mixing.measure(arrays, args.task, setting.methods, args.condition)
+    measures.write(chain(task.measure(arrays, setting, weights), toys), args.output)
 
 
 if __name__ == "__main__":

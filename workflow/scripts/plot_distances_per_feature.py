@@ -10,12 +10,18 @@ from flowmorph.figures import distances, samples, style
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--moved", required=True, help="moved samples of the science task, .npz")
+    parser.add_argument(
+        "--moved",
+        nargs="+",
+        required=True,
+        help="moved samples of the science task, .npz, a training each",
+    )
     parser.add_argument("--note", default="", help="text in the figure, such as the region")
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)
-    sample = samples.load_moved(args.moved, samples.MOVED)
-    style.save(distances.feature_distance_figure(sample, note=args.note), args.output)
+    first, *repeats = (samples.load_moved(path, samples.MOVED) for path in args.moved)
+    fig = distances.feature_distance_figure(first, repeats=repeats, note=args.note)
+    style.save(fig, args.output)
 
 
 if __name__ == "__main__":

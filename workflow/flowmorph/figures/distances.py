@@ -22,6 +22,7 @@ _LOWEST_QUANTILE = 0.002  # of all distances drawn: where the axis begins
 def distance_figure(
     samples: Sequence[dict[str, np.ndarray]],
     *,
+    repeats: Sequence[Sequence[dict[str, np.ndarray]]] = (),
     names: Sequence[str] = COLUMNS,
     units: str = "",
     note: str = "",
@@ -30,9 +31,16 @@ def distance_figure(
 
     Each of ``samples`` holds `reference`, `target` and one array per method, of shape (N, D). The
     legend states mean and standard deviation. ``units`` names the space ("scaled features"),
-    ``note`` is printed in the figure.
+    ``note`` is printed in the figure. ``repeats`` are the same tasks after further trainings: lines
+    and numbers are then means over trainings, bands the standard deviation of one.
     """
-    pooled = {name: np.concatenate([distances(task, name) for task in samples]) for name in names}
+    pooled = {
+        name: [
+            np.concatenate([distances(task, name) for task in training])
+            for training in (samples, *repeats)
+        ]
+        for name in names
+    }
     fig = style.figure(style.SINGLE_WIDTH, 2.9 + 0.26 * max(0, (len(names) - 5) // 2))
     ax = fig.subplots()
     _histograms(ax, pooled)
@@ -43,7 +51,7 @@ def distance_figure(
         loc="outside upper center",
         ncols=2,
         columnspacing=1.2,
-        title="mean ± standard deviation",
+        title=_title("mean ± standard deviation", repeats),
         title_fontsize=6.5,
     )
     if note:
@@ -55,26 +63,31 @@ def distance_figure(
 def feature_distance_figure(
     sample: dict[str, np.ndarray],
     *,
+    repeats: Sequence[dict[str, np.ndarray]] = (),
     names: Sequence[str] = COLUMNS,
     note: str = "",
 ) -> Figure:
     """Draw the distribution of the distance travelled in each of the five features.
 
     ``sample`` holds arrays of shape (N, 5) in scaled units. Each panel states the means.
+    ``repeats`` are further trainings, drawn as in `distance_figure`.
     """
-    moved = {name: feature_distances(sample, name) for name in names}
+    moved = {
+        name: [feature_distances(training, name) for training in (sample, *repeats)]
+        for name in names
+    }
     fig = style.figure(style.DOUBLE_WIDTH, 3.9)
     axes = fig.subplots(2, 3).ravel()
     for i, (ax, feature) in enumerate(zip(axes, FEATURES, strict=False)):
-        pooled = {name: distance[:, i] for name, distance in moved.items()}
+        pooled = {name: [each[:, i] for each in trainings] for name, trainings in moved.items()}
         _histograms(ax, pooled)
         ax.set_xlabel(f"|shift of {feature.symbol}| (scaled)")
-        for j, (name, distance) in enumerate(pooled.items()):
+        for j, (name, trainings) in enumerate(pooled.items()):
             colour = "0.4" if name == "baseline" else style.look(name).colour
             ax.text(
                 0.03,
                 0.96 - 0.075 * j,
-                f"{summarise(distance).mean:.3f}",
+                _number([summarise(distance).mean for distance in trainings]),
                 color=colour,
                 transform=ax.transAxes,
                 ha="left",
@@ -84,7 +97,7 @@ def feature_distance_figure(
     for ax in axes[::3]:
         ax.set_ylabel("share of points per bin")
     axes[-1].axis("off")
-    title = "\n".join(filter(None, (note, "numbers: mean shift")))
+    title = _title("\n".join(filter(None, (note, "numbers: mean shift"))), repeats)
     axes[-1].legend(
         handles=_legend(dict.fromkeys(names)),
         loc="center left",
@@ -96,23 +109,27 @@ def feature_distance_figure(
     return fig
 
 
-def _histograms(ax: Axes, pooled: dict[str, np.ndarray]) -> None:
+def _histograms(ax: Axes, pooled: dict[str, list[np.ndarray]]) -> None:
     """Draw histograms in equal logarithmic bins, the baseline as a hatched area behind the rest.
 
     A logarithmic axis, because the methods differ by factors: on a linear one the methods that
     move little fall into the first bins. Distances below the axis (also zero) enter the first bin.
     """
-    drawn = np.concatenate(list(pooled.values()))
+    drawn = np.concatenate([distance for trainings in pooled.values() for distance in trainings])
     drawn = drawn[drawn > 0]
     high = drawn.max(initial=1e-2)
     low = np.quantile(drawn, _LOWEST_QUANTILE) if drawn.size else 1e-3
-    bins = style.bins([len(distance) for distance in pooled.values()], 40, 20, 60)
+    bins = style.bins([len(trainings[0]) for trainings in pooled.values()], 40, 20, 60)
     edges = np.geomspace(max(low, high * 1e-4), high, bins + 1)
-    for name, distance in pooled.items():
+    for name, trainings in pooled.items():
         look = style.look(name)
         # The last edge may lose its last digit to rounding: keep the largest distance inside.
-        inside = np.clip(distance, edges[0], edges[-1])
-        share = np.histogram(inside, edges)[0] / len(distance)
+        inside = [np.clip(distance, edges[0], edges[-1]) for distance in trainings]
+        share, spread = style.mean_and_spread(
+            [np.histogram(distance, edges)[0] / len(distance) for distance in inside]
+        )
+        if spread is not None and spread.any():
+            style.band(ax, share, spread, edges, look.colour)
         area = name == "baseline"
         ax.stairs(
             share,
@@ -134,13 +151,23 @@ def _histograms(ax: Axes, pooled: dict[str, np.ndarray]) -> None:
     ax.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _legend(pooled: dict[str, np.ndarray | None]) -> list[Artist]:
+def _legend(pooled: dict[str, list[np.ndarray] | None]) -> list[Artist]:
     handles = []
-    for name, distance in pooled.items():
+    for name, trainings in pooled.items():
         label = style.look(name).label
-        if distance is not None:
-            summary = summarise(distance)
-            label += f"\n{summary.mean:.3f} ± {summary.std:.3f}"
+        if trainings is not None:
+            summaries = [summarise(distance) for distance in trainings]
+            mean, std = (np.mean([getattr(s, key) for s in summaries]) for key in ("mean", "std"))
+            label += f"\n{mean:.3f} ± {std:.3f}"
         make = style.area_handle if name == "baseline" else style.line_handle
         handles.append(make(name, label))
     return handles
+
+
+def _number(values: Sequence[float]) -> str:
+    mean, spread = style.mean_and_spread(values)
+    return f"{mean:.3f} ± {spread:.3f}" if spread else f"{mean:.3f}"
+
+
+def _title(text: str, repeats: Sequence) -> str:
+    return f"{text}\nbands: ± 1 σ of {1 + len(repeats)} trainings" if repeats else text

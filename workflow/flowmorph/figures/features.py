@@ -62,7 +62,7 @@ def feature_distributions(
             if feature is not MASS:
                 mass = np.asarray(table[MASS.column], dtype=np.float64) * MASS.scale
                 values = values[(mass >= window[0]) & (mass < window[1])]
-            _distribution(ax, values, edges, name)
+            _distribution(ax, [values], edges, name)
         unit = f" [{feature.unit}]" if feature.unit else ""
         ax.set_xlabel(f"{feature.symbol}{unit}")
         ax.set_xlim(low, high)
@@ -88,6 +88,7 @@ def feature_distributions(
 def feature_ratios(
     arrays: dict[str, np.ndarray],
     *,
+    repeats: Sequence[dict[str, np.ndarray]] = (),
     names: Sequence[str] = ("reference", *style.METHODS),
     note: str = "",
     weights: Mapping[str, np.ndarray] | None = None,
@@ -96,9 +97,11 @@ def feature_ratios(
 
     ``arrays`` maps names to (N, 5) in scaled units [-3, 3]. Error bars are the Poisson errors of
     both counts; each ratio panel states chi2 per bin of the sample against the target. ``weights``
-    maps names of weighted samples to (N,).
+    maps names of weighted samples to (N,). ``repeats`` are further trainings: markers, numbers and
+    lines are then means over trainings, error bars those of a single one, and bands the standard
+    deviation of a single one.
     """
-    weights = weights or {}
+    weights, trainings = weights or {}, (arrays, *repeats)
     fig = style.figure(style.DOUBLE_WIDTH, 1.55 + 0.62 * len(names))
     rows = 1 + len(names)
     axes = fig.subplots(
@@ -113,11 +116,12 @@ def feature_ratios(
     for j, feature in enumerate(FEATURES):
         top = axes[0, j]
         for name in ("target", *names):
-            _distribution(top, arrays[name][:, j], edges, name, weights.get(name))
+            values = [each[name][:, j] for each in trainings]
+            _distribution(top, values, edges, name, weights.get(name))
         top.set_xlim(-3, 3)
         top.set_yticklabels([])
         for i, name in enumerate(names):
-            values = arrays[name][:, j], arrays["target"][:, j]
+            values = [each[name][:, j] for each in trainings], arrays["target"][:, j]
             _ratio_panel(axes[i + 1, j], *values, edges, name, weights.get(name))
             axes[i + 1, j].tick_params(labelleft=j == 0)
         axes[-1, j].set_xlabel(f"{feature.symbol} (scaled)")
@@ -134,7 +138,7 @@ def feature_ratios(
         loc="outside upper center",
         ncols=4,
         columnspacing=1.4,
-        title=note or None,
+        title=_title(note, repeats),
         title_fontsize=7,
     )
     return fig
@@ -194,16 +198,18 @@ def _counts(
 
 def _distribution(
     ax: Axes,
-    values: np.ndarray,
+    trainings: Sequence[np.ndarray],
     edges: np.ndarray,
     name: str,
     weights: np.ndarray | None = None,
 ) -> None:
-    if len(values) == 0:
+    if len(trainings[0]) == 0:
         raise InputError(f"sample '{name}' has no events to draw")
-    share, _, total = _counts(values, edges, weights)
-    share = share / total
+    counts = [_counts(values, edges, weights) for values in trainings]
+    share, spread = style.mean_and_spread([sums / total for sums, _, total in counts])
     look = style.look(name)
+    if spread is not None and spread.any():
+        style.band(ax, share, spread, edges, look.colour)
     if name == "target":
         ax.stairs(
             share, edges, fill=True, facecolor=look.fill, edgecolor=look.colour, lw=look.width
@@ -214,14 +220,18 @@ def _distribution(
 
 def _ratio_panel(
     ax: Axes,
-    values: np.ndarray,
+    trainings: Sequence[np.ndarray],
     target: np.ndarray,
     edges: np.ndarray,
     name: str,
     weights: np.ndarray | None = None,
 ) -> None:
     look = style.look(name)
-    ratio, error = ratio_to_target(values, target, edges, weights)
+    ratios = [ratio_to_target(values, target, edges, weights) for values in trainings]
+    ratio, spread = style.mean_and_spread([each for each, _ in ratios])
+    error = np.mean([each for _, each in ratios], axis=0)
+    if spread is not None and np.any(spread > 0):
+        style.band(ax, ratio, spread, edges, look.colour)
     ax.axhline(1.0, color="black", lw=0.5, zorder=1)
     ax.errorbar(
         0.5 * (edges[1:] + edges[:-1]),
@@ -239,9 +249,14 @@ def _ratio_panel(
     ax.text(
         0.96,
         0.93,
-        f"χ²/bin {chi2_per_bin(values, target, edges, weights):.1f}",
+        f"χ²/bin {np.mean([chi2_per_bin(v, target, edges, weights) for v in trainings]):.1f}",
         va="top",
         ha="right",
         transform=ax.transAxes,
         fontsize=5.5,
     )
+
+
+def _title(note: str, repeats: Sequence) -> str | None:
+    bands = f"bands: ± 1 σ of {1 + len(repeats)} trainings" if repeats else ""
+    return ", ".join(filter(None, (note, bands))) or None

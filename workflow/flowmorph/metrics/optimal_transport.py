@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+
+# Else POT imports torch, which costs each job seconds and is of no use here.
+os.environ.setdefault("POT_BACKEND_DISABLE_PYTORCH", "1")
+
 import numpy as np
+import ot
 from scipy import stats
-from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from flowmorph.errors import InputError
+
+_PIVOTS = 100_000_000  # enough for any number of points whose cost matrix fits in memory
 
 
 def sliced_wasserstein(
@@ -42,13 +49,17 @@ def assignment_cost(start: np.ndarray, end: np.ndarray) -> float:
     """Give the smallest mean L1 movement that takes one set of points to another.
 
     Both have shape (n, D); every point goes to another one, so this is the exact optimal transport
-    between the two sets. Time grows as n^3: a second or two for 2,000 points. Raises InputError for
-    different shapes. Source: Peyre and Cuturi, arXiv:1803.00567, proposition 2.1.
+    between the two sets. By the network simplex: a third of a second for 2,000 points, where the
+    assignment of scipy takes up to 2.6 s. Raises InputError for different shapes. Source: Peyre and
+    Cuturi, arXiv:1803.00567, proposition 2.1; Bonneel et al., ACM Trans. Graph. 30 (2011) 158.
     """
     if start.shape != end.shape:
         raise InputError(f"samples of equal shapes are needed, got {start.shape}, {end.shape}")
     cost = cdist(start.astype(np.float64), end.astype(np.float64), "cityblock")
-    return float(cost[linear_sum_assignment(cost)].mean())
+    least, log = ot.emd2([], [], cost, numItermax=_PIVOTS, log=True, numThreads=1)
+    if log["warning"]:
+        raise InputError(f"no optimal transport of {len(start)} points found: {log['warning']}")
+    return float(least)
 
 
 def marginal_bound(start: np.ndarray, end: np.ndarray) -> float:
@@ -56,7 +67,8 @@ def marginal_bound(start: np.ndarray, end: np.ndarray) -> float:
 
     No map from one to the other can move feature i by less than the 1-Wasserstein distance of its
     marginals; L1 adds the features up. The bound ignores correlations, but unlike an assignment of
-    few points it suffers no curse of dimension.
+    few points it suffers no curse of dimension. Source: Peyre and Cuturi, arXiv:1803.00567,
+    remark 2.30, for each marginal.
     """
     columns = zip(start.T, end.T, strict=True)
     return float(sum(stats.wasserstein_distance(a, b) for a, b in columns))

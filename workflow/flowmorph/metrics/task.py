@@ -121,6 +121,7 @@ def _two_sample(
 def _movement(arrays: Mapping[str, np.ndarray], setting: Setting) -> Iterator[Measure]:
     reference, target = arrays["reference"], arrays["target"]
     bounds = _bounds(arrays, setting)
+    bounds["bound_marginals"] = optimal_transport.marginal_bound(reference, target)
     inside = (np.abs(reference) <= setting.half_width).all(axis=1)
     for name in (BASELINE, *setting.methods):
         moved = target if name == BASELINE else arrays[name]
@@ -136,11 +137,12 @@ def _movement(arrays: Mapping[str, np.ndarray], setting: Setting) -> Iterator[Me
         }
         if name != BASELINE:
             left = (np.abs(moved[inside]) > setting.half_width).any(axis=1)
-            numbers |= {key: bounds[key] for key in ("bound_target", "bound_noise")}
+            numbers |= {
+                key: bounds[key] for key in ("bound_marginals", "bound_target", "bound_noise")
+            }
             numbers |= {
                 "left_box": left.mean(),
                 "ratio_target": _ratio(l1, bounds["bound_target"]),
-                "bound_marginals": optimal_transport.marginal_bound(reference, target),
                 "bound_images": bounds[name],
                 # Over the assigned points only, so that it is never below 1.
                 "ratio_images": _ratio(bounds[f"{name}_l1"], bounds[name]),
