@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator
 
+from flowmorph import own
 from flowmorph.errors import InputError
 
 
@@ -30,3 +31,4 @@ def check(config: dict, schema: str | Path) -> None:
         raise InputError(
             "config: collider.lhco_features.files.reference: no such file is published, name yours"
         )
+    own.check(config)

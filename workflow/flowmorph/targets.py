@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flowmorph import paths
+from flowmorph import own, paths
 
 TOYS = ("fourcircles", "star", "checkerboard")
 TRAINED_METHODS = (
@@ -16,6 +16,10 @@ TRAINED_METHODS = (
 METHODS = ("base_transfer", *TRAINED_METHODS)
 SCIENCE = "science"
 SAMPLES = ("reference", "target")
+
+OWN = "own"
+OWN_APPLY = "own_apply"  # the own task's points outside of the region where flows are trained
+OWN_SAMPLES = ("own_reference", "own_target")
 
 DIFFERENT_TASKS = [f"{a}_to_{b}" for a in TOYS for b in TOYS if a != b]
 IDENTICAL_TASKS = [f"{toy}_to_{toy}_twin" for toy in TOYS]
@@ -38,6 +42,9 @@ TABLES = (
     "distances", "divergences", "likelihoods", "medians",
     "two_sample", "movement", "marginals", "claims",
 )  # fmt: skip
+OWN_FIGURES = ("fig_own_ratios", "fig_own_distances", "fig_own_feature_distances")
+OWN_APPLY_FIGURES = ("fig_own_apply_ratios", "fig_own_apply_distances")
+OWN_TABLES = ("own_rows", "likelihoods", "two_sample", "movement", "marginals")
 PUBLISHED_TABLES = ("event_counts",)  # what only published events can be held against
 
 
@@ -52,6 +59,8 @@ class Pair:
 
 def pair(task: str) -> Pair:
     """Split a task's name: ``rotated_a_to_b`` goes from rotated_a to rotated_b."""
+    if task in (OWN, OWN_APPLY):
+        return Pair(OWN, *OWN_SAMPLES)
     if task.startswith(SCIENCE):
         return Pair("science", *SAMPLES)
     prefix = "rotated_" if task.startswith("rotated_") else ""
@@ -64,10 +73,41 @@ def condition(task: str, config: dict) -> str | None:
     family = pair(task).family
     if family == "science":
         return "shared"
+    if family == OWN:
+        return "shared" if config["own"]["condition"] else None
     if family == "toy":
         return None
     kind = "identical" if task.endswith("_twin") else "different"
     return config["rotated"]["condition"][kind]
+
+
+def datasets(config: dict) -> list[str]:
+    """Data sets of a run: the paper's, or the user's own."""
+    return list(OWN_SAMPLES) if own.given(config) else DATASETS
+
+
+def tasks(config: dict) -> list[str]:
+    """Tasks of a run."""
+    return [OWN] if own.given(config) else TASKS
+
+
+def moved(config: dict) -> list[str]:
+    """Tasks of a run, each with every region where its points are moved and measured."""
+    if not own.given(config):
+        return MOVED
+    regions = config["own"]["regions"]
+    return [OWN, OWN_APPLY] if regions["train"] and regions["closure"] else [OWN]
+
+
+def methods(config: dict) -> list[str]:
+    """Methods that a run compares, in the paper's order."""
+    wanted = config["own"]["methods"] if own.given(config) else METHODS
+    return [method for method in METHODS if method in wanted]
+
+
+def trained_methods(config: dict) -> list[str]:
+    """Those of a run's methods that train a transport."""
+    return [method for method in methods(config) if method in TRAINED_METHODS]
 
 
 def chunks(config: dict, sample: str) -> list[tuple[int, int]]:
@@ -91,6 +131,34 @@ def everything(out: str, source: str = "pythia") -> list[str]:
         *(paths.table(out, name, kind) for name in tables for kind in ("csv", "md")),
         *(paths.loss_picture(model) for model in models),
         paths.moved(out, f"{SCIENCE}_signal"),
+    ]
+
+
+def own_results(out: str, config: dict) -> list[str]:
+    """All that is made from the user's own two samples."""
+    figures = [*OWN_FIGURES, *(OWN_APPLY_FIGURES if OWN_APPLY in moved(config) else ())]
+    models = [paths.density(out, dataset) for dataset in OWN_SAMPLES]
+    models += [paths.transport(out, OWN, method) for method in trained_methods(config)]
+    return [
+        *(paths.figure(out, name, kind) for name in figures for kind in ("pdf", "png")),
+        *(paths.table(out, name, kind) for name in OWN_TABLES for kind in ("csv", "md")),
+        *(paths.loss_picture(model) for model in models),
+        *(paths.bundle(paths.transport(out, OWN, method)) for method in methods(config)),
+        *moved_references(out, config),
+    ]
+
+
+def moved_references(out: str, config: dict) -> list[str]:
+    """The user's reference, moved by each method that was asked for."""
+    suffix = own.suffix(config["own"]["reference"]["files"])
+    return [paths.moved_reference(out, method, suffix) for method in own.output_methods(config)]
+
+
+def applied(out: str, config: dict) -> list[str]:
+    """The user's further files, moved by each method that was asked for."""
+    names = own.named(config["apply"])
+    return [
+        paths.applied(out, method, name) for method in own.output_methods(config) for name in names
     ]
 
 

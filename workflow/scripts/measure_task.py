@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+import numpy as np
+
 from flowmorph.errors import InputError, cli
 from flowmorph.figures import samples
-from flowmorph.metrics import measures, task
+from flowmorph.metrics import measures, task, unweighting
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -25,11 +27,17 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
 
     names = ("reference", "target", *samples.CONDITIONS, *args.methods)
-    arrays = samples.load_moved(args.moved, names)
+    arrays = samples.load_weighted(args.moved, names)
+    if set(samples.WEIGHTS) & set(arrays):
+        # The tests of two samples are about independent, equal points.
+        arrays = unweighting.unweighted(arrays, np.random.default_rng(args.seed))
     if arrays["target"].shape[1] != len(args.features):
         raise InputError(f"{args.moved}: {len(args.features)} features were named, not as many")
     if len(arrays["target"]) < task.FEWEST_POINTS:
-        raise InputError(f"{args.moved}: fewer than {task.FEWEST_POINTS} points cannot be measured")
+        raise InputError(
+            f"{args.moved}: {len(arrays['target'])} points cannot be measured: fewer than "
+            f"{task.FEWEST_POINTS} are left of both samples after splitting and unweighting"
+        )
     setting = task.Setting(
         task=args.task,
         methods=args.methods,

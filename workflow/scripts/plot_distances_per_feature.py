@@ -5,17 +5,22 @@ from __future__ import annotations
 import argparse
 
 from flowmorph.errors import cli
-from flowmorph.figures import distances, samples, style
+from flowmorph.figures import distances, features, samples, style
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--moved", required=True, help="moved samples of the science task, .npz")
+    parser.add_argument("--labels", nargs="+", default=features.SYMBOLS, help="of the features")
+    parser.add_argument("--methods", nargs="+", default=style.METHODS, help="names, in order")
     parser.add_argument("--note", default="", help="text in the figure, such as the region")
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)
-    sample = samples.load_moved(args.moved, samples.MOVED)
-    style.save(distances.feature_distance_figure(sample, note=args.note), args.output)
+    sample = samples.load_weighted(args.moved, ("reference", "target", *args.methods))
+    fig = distances.feature_distance_figure(
+        sample, names=("baseline", *args.methods), labels=args.labels, note=args.note
+    )
+    style.save(fig, args.output)
 
 
 if __name__ == "__main__":

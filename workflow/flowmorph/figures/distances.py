@@ -10,8 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from flowmorph.errors import InputError
 from flowmorph.figures import style
-from flowmorph.figures.features import FEATURES
+from flowmorph.figures.features import SYMBOLS, histogram
+from flowmorph.figures.samples import weights_of
 from flowmorph.metrics.distances import distances, feature_distances, summarise
 
 COLUMNS = ("baseline", *style.METHODS)
@@ -28,18 +30,19 @@ def distance_figure(
 ) -> Figure:
     """Draw the distribution of the Euclidean distance travelled, all tasks of ``samples`` pooled.
 
-    Each of ``samples`` holds `reference`, `target` and one array per method, of shape (N, D). The
-    legend states mean and standard deviation. ``units`` names the space ("scaled features"),
-    ``note`` is printed in the figure.
+    Each of ``samples`` holds `reference`, `target` and one array per method, of shape (N, D), and
+    all or none of them weights. The legend states mean and standard deviation. ``units`` names the
+    space ("scaled features"), ``note`` is printed in the figure.
     """
     pooled = {name: np.concatenate([distances(task, name) for task in samples]) for name in names}
+    weights = {name: _pooled_weights(samples, name) for name in names}
     fig = style.figure(style.SINGLE_WIDTH, 2.9)
     ax = fig.subplots()
-    _histograms(ax, pooled)
+    _histograms(ax, pooled, weights)
     ax.set_xlabel(f"distance travelled ({units})" if units else "distance travelled")
     ax.set_ylabel("share of points per bin")
     fig.legend(
-        handles=_legend(pooled),
+        handles=_legend(pooled, weights),
         loc="outside upper center",
         ncols=2,
         columnspacing=1.2,
@@ -56,37 +59,45 @@ def feature_distance_figure(
     sample: dict[str, np.ndarray],
     *,
     names: Sequence[str] = COLUMNS,
+    labels: Sequence[str] = SYMBOLS,
     note: str = "",
 ) -> Figure:
-    """Draw the distribution of the distance travelled in each of the five features.
+    """Draw the distribution of the distance travelled in each of the features.
 
-    ``sample`` holds arrays of shape (N, 5) in scaled units. Each panel states the means.
+    ``sample`` holds arrays of shape (N, D) in scaled units, and weights where there are any;
+    ``labels`` names the D features. Each panel states the means.
     """
     moved = {name: feature_distances(sample, name) for name in names}
-    fig = style.figure(style.DOUBLE_WIDTH, 3.9)
-    axes = fig.subplots(2, 3).ravel()
-    for i, (ax, feature) in enumerate(zip(axes, FEATURES, strict=False)):
+    if moved[names[0]].shape[1] != len(labels):
+        raise InputError(f"{len(labels)} labels for {moved[names[0]].shape[1]} features")
+    weights = {name: weights_of(sample, name) for name in names}
+    columns = min(1 + len(labels), 3 if len(labels) < 9 else 4)
+    rows = -(-(1 + len(labels)) // columns)
+    fig = style.figure(style.DOUBLE_WIDTH, max(1.95 * rows, 2.3))
+    axes = fig.subplots(rows, columns).ravel()
+    for i, (ax, label) in enumerate(zip(axes, labels, strict=False)):
         pooled = {name: distance[:, i] for name, distance in moved.items()}
-        _histograms(ax, pooled)
-        ax.set_xlabel(f"|shift of {feature.symbol}| (scaled)")
+        _histograms(ax, pooled, weights)
+        ax.set_xlabel(f"|shift of {label}| (scaled)")
         for j, (name, distance) in enumerate(pooled.items()):
             colour = "0.4" if name == "baseline" else style.look(name).colour
             ax.text(
                 0.03,
                 0.96 - 0.075 * j,
-                f"{summarise(distance).mean:.3f}",
+                f"{summarise(distance, weights[name]).mean:.3f}",
                 color=colour,
                 transform=ax.transAxes,
                 ha="left",
                 va="top",
                 fontsize=6,
             )
-    for ax in axes[::3]:
+    for ax in axes[::columns]:
         ax.set_ylabel("share of points per bin")
-    axes[-1].axis("off")
+    for ax in axes[len(labels) :]:
+        ax.axis("off")
     title = "\n".join(filter(None, (note, "numbers: mean shift")))
-    axes[-1].legend(
-        handles=_legend(dict.fromkeys(names)),
+    axes[len(labels)].legend(
+        handles=_legend(dict.fromkeys(names), weights),
         loc="center left",
         fontsize=7.5,
         title=title,
@@ -96,7 +107,14 @@ def feature_distance_figure(
     return fig
 
 
-def _histograms(ax: Axes, pooled: dict[str, np.ndarray]) -> None:
+def _pooled_weights(samples: Sequence[dict[str, np.ndarray]], name: str) -> np.ndarray | None:
+    parts = [weights_of(task, name) for task in samples]
+    return None if parts[0] is None else np.concatenate(parts)
+
+
+def _histograms(
+    ax: Axes, pooled: dict[str, np.ndarray], weights: dict[str, np.ndarray | None]
+) -> None:
     """Draw histograms in equal logarithmic bins, the baseline as a hatched area behind the rest.
 
     A logarithmic axis, because the methods differ by factors: on a linear one the methods that
@@ -112,7 +130,8 @@ def _histograms(ax: Axes, pooled: dict[str, np.ndarray]) -> None:
         look = style.look(name)
         # The last edge may lose its last digit to rounding: keep the largest distance inside.
         inside = np.clip(distance, edges[0], edges[-1])
-        share = np.histogram(inside, edges)[0] / len(distance)
+        counts, _, whole = histogram(inside, edges, weights[name])
+        share = counts / whole
         area = name == "baseline"
         ax.stairs(
             share,
@@ -134,12 +153,14 @@ def _histograms(ax: Axes, pooled: dict[str, np.ndarray]) -> None:
     ax.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _legend(pooled: dict[str, np.ndarray | None]) -> list[Artist]:
+def _legend(
+    pooled: dict[str, np.ndarray | None], weights: dict[str, np.ndarray | None]
+) -> list[Artist]:
     handles = []
     for name, distance in pooled.items():
         label = style.look(name).label
         if distance is not None:
-            summary = summarise(distance)
+            summary = summarise(distance, weights[name])
             label += f"\n{summary.mean:.3f} ± {summary.std:.3f}"
         make = style.area_handle if name == "baseline" else style.line_handle
         handles.append(make(name, label))

@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 
 from flowmorph.errors import InputError
 from flowmorph.figures import style
+from flowmorph.figures.samples import weights_of
+from flowmorph.metrics.unweighting import effective_number
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,10 @@ FEATURES: tuple[Feature, ...] = (
     Feature("tau21_j2", r"$\tau^{21}_{J_2}$", "", 0, 1),
     Feature("delta_r_jj", r"$\Delta R_{JJ}$", "", 2.2, 4.2),
 )
+SYMBOLS = tuple(feature.symbol for feature in FEATURES)
+FEATURES_IN_A_ROW = 5
+# Inches, by the number of panels in a row: panels of a few features are wider, up to a point.
+WIDTHS = (style.SINGLE_WIDTH, 4.6, 5.8, style.DOUBLE_WIDTH, style.DOUBLE_WIDTH)
 MASS = Feature("m_jj", r"$M$", "TeV", 2.9, 4.1, scale=1e-3)
 
 
@@ -89,46 +95,62 @@ def feature_ratios(
     arrays: dict[str, np.ndarray],
     *,
     names: Sequence[str] = ("reference", *style.METHODS),
+    labels: Sequence[str] = SYMBOLS,
+    limits: tuple[float, float] = (-3.0, 3.0),
     note: str = "",
 ) -> Figure:
     """Draw each scaled feature's distributions and, below, the ratio of every sample to the target.
 
-    ``arrays`` maps names to (N, 5) in scaled units [-3, 3]. Error bars are the Poisson errors of
-    both counts; each ratio panel states chi2 per bin of the sample against the target.
+    ``arrays`` maps names to (N, D) in scaled units, which fill ``limits``, and may hold weights
+    (see `samples.weights_of`). ``labels`` names the D features; they are drawn five in a row. Error
+    bars are the Poisson errors of both counts; each ratio panel states chi2 per bin of the sample
+    against the target.
     """
-    fig = style.figure(style.DOUBLE_WIDTH, 1.55 + 0.62 * len(names))
+    if arrays["target"].shape[1] != len(labels):
+        raise InputError(f"{len(labels)} labels for {arrays['target'].shape[1]} features")
+    columns = min(len(labels), FEATURES_IN_A_ROW)
+    blocks = -(-len(labels) // columns)
     rows = 1 + len(names)
+    fig = style.figure(WIDTHS[columns - 1], (1.55 + 0.62 * len(names)) * blocks)
     axes = fig.subplots(
-        rows,
-        len(FEATURES),
+        rows * blocks,
+        columns,
         sharex="col",
         squeeze=False,
-        gridspec_kw={"height_ratios": [2.3] + [1.0] * len(names)},
+        gridspec_kw={"height_ratios": ([2.3] + [1.0] * len(names)) * blocks},
     )
-    counts = [len(arrays[name]) for name in ("target", *names)]
-    edges = np.linspace(-3.0, 3.0, style.bins(counts, 80, 8, 24) + 1)
-    for j, feature in enumerate(FEATURES):
-        top = axes[0, j]
+    weights = {name: weights_of(arrays, name) for name in ("target", *names)}
+    counts = [effective_number(len(arrays[name]), weights[name]) for name in ("target", *names)]
+    edges = np.linspace(*limits, style.bins(counts, 80, 8, 24) + 1)
+    for j, label in enumerate(labels):
+        block = rows * (j // columns)
+        panels = axes[block : block + rows, j % columns]
         for name in ("target", *names):
-            _distribution(top, arrays[name][:, j], edges, name)
-        top.set_xlim(-3, 3)
-        top.set_yticklabels([])
-        for i, name in enumerate(names):
-            _ratio_panel(axes[i + 1, j], arrays[name][:, j], arrays["target"][:, j], edges, name)
-            axes[i + 1, j].tick_params(labelleft=j == 0)
-        axes[-1, j].set_xlabel(f"{feature.symbol} (scaled)")
-        axes[-1, j].set_xticks((-2, 0, 2))
-    axes[0, 0].set_ylabel("share of events\nper bin")
-    for i, name in enumerate(names):
-        label = style.look(name).label.replace(" ", "\n", 1).replace("uni", "uni-\n")
-        axes[i + 1, 0].set_ylabel(label, fontsize=6)
+            _distribution(panels[0], arrays[name][:, j], edges, name, weights[name])
+        panels[0].set_xlim(*limits)
+        panels[0].set_yticklabels([])
+        for ax, name in zip(panels[1:], names, strict=True):
+            _ratio_panel(ax, arrays, weights, j, edges, name)
+            ax.tick_params(labelleft=j % columns == 0)
+        panels[-1].tick_params(labelbottom=True)
+        panels[-1].set_xlabel(f"{label} (scaled)")
+        panels[-1].set_xticks(
+            [limits[0] + part * (limits[1] - limits[0]) / 6 for part in (1, 3, 5)]
+        )
+    for ax in axes[rows * (blocks - 1) :, len(labels) - columns * (blocks - 1) :].ravel():
+        ax.axis("off")
+    for block in range(0, rows * blocks, rows):
+        axes[block, 0].set_ylabel("share of events\nper bin")
+        for ax, name in zip(axes[block + 1 : block + rows, 0], names, strict=True):
+            label = style.look(name).label.replace(" ", "\n", 1).replace("uni", "uni-\n")
+            ax.set_ylabel(label, fontsize=6)
     fig.align_ylabels(axes[:, 0])
     fig.get_layout_engine().set(h_pad=0.01, w_pad=0.015, hspace=0.0, wspace=0.01)
     handles = [style.area_handle("target"), *(style.line_handle(name) for name in names)]
     fig.legend(
         handles=handles,
         loc="outside upper center",
-        ncols=4,
+        ncols=min(4, columns + 1),
         columnspacing=1.4,
         title=note or None,
         title_fontsize=7,
@@ -136,42 +158,76 @@ def feature_ratios(
     return fig
 
 
+def histogram(
+    values: np.ndarray, edges: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Give the sum of weights in each bin, its variance (the sum of squares), and the whole sum.
+
+    Without weights these are the counts, twice, and the number of values.
+    """
+    if weights is None:
+        counts = np.histogram(values, edges)[0].astype(np.float64)
+        return counts, counts.copy(), float(len(values))
+    sums = np.histogram(values, edges, weights=weights)[0]
+    return sums, np.histogram(values, edges, weights=weights**2)[0], float(weights.sum())
+
+
 def ratio_to_target(
-    values: np.ndarray, target: np.ndarray, edges: np.ndarray
+    values: np.ndarray,
+    target: np.ndarray,
+    edges: np.ndarray,
+    weights: np.ndarray | None = None,
+    target_weights: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Give the ratio of two normalised histograms and its Poisson error, per bin.
 
     Counts n and m of samples of sizes N and M give r = (n / N) / (m / M) with the error
-    r sqrt(1/n + 1/m); both are NaN where a count is zero.
+    r sqrt(1/n + 1/m), or, of weighted events, r sqrt(sum w^2 / n^2 + ...); both are NaN where a
+    count is zero.
     """
     if len(values) == 0 or len(target) == 0:
         raise InputError("a ratio needs events in both samples")
-    n = np.histogram(values, edges)[0].astype(np.float64)
-    m = np.histogram(target, edges)[0].astype(np.float64)
-    n[(n == 0) | (m == 0)] = np.nan
-    ratio = (n / len(values)) / (np.where(m > 0, m, np.nan) / len(target))
-    return ratio, ratio * np.sqrt(1 / n + 1 / np.where(m > 0, m, np.nan))
+    n, n_variance, n_all = histogram(values, edges, weights)
+    m, m_variance, m_all = histogram(target, edges, target_weights)
+    empty = (n == 0) | (m == 0)
+    n[empty] = m[empty] = np.nan
+    ratio = (n / n_all) / (m / m_all)
+    return ratio, ratio * np.sqrt(n_variance / n**2 + m_variance / m**2)
 
 
-def chi2_per_bin(values: np.ndarray, target: np.ndarray, edges: np.ndarray) -> float:
+def chi2_per_bin(
+    values: np.ndarray,
+    target: np.ndarray,
+    edges: np.ndarray,
+    weights: np.ndarray | None = None,
+    target_weights: np.ndarray | None = None,
+) -> float:
     """Compare two histograms: chi2 of the normalised counts, divided by the number of bins used.
 
-    Bins with fewer than five entries in either sample are left out; NaN if none remains.
+    Bins with fewer than five (effective) entries in either sample are left out; NaN if none
+    remains.
     """
-    n = np.histogram(values, edges)[0].astype(np.float64)
-    m = np.histogram(target, edges)[0].astype(np.float64)
-    used = (n >= 5) & (m >= 5)
+    n, n_variance, n_all = histogram(values, edges, weights)
+    m, m_variance, m_all = histogram(target, edges, target_weights)
+    used = (n**2 >= 5 * n_variance) & (m**2 >= 5 * m_variance) & (n > 0) & (m > 0)
     if not used.any():
         return float("nan")
-    difference = n / len(values) - m / len(target)
-    variance = n / len(values) ** 2 + m / len(target) ** 2
+    difference = n / n_all - m / m_all
+    variance = n_variance / n_all**2 + m_variance / m_all**2
     return float(np.mean(difference[used] ** 2 / variance[used]))
 
 
-def _distribution(ax: Axes, values: np.ndarray, edges: np.ndarray, name: str) -> None:
+def _distribution(
+    ax: Axes,
+    values: np.ndarray,
+    edges: np.ndarray,
+    name: str,
+    weights: np.ndarray | None = None,
+) -> None:
     if len(values) == 0:
         raise InputError(f"sample '{name}' has no events to draw")
-    share = np.histogram(values, edges)[0] / len(values)
+    counts, _, whole = histogram(values, edges, weights)
+    share = counts / whole
     look = style.look(name)
     if name == "target":
         ax.stairs(
@@ -182,10 +238,17 @@ def _distribution(ax: Axes, values: np.ndarray, edges: np.ndarray, name: str) ->
 
 
 def _ratio_panel(
-    ax: Axes, values: np.ndarray, target: np.ndarray, edges: np.ndarray, name: str
+    ax: Axes,
+    arrays: dict[str, np.ndarray],
+    weights: dict[str, np.ndarray | None],
+    feature: int,
+    edges: np.ndarray,
+    name: str,
 ) -> None:
     look = style.look(name)
-    ratio, error = ratio_to_target(values, target, edges)
+    compared = (arrays[name][:, feature], arrays["target"][:, feature], edges)
+    compared += (weights[name], weights["target"])
+    ratio, error = ratio_to_target(*compared)
     ax.axhline(1.0, color="black", lw=0.5, zorder=1)
     ax.errorbar(
         0.5 * (edges[1:] + edges[:-1]),
@@ -203,7 +266,7 @@ def _ratio_panel(
     ax.text(
         0.96,
         0.93,
-        f"χ²/bin {chi2_per_bin(values, target, edges):.1f}",
+        f"χ²/bin {chi2_per_bin(*compared):.1f}",
         va="top",
         ha="right",
         transform=ax.transAxes,

@@ -14,9 +14,16 @@ class Estimate(NamedTuple):
     error: float
 
 
-def mean(values: np.ndarray) -> Estimate:
-    """Average independent numbers, shape (n,) with n >= 2, with the standard error."""
+def mean(values: np.ndarray, weights: np.ndarray | None = None) -> Estimate:
+    """Average independent numbers, shape (n,) with n >= 2, with the standard error.
+
+    With ``weights`` (n,), the error is that of a ratio of sums, sqrt(sum w^2 (v - mean)^2) / sum w.
+    """
     values = np.asarray(values, dtype=np.float64)
+    if weights is not None:
+        average = np.average(values, weights=weights)
+        spread = np.sqrt(np.sum(np.square(weights * (values - average))))
+        return Estimate(float(average), float(spread / np.sum(weights)))
     return Estimate(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))))
 
 

@@ -1,0 +1,122 @@
+"""The user's own two samples, as the configuration describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from glob import glob
+from pathlib import Path
+
+from flowmorph.errors import InputError
+
+
+def given(config: dict) -> bool:
+    """Whether a run is about the user's own samples."""
+    return bool(patterns(config["own"]["reference"]["files"]))
+
+
+def patterns(files: str | list[str] | None) -> list[str]:
+    """Patterns of ``files``, one or several or none."""
+    return [files] if isinstance(files, str) else list(files or [])
+
+
+def matching(files: str | list[str] | None) -> list[str]:
+    """Files that match, sorted; raises InputError for names that Snakemake cannot take."""
+    found = sorted({name for pattern in patterns(files) for name in glob(pattern, recursive=True)})
+    for name in found:
+        if set(name) & set("{}\n"):
+            raise InputError(f"{name!r}: rename this file, without braces and line breaks")
+    return found
+
+
+def suffix(files: str | list[str] | None) -> str:
+    """End of the files' names, such as ``.root``: that of what is made from them."""
+    return Path((matching(files) or patterns(files))[0]).suffix
+
+
+def named(files: str | list[str] | None) -> dict[str, str]:
+    """Files that match, by the last part of their names; raises InputError if that is not unique.
+
+    A pattern without any match raises InputError too: nothing would be made, and nobody told.
+    """
+    names: dict[str, str] = {}
+    for pattern in patterns(files):
+        if not matching(pattern):
+            raise InputError(f"apply: {pattern}: no such file")
+    for name in matching(files):
+        if Path(name).name in names:
+            raise InputError(
+                f"apply: {names[Path(name).name]} and {name} would be moved to the same file: "
+                "move them in two runs, or rename one"
+            )
+        names[Path(name).name] = name
+    return names
+
+
+def columns(entries: Iterable[str | dict]) -> list[str]:
+    """Names of the columns in ``features`` or ``condition``."""
+    return [entry if isinstance(entry, str) else entry["column"] for entry in entries]
+
+
+def choices(entries: Iterable[str | dict]) -> dict[str, dict]:
+    """How each column of ``features`` or ``condition`` is prepared; min-max where nothing says."""
+    defaults = {"preprocess": "minmax", "integer": False}
+    return {
+        name: defaults
+        | ({} if isinstance(entry, str) else {k: entry[k] for k in defaults if k in entry})
+        for name, entry in zip(columns(entries), entries, strict=True)
+    }
+
+
+def labels(entries: Iterable[str | dict]) -> list[str]:
+    """What figures call each feature; dollar signs of a column's own name are no mathtext."""
+    return [
+        entry["label"] if isinstance(entry, dict) and "label" in entry else name.replace("$", r"\$")
+        for name, entry in zip(columns(entries), entries, strict=True)
+    ]
+
+
+def output_methods(config: dict) -> list[str]:
+    """Methods that move the reference and further files."""
+    return config["own"]["output"]["methods"] or config["own"]["methods"]
+
+
+def check(config: dict) -> None:
+    """Raise InputError, naming the key, for settings of ``own`` that do not go together."""
+    own = config["own"]
+    here = {role: bool(patterns(own[role]["files"])) for role in ("reference", "target")}
+    if not any(here.values()):
+        if config["apply"]:
+            raise InputError(
+                "config: apply: files are moved by transports of own samples: give own"
+            )
+        return
+    for role, there in here.items():
+        if not there:
+            raise InputError(f"config: own.{role}.files: name the files of both samples")
+    features, conditions = columns(own["features"]), columns(own["condition"])
+    if not features:
+        raise InputError("config: own.features: name at least one column to move")
+    used = [*features, *conditions, *(own[r]["weights"] for r in here if own[r]["weights"])]
+    for name in {*features, *conditions}:
+        if used.count(name) > 1:
+            raise InputError(
+                f"config: own: column {name!r} is used twice: a column is one of a feature, "
+                "a condition and a weight"
+            )
+    regions = own["regions"]
+    for kind in ("train", "apply"):
+        for low, high in regions[kind]:
+            if low >= high:
+                raise InputError(f"config: own.regions.{kind}: [{low}, {high}] is not an interval")
+        if regions[kind] and regions["column"] is None:
+            raise InputError("config: own.regions.column: name the column of the intervals")
+    if regions["column"] in features:
+        raise InputError(
+            f"config: own.regions.column: {regions['column']!r} is a feature, and moving would "
+            "take it out of its region: choose a condition or another column"
+        )
+    if not own["scaling"]["low"] < own["scaling"]["high"]:
+        raise InputError("config: own.scaling: low must be below high")
+    for method in own["output"]["methods"]:
+        if method not in own["methods"]:
+            raise InputError(f"config: own.output.methods: {method} is not in own.methods")
