@@ -24,7 +24,7 @@ if set("{}$`") & set(workflow.basedir):
 LIBRARY = os.path.join(workflow.basedir, "workflow")
 sys.path.insert(0, LIBRARY)
 
-from flowmorph import paths, targets
+from flowmorph import own, paths, targets
 from flowmorph.config import check
 from flowmorph.errors import InputError
 
@@ -34,6 +34,7 @@ configfile: "config/config.yaml"
 
 try:
     check(config, os.path.join(workflow.basedir, "config", "schema.yaml"))
+    APPLIED = own.named(config["apply"])
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -46,14 +47,14 @@ shell.prefix(
 )
 
 
-report: "workflow/report/workflow.rst"
+report: f"workflow/report/{'own' if own.given(config) else 'workflow'}.rst"
 
 
 wildcard_constraints:
     sample="|".join(targets.SAMPLES),
     chunk="[0-9]+",
-    dataset="|".join(targets.DATASETS),
-    task="|".join(targets.TASKS),
+    dataset="|".join(targets.datasets(config)),
+    task="|".join(targets.tasks(config)),
     method="(" + "|".join(targets.TRAINED_METHODS) + r")(_w[0-9.]+)?",
 
 
@@ -65,6 +66,12 @@ include: "rules/transport.smk"
 include: "rules/evaluate.smk"
 include: "rules/figures.smk"
 include: "rules/losses.smk"
+
+
+if own.given(config):
+
+    include: "rules/own.smk"
+
 
 
 # Seconds each: not worth a place in a queue, so Snakemake runs them on the machine that it runs on.
@@ -106,7 +113,11 @@ rule all:
     """Make every figure, table and training picture of the configured run."""
     default_target: True
     input:
-        targets.everything(OUT, config["collider"]["source"]),
+        (
+            targets.own_results(OUT, config)
+            if own.given(config)
+            else targets.everything(OUT, config["collider"]["source"])
+        ),
 
 
 rule penalty_scan:

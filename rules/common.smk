@@ -25,7 +25,9 @@ def code(name: str) -> list[str]:
 
 
 def family_of(dataset: str) -> str:
-    """Give the family, toy, rotated or science, whose settings a data set follows."""
+    """Give the family, toy, rotated, science or own, whose settings a data set follows."""
+    if dataset in targets.OWN_SAMPLES:
+        return targets.OWN
     if dataset in targets.SAMPLES:
         return "science"
     return "rotated" if dataset.startswith("rotated_") else "toy"
@@ -43,11 +45,26 @@ def recipe_of(dataset: str) -> str:
     if family_of(dataset) == "science":
         from_file = {"path": paths.prepared(OUT, dataset), "condition": ["m_jj"]}
         return as_json(from_file | {"features": COLLIDER_FEATURES})
+    if family_of(dataset) == targets.OWN:
+        return as_json(own_recipe(dataset))
     return as_json(toy_recipe(family_of(dataset)))
+
+
+def own_recipe(dataset: str) -> dict:
+    """Give where the user's own points are and what they are."""
+    settings = config["own"]
+    return {
+        "path": paths.own_prepared(OUT, dataset),
+        "features": own.columns(settings["features"]),
+        "condition": own.columns(settings["condition"]),
+        "weights": settings[dataset.removeprefix("own_")]["weights"],
+    }
 
 
 def file_of(dataset: str) -> list[str]:
     """Give the prepared file of a data set that is one; the toys are recipes."""
+    if family_of(dataset) == targets.OWN:
+        return [paths.own_prepared(OUT, dataset)]
     return [paths.prepared(OUT, dataset)] if family_of(dataset) == "science" else []
 
 
@@ -91,7 +108,14 @@ def split_of(moved: str) -> str:
     """Give the points that are moved: never those that a flow was trained on."""
     if moved.endswith("_signal"):
         return "signal"
-    return "validation" if moved == targets.SCIENCE else "evaluation"
+    if moved == targets.OWN_APPLY:
+        return "apply"
+    return "validation" if moved in (targets.SCIENCE, targets.OWN) else "evaluation"
+
+
+def task_of(moved: str) -> str:
+    """Give the task whose transports move these points."""
+    return targets.OWN if moved == targets.OWN_APPLY else moved.removesuffix("_signal")
 
 
 def figure(name: str, category: str, number: str, shows: str) -> dict:
@@ -131,6 +155,8 @@ def regions(wildcards) -> str:
 
 def features_of(moved: str) -> list[str]:
     """Give the names of the features that a task moves."""
+    if targets.pair(moved).family == targets.OWN:
+        return own.columns(config["own"]["features"])
     return COLLIDER_FEATURES if moved.startswith(targets.SCIENCE) else ["x1", "x2"]
 
 

@@ -2,7 +2,9 @@
 
 TOY_DENSITIES = [name for name in targets.DATASETS if name not in targets.SAMPLES]
 MEASURES = [
-    file(OUT, moved) for moved in targets.MOVED for file in (paths.measures, paths.flow_measures)
+    file(OUT, moved)
+    for moved in targets.moved(config)
+    for file in (paths.measures, paths.flow_measures)
 ]
 
 
@@ -48,7 +50,7 @@ rule evaluate_densities:
 rule make_likelihood_table:
     """Collect the likelihoods of the target under each method's moved density."""
     input:
-        likelihoods=[paths.likelihoods(OUT, moved) for moved in targets.MOVED],
+        likelihoods=[paths.likelihoods(OUT, moved) for moved in targets.moved(config)],
         script=script("make_likelihood_table.py"),
         code=code("make_likelihood_table.py"),
     output:
@@ -83,7 +85,7 @@ rule measure_task:
     benchmark:
         paths.benchmark(OUT, "measure_task", "{moved}")
     wildcard_constraints:
-        moved="|".join(targets.MOVED),
+        moved="|".join(targets.moved(config)),
     conda:
         "../envs/environment.yaml"
     resources:
@@ -91,7 +93,7 @@ rule measure_task:
         runtime=scaled(60),
     params:
         task=lambda wildcards: measured_task(wildcards.moved),
-        methods=targets.METHODS,
+        methods=targets.methods(config),
         features=lambda wildcards: features_of(wildcards.moved),
         half_width=config["flows"]["transport"]["tail_bound"],
         seed=lambda wildcards: seed("measure_task", wildcards.moved),
@@ -99,7 +101,7 @@ rule measure_task:
         assignment=config["measures"]["assignment_points"],
     shell:
         "python {input.script} --task {wildcards.moved} --moved {input.moved} "
-        " --methods {params.methods} --features {params.features} {params.task} "
+        " --methods {params.methods} --features {params.features:q} {params.task} "
         " --half-width {params.half_width} --seed {params.seed} "
         " --two-sample-points {params.two_sample} --assignment-points {params.assignment} "
         " --output {output.csv} > {log} 2>&1"

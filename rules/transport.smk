@@ -59,8 +59,8 @@ rule move_samples:
         reference=lambda wildcards: density_of(wildcards.moved, "reference"),
         target=lambda wildcards: density_of(wildcards.moved, "target"),
         transports=lambda wildcards: [
-            paths.weights(paths.transport(OUT, wildcards.moved.removesuffix("_signal"), method))
-            for method in targets.TRAINED_METHODS
+            paths.weights(paths.transport(OUT, task_of(wildcards.moved), method))
+            for method in targets.trained_methods(config)
         ],
         script=script("move_samples.py"),
         code=code("move_samples.py"),
@@ -73,7 +73,7 @@ rule move_samples:
     benchmark:
         paths.benchmark(OUT, "move_samples", "{moved}")
     wildcard_constraints:
-        moved="|".join(targets.MOVED),
+        moved="|".join(targets.moved(config)),
     conda:
         "../envs/environment.yaml"
     threads: config["threads"]
@@ -85,7 +85,7 @@ rule move_samples:
         split=lambda wildcards: split_of(wildcards.moved),
         reference=lambda wildcards: recipe_of(targets.pair(wildcards.moved).reference),
         target=lambda wildcards: recipe_of(targets.pair(wildcards.moved).target),
-        methods=targets.TRAINED_METHODS,
+        methods=targets.trained_methods(config),
         seed=lambda wildcards: seed("moved", wildcards.moved),
         batch=lambda wildcards: transport_recipe(wildcards.moved, "")["batch"],
         engine=config["engine"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from glob import glob
 from pathlib import Path
@@ -52,19 +53,25 @@ def named(files: str | list[str] | None) -> dict[str, str]:
     return names
 
 
+def reading_options(sample: dict) -> str:
+    """Give the options that say how one sample's files are read, quoted for a shell."""
+    options = [f"--{key}={sample[key]}" for key in ("tree", "format") if sample[key] is not None]
+    return " ".join(map(shlex.quote, options))
+
+
 def columns(entries: Iterable[str | dict]) -> list[str]:
     """Names of the columns in ``features`` or ``condition``."""
     return [entry if isinstance(entry, str) else entry["column"] for entry in entries]
 
 
 def choices(entries: Iterable[str | dict]) -> dict[str, dict]:
-    """How each column of ``features`` or ``condition`` is prepared; min-max where nothing says."""
-    defaults = {"preprocess": "minmax", "integer": False}
-    return {
-        name: defaults
-        | ({} if isinstance(entry, str) else {k: entry[k] for k in defaults if k in entry})
-        for name, entry in zip(columns(entries), entries, strict=True)
-    }
+    """How each column of ``features`` or ``condition`` is prepared, for `Preprocessor.fit`."""
+    result = {}
+    for name, entry in zip(columns(entries), entries, strict=True):
+        given = {} if isinstance(entry, str) else entry
+        result[name] = {"transform": given.get("preprocess", "minmax")}
+        result[name] |= {key: given[key] for key in ("bounds", "integer") if key in given}
+    return result
 
 
 def labels(entries: Iterable[str | dict]) -> list[str]:
