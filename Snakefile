@@ -73,7 +73,6 @@ if own.given(config):
     include: "rules/own.smk"
 
 
-
 # Seconds each: not worth a place in a queue, so Snakemake runs them on the machine that it runs on.
 localrules:
     all,

@@ -48,8 +48,8 @@ rule prepare_own_samples:
     params:
         reference=as_json(config["own"]["reference"]),
         target=as_json(config["own"]["target"]),
-        features=as_json(own.choices(config["own"]["features"])),
-        condition=as_json(own.choices(config["own"]["condition"])),
+        features=json.dumps(own.choices(config["own"]["features"])),
+        condition=json.dumps(own.choices(config["own"]["condition"])),
         regions=as_json(config["own"]["regions"]),
         missing=config["own"]["missing"],
         rows=[config["own"]["rows"][split] for split in ("train", "validation")],
@@ -181,7 +181,7 @@ use rule fig8 as fig_own_ratios with:
     benchmark:
         paths.benchmark(OUT, "fig_own_ratios")
     params:
-        options=f"{own_labels()} {own_limits()} {own_figure(targets.OWN)}",
+        options=lambda wildcards: f"{own_labels()} {own_limits()} {own_figure(targets.OWN)}",
 
 
 use rule fig6 as fig_own_distances with:
@@ -197,7 +197,7 @@ use rule fig6 as fig_own_distances with:
     benchmark:
         paths.benchmark(OUT, "fig_own_distances")
     params:
-        options=f'--units "scaled features" {own_figure(targets.OWN)}',
+        options=lambda wildcards: f'--units "scaled features" {own_figure(targets.OWN)}',
 
 
 use rule fig10 as fig_own_feature_distances with:
@@ -213,7 +213,7 @@ use rule fig10 as fig_own_feature_distances with:
     benchmark:
         paths.benchmark(OUT, "fig_own_feature_distances")
     params:
-        options=f"{own_labels()} {own_figure(targets.OWN)}",
+        options=lambda wildcards: f"{own_labels()} {own_figure(targets.OWN)}",
 
 
 use rule fig8 as fig_own_apply_ratios with:
@@ -229,7 +229,7 @@ use rule fig8 as fig_own_apply_ratios with:
     benchmark:
         paths.benchmark(OUT, "fig_own_apply_ratios")
     params:
-        options=f"{own_labels()} {own_limits()} {own_figure(targets.OWN_APPLY)}",
+        options=lambda wildcards: f"{own_labels()} {own_limits()} {own_figure(targets.OWN_APPLY)}",
 
 
 use rule fig6 as fig_own_apply_distances with:
@@ -245,7 +245,7 @@ use rule fig6 as fig_own_apply_distances with:
     benchmark:
         paths.benchmark(OUT, "fig_own_apply_distances")
     params:
-        options=f'--units "scaled features" {own_figure(targets.OWN_APPLY)}',
+        options=lambda wildcards: f'--units "scaled features" {own_figure(targets.OWN_APPLY)}',
 
 
 localrules:

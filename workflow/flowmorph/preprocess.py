@@ -120,29 +120,39 @@ class Preprocessor:
 
     def save(self, path: str | PathLike) -> None:
         """Write the fit as JSON; Python's shortest float text keeps every bit."""
+        Path(path).write_text(self.to_json())
+
+    def to_json(self) -> str:
+        """Give the fit as text that `from_json` reads."""
         columns = [
             {"name": name, "transform": _kind(transform), "integer": name in self.integers}
             | transform.parameters()
             for name, transform in self.maps.items()
         ]
-        Path(path).write_text(json.dumps({"columns": columns}, indent=1) + "\n")
+        return json.dumps({"columns": columns}, indent=1) + "\n"
 
     @classmethod
     def load(cls, path: str | PathLike) -> Preprocessor:
         """Read a fit written by `save`; raises `InputError` for a missing or other file."""
         try:
+            return cls.from_json(Path(path).read_text(), str(path))
+        except FileNotFoundError as error:
+            raise InputError(f"{path}: no such file") from error
+
+    @classmethod
+    def from_json(cls, text: str, place: str) -> Preprocessor:
+        """Read a fit from `to_json`; raises `InputError`, naming the ``place`` of another text."""
+        try:
             maps, integers = {}, set()
-            for column in json.loads(Path(path).read_text())["columns"]:
+            for column in json.loads(text)["columns"]:
                 name, kind = column.pop("name"), column.pop("transform")
                 if column.pop("integer"):
                     integers.add(name)
                 maps[name] = MAPS[kind].from_parameters(column)
             return cls(maps, frozenset(integers))
-        except FileNotFoundError as error:
-            raise InputError(f"{path}: no such file") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(
-                f"{path}: no preprocessing as saved by this project ({error!r})"
+                f"{place}: no preprocessing as saved by this project ({error!r})"
             ) from error
 
 

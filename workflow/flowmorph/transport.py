@@ -16,7 +16,7 @@ from flowmorph.errors import InputError
 from flowmorph.flows import bundle, setup
 from flowmorph.flows.flow import Flow
 from flowmorph.flows.methods import Task
-from flowmorph.preprocess import Preprocessor
+from flowmorph.preprocess import HALF, Preprocessor
 
 #: Densities that `Transport.log_prob` knows.
 DENSITIES = ("moved", "reference", "target")
@@ -59,10 +59,10 @@ class Transport:
     ) -> np.ndarray:
         """Logarithm of a density (N,) at the rows of a table, per unit of its features.
 
-        ``of`` is ``moved``, the density of the reference after moving, p_R(f^-1(y)) |det J_f^-1(y)|,
-        which should be that of the target; ``reference`` or ``target``, the densities that were
-        learnt. All are conditional densities where there are conditions. A feature of whole numbers
-        is spread over its unit: its probability is the density's mean over the unit.
+        ``of`` is ``moved``, the density of the reference after moving, which should be that of the
+        target: p_R(f^-1(y)) times the Jacobian of f^-1; ``reference`` or ``target``, the densities
+        that were learnt. All are conditional densities where there are conditions. A feature of
+        whole numbers is spread over its unit: a number's probability is the density's mean there.
         """
         if of not in DENSITIES:
             raise InputError(f"no density {of!r}: choose one of {', '.join(DENSITIES)}")
@@ -86,6 +86,8 @@ class Transport:
         self, read: Mapping[str, np.ndarray], spread: Mapping[str, np.random.Generator]
     ) -> dict[str, np.ndarray]:
         """Move columns (N,) of finite float64; gives the features (float64)."""
+        if not len(read[self.features[0]]):
+            return {name: np.empty(0) for name in self.features}
         _, x, c = self._to_box(read, spread)
         if self.flow is None:
             moved = setup.in_chunks(lambda x, c: self.task.base_transfer(x, c, c), x, c)
@@ -111,7 +113,7 @@ class Transport:
         for name, transform in self.preprocessing.maps.items():
             values[name] = read[name]
             if name in self.preprocessing.integers:
-                values[name] = read[name] + (spread[name].random(len(read[name])) - 0.5)
+                values[name] = read[name] + HALF * spread[name].uniform(-1, 1, len(read[name]))
             box[name] = transform.forward(values[name], name)
         x, c = (
             np.stack([box[name] for name in names], axis=1).astype(np.float32)

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from flowmorph.errors import InputError, cli
+from flowmorph.errors import cli
 from flowmorph.flows import bundle
 
 
@@ -22,11 +22,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--regions", type=json.loads, required=True, help="JSON")
     parser.add_argument("--output", required=True, help="safetensors")
     args = parser.parse_args(argv)
-    if len(args.transport) > 1:
-        raise InputError("--transport: one file at most")
 
     files = {"reference": args.reference_density, "target": args.target_density}
-    files |= {"transport": file for file in args.transport}
+    if args.transport:
+        (files["transport"],) = args.transport
     note = {
         "method": args.method,
         "features": args.features,
