@@ -66,6 +66,16 @@ def test_round_trip_increasing_and_finite(kind, shape, rows, seed):
     assert inside.max() == pytest.approx(3, abs=1e-9)
 
 
+def test_minmax_is_the_papers():
+    """The range is over both samples; columns without a map are left alone."""
+    tables = [{"m": np.array([2900.0, 3500]), "label": np.zeros(2)}, {"m": np.array([4100.0])}]
+    transform = Preprocessor.fit(tables, {"m": {}})
+    assert transform.forward({"m": [2900, 3500, 4100, 4300], "label": [0] * 4})["m"] == (
+        pytest.approx([-3, 0, 3, 4], abs=1e-14)
+    )
+    assert list(transform.forward(tables[0])) == ["m"]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_slope_is_the_derivative(kind):
     rng = np.random.default_rng(5)

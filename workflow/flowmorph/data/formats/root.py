@@ -63,16 +63,21 @@ def _inspect(path: Path, tree: str | None) -> FileFacts:
 
 def _ttree(path: Path, tree) -> tuple[dict[str, str], Layout]:
     leaves = [branch for branch in tree.itervalues(recursive=True) if not len(branch.branches)]
-    check_unique(path, [branch.name for branch in leaves])
+    flat = {
+        branch.name
+        for branch in leaves
+        if isinstance(branch.interpretation, uproot.AsDtype) and branch.count_branch is None
+    }
     columns, layout = {}, Layout()
     for branch in leaves:
-        columns[branch.name] = branch.typename
-        if branch.interpretation is None or isinstance(
-            branch.interpretation, uproot.interpretation.identify.UnknownInterpretation
-        ):
-            layout.unreadable[branch.name] = branch.typename
-        if branch.count_branch is not None:
-            layout.counters.setdefault(branch.count_branch.name, []).append(branch.name)
+        name, counter = branch.name, branch.count_branch
+        if name in columns:
+            layout.unreadable[name] = "that of two branches of this name"
+        columns[name] = branch.typename
+        if isinstance(branch.interpretation, uproot.interpretation.identify.UnknownInterpretation):
+            layout.unreadable[name] = branch.typename
+        if counter is not None and counter.name in flat:
+            layout.counters.setdefault(counter.name, []).append(name)
     return columns, layout
 
 
@@ -121,7 +126,8 @@ class Writer(ChunkWriter):
     def _start(self, chunk: Chunk) -> None:
         self.ntuple = self.like.format == "root-rntuple"
         self.stream = open(self.part, "w+b")
-        self.counters = {} if self.ntuple else self._counters(chunk)
+        #: The counter of each jagged column, or of each group of them that shares one.
+        self.counters: dict[str, str] = {}
         try:
             with fixed_date(), writing(self.path, self.like.format, chunk):
                 # From an open stream uproot learns no name that it would write into the file.
@@ -134,20 +140,12 @@ class Writer(ChunkWriter):
                     self.target = self.file.mktree(
                         name,
                         {key: _kind(values) for key, values in arrays.items()},
-                        counter_name=lambda counted: self.counters.get(counted, f"n{counted}"),
+                        counter_name=lambda group: self.counters.get(group, f"n{group}"),
                         field_name=lambda outer, inner: inner or outer,
                     )
         except BaseException:
             self.stream.close()
             raise
-
-    def _counters(self, chunk: Chunk) -> dict[str, str]:
-        """Branch group of each counter: what shares a counter is written together."""
-        groups = {}
-        for counter, counted in self.like.facts[0].layout.counters.items():
-            if any(name in chunk for name in counted):
-                groups[counter.removeprefix("n") or counter] = counter
-        return groups
 
     def _arranged(self, chunk: Chunk):
         """The chunk as uproot wants it: counters of jagged branches are its own business."""
@@ -156,9 +154,14 @@ class Writer(ChunkWriter):
         arrays = dict(chunk)
         for counter, counted in self.like.facts[0].layout.counters.items():
             members = {name: arrays.pop(name) for name in counted if name in arrays}
-            if members:
-                arrays.pop(counter, None)
-                arrays[counter.removeprefix("n") or counter] = ak.zip(members)
+            if not members:
+                continue
+            arrays.pop(counter, None)
+            group, jagged = next(iter(members.items()))
+            if len(members) > 1:
+                group, jagged = f"counted by {counter}", ak.zip(members)
+            self.counters[group] = counter
+            arrays[group] = jagged
         return arrays
 
     def _append(self, chunk: Chunk, rows: int) -> None:

@@ -139,7 +139,11 @@ class Writer(ChunkWriter):
         }
         with writing(self.path, "CSV", chunk):
             schema = self._batch(chunk).schema
-            options = csv.WriteOptions(delimiter=_parse(self.path).delimiter)
+            plain = not any(set(name) & set('",\t\n\r') for name in schema.names)
+            options = csv.WriteOptions(
+                delimiter=_parse(self.path).delimiter,
+                quoting_header="none" if plain else "needed",
+            )
             self.writer = csv.CSVWriter(self.part, schema, write_options=options)
 
     def _batch(self, chunk: Chunk) -> pyarrow.RecordBatch:
