@@ -71,8 +71,9 @@ def feature_distance_figure(
     if moved[names[0]].shape[1] != len(labels):
         raise InputError(f"{len(labels)} labels for {moved[names[0]].shape[1]} features")
     weights = {name: weights_of(sample, name) for name in names}
-    columns = min(1 + len(labels), 3 if len(labels) < 9 else 4)
-    rows = -(-(1 + len(labels)) // columns)
+    cells = 1 + len(labels)  # the last one has the legend
+    columns = {2: 2, 4: 2, 7: 4, 8: 4}.get(cells, 3 if cells < 10 else 4)
+    rows = -(-cells // columns)
     fig = style.figure(style.DOUBLE_WIDTH, max(1.95 * rows, 2.3))
     axes = fig.subplots(rows, columns).ravel()
     for i, (ax, label) in enumerate(zip(axes, labels, strict=False)):
@@ -148,7 +149,8 @@ def _histograms(
     ax.set_xlim(edges[0], edges[-1])
     ax.set_ylim(bottom=0.0)
     decades = np.log10(edges[-1] / edges[0])
-    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2.3 else (1.0,)))
+    spacious = decades < (2.3 if ax.get_subplotspec().get_gridspec().ncols < 4 else 1.3)
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if spacious else (1.0,)))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.xaxis.set_minor_formatter(NullFormatter())
 

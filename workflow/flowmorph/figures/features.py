@@ -271,4 +271,5 @@ def _ratio_panel(
         ha="right",
         transform=ax.transAxes,
         fontsize=5.5,
+        bbox=style.PATCH,
     )
