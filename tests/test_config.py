@@ -40,12 +40,12 @@ def keys(config: dict, prefix: str = "") -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("name", ["config", "quick", "lhco", "paper"])
+@pytest.mark.parametrize("name", ["config", "quick", "lhco", "paper", "own"])
 def test_shipped_configurations_fit_the_schema(name):
     check(merged(name), SCHEMA)
 
 
-@pytest.mark.parametrize("name", ["quick", "lhco", "paper"])
+@pytest.mark.parametrize("name", ["quick", "lhco", "paper", "own"])
 def test_other_runs_change_values_only(name):
     assert keys(read(name)) <= keys(read("config"))
     assert read(name)["run"] == name
