@@ -124,6 +124,12 @@ def check(config: dict) -> None:
         )
     if not own["scaling"]["low"] < own["scaling"]["high"]:
         raise InputError("config: own.scaling: low must be below high")
+    for kind, flow in config["flows"].items():
+        if flow["width"] < len(features) - 1:
+            raise InputError(
+                f"config: flows.{kind}.width: {len(features)} features need a width of at least "
+                f"{len(features) - 1}, not {flow['width']}"
+            )
     for method in own["output"]["methods"]:
         if method not in own["methods"]:
             raise InputError(f"config: own.output.methods: {method} is not in own.methods")
