@@ -33,12 +33,16 @@ def _imports(path: Path) -> tuple[Path, ...]:
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return tuple(file for name in names if (file := _file_of(name)) is not None)
+    return tuple(file for name in names for file in _files_of(name))
 
 
-def _file_of(name: str) -> Path | None:
+def _files_of(name: str) -> list[Path]:
+    """The module of this name, and the packages that are imported on the way to it."""
     parts = name.split(".")
-    if parts[0] != PACKAGE.name or len(parts) == 1:
-        return None
-    file = PACKAGE.joinpath(*parts[1:]).with_suffix(".py")
-    return file if file.is_file() else None
+    if parts[0] != PACKAGE.name:
+        return []
+    folders = [PACKAGE.joinpath(*parts[1:end]) for end in range(2, len(parts) + 1)]
+    files = [folder / "__init__.py" for folder in folders] + [
+        folder.with_suffix(".py") for folder in folders
+    ]
+    return [file for file in files if file.is_file() and file.stat().st_size]
