@@ -60,6 +60,7 @@ wildcard_constraints:
 
 include: "rules/common.smk"
 include: "rules/lhco.smk"
+include: "rules/delphes.smk"
 include: "rules/data.smk"
 include: "rules/density.smk"
 include: "rules/transport.smk"

@@ -3,7 +3,7 @@
     PYTHONPATH=workflow python benchmarks/lhco_scale.py --events events_anomalydetection_tiny.h5
 
 Writes a file of the published layout (pandas "fixed", key df, 700 x (pT, eta, phi), label) with
-``--rows`` rows, by repeating the given events and jittering each particle (pT by 1 %, eta and phi by
+``--rows`` rows, by repeating the given events and jittering each particle (pT by 1 %, eta, phi by
 0.01, so that compression and clustering meet new numbers), runs the rules up to the feature table
 with ``--cores``, and prints wall and processor time, the peak memory of all processes together and
 what both are for 1.1 million events. The files go to a temporary folder beside the working one.

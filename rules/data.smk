@@ -35,7 +35,7 @@ if config["collider"]["source"] == "pythia":
             " --output {output.events} > {log} 2>&1"
 
 
-if config["collider"]["source"] != "pythia":
+if config["collider"]["source"].startswith("lhco"):
 
     rule download_lhco:
         """Download a published LHC Olympics file, or verify the one that is there."""

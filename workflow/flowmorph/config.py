@@ -31,4 +31,7 @@ def check(config: dict, schema: str | Path) -> None:
         raise InputError(
             "config: collider.lhco_features.files.reference: no such file is published, name yours"
         )
+    for sample, files in collider["delphes"]["files"].items():
+        if collider["source"] == "delphes" and files is None:
+            raise InputError(f"config: collider.delphes.files.{sample}: name your files")
     own.check(config)

@@ -123,7 +123,7 @@ def chunks(config: dict, sample: str) -> list[tuple[int, int]]:
 
 def everything(out: str, source: str = "pythia") -> list[str]:
     """All figures, tables and training pictures of a run with this source of events."""
-    tables = TABLES if source == "pythia" else TABLES + PUBLISHED_TABLES
+    tables = TABLES + PUBLISHED_TABLES if source.startswith("lhco") else TABLES
     models = [paths.density(out, dataset) for dataset in DATASETS]
     models += [paths.transport(out, task, method) for task in TASKS for method in TRAINED_METHODS]
     return [
