@@ -24,7 +24,7 @@ if set("{}$`") & set(workflow.basedir):
 LIBRARY = os.path.join(workflow.basedir, "workflow")
 sys.path.insert(0, LIBRARY)
 
-from flowmorph import own, paths, targets
+from flowmorph import own, paths, repeats, targets
 from flowmorph.config import check
 from flowmorph.errors import InputError
 
@@ -39,6 +39,7 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 OUT = paths.run_folder(config["run"])
+RESULTS = targets.results(OUT, config)
 
 # For every job, by its environment: neither changes a result, so neither is a reason to run again.
 shell.prefix(
@@ -53,8 +54,9 @@ report: f"workflow/report/{'own' if own.given(config) else 'workflow'}.rst"
 wildcard_constraints:
     sample="|".join(targets.SAMPLES),
     chunk="[0-9]+",
-    dataset="|".join(targets.datasets(config)),
-    task="|".join(targets.tasks(config)),
+    family="|".join(targets.families(config)),
+    dataset="(" + "|".join(targets.datasets(config)) + f")({repeats.SEED})?",
+    task="(" + "|".join(targets.tasks(config)) + f")({repeats.SEED})?",
     method="(" + "|".join(targets.TRAINED_METHODS) + r")(_w[0-9.]+)?",
 
 
@@ -80,10 +82,17 @@ localrules:
     penalty_scan,
     prepare_samples,
     compare_medians,
-    make_likelihood_table,
-    make_measure_tables,
-    make_claims_table,
-    make_distance_table,
+    count_costs,
+    two_sample,
+    movement,
+    marginals,
+    likelihoods,
+    divergences,
+    costs,
+    claims,
+    distances,
+    mix_ensemble,
+    times,
     plot_density_losses,
     plot_transport_losses,
     fig1,
@@ -99,6 +108,8 @@ localrules:
     fig_signal_ratios,
     fig_signal_distances,
     fig_closure,
+    fig_penalty_scan,
+    penalty_claims,
     figA1,
     figA2,
     figB1,
@@ -113,14 +124,11 @@ rule all:
     """Make every figure, table and training picture of the configured run."""
     default_target: True
     input:
-        (
-            targets.own_results(OUT, config)
-            if own.given(config)
-            else targets.everything(OUT, config["collider"]["source"])
-        ),
+        RESULTS,
 
 
 rule penalty_scan:
-    """Train the science task with every strength of the movement penalty (paper, section IV.2)."""
+    """Hold accuracy against distance over strengths of the movement penalty (section IV.2)."""
     input:
-        targets.penalty_scan(OUT, config["penalty_scan"]),
+        paths.figure(OUT, "fig_penalty_scan", "png"),
+        paths.table(OUT, "penalty_claims", "csv"),

@@ -3,6 +3,7 @@
 from flowmorph.imports import modules_of
 from flowmorph.seeds import seed_for
 
+PENALTIES = targets.penalty_scan(config["penalty_scan"], config["penalty"]["science"])
 COLLIDER_FEATURES = ["m_j1", "delta_m_jj", "tau21_j1", "tau21_j2", "delta_r_jj"]
 
 
@@ -24,15 +25,6 @@ def code(name: str) -> list[str]:
     ]
 
 
-def family_of(dataset: str) -> str:
-    """Give the family, toy, rotated, science or own, whose settings a data set follows."""
-    if dataset in targets.OWN_SAMPLES:
-        return targets.OWN
-    if dataset in targets.SAMPLES:
-        return "science"
-    return "rotated" if dataset.startswith("rotated_") else "toy"
-
-
 def toy_recipe(family: str) -> dict:
     """Give what a toy sample is made from."""
     section = config["toys" if family == "toy" else "rotated"]
@@ -42,30 +34,32 @@ def toy_recipe(family: str) -> dict:
 
 def recipe_of(dataset: str) -> str:
     """Give where a data set's points come from, as JSON."""
-    if family_of(dataset) == "science":
-        from_file = {"path": paths.prepared(OUT, dataset), "condition": ["m_jj"]}
+    if targets.family(dataset) == "science":
+        from_file = {"path": paths.prepared(OUT, repeats.plain(dataset)), "condition": ["m_jj"]}
         return as_json(from_file | {"features": COLLIDER_FEATURES})
-    if family_of(dataset) == targets.OWN:
+    if targets.family(dataset) == targets.OWN:
         return as_json(own_recipe(dataset))
-    return as_json(toy_recipe(family_of(dataset)))
+    return as_json(toy_recipe(targets.family(dataset)))
 
 
 def own_recipe(dataset: str) -> dict:
     """Give where the user's own points are and what they are."""
     settings = config["own"]
     return {
-        "path": paths.own_prepared(OUT, dataset),
+        "path": paths.own_prepared(OUT, repeats.plain(dataset)),
         "features": own.columns(settings["features"]),
         "condition": own.columns(settings["condition"]),
-        "weights": settings[dataset.removeprefix("own_")]["weights"],
+        "weights": settings[repeats.plain(dataset).removeprefix("own_")]["weights"],
     }
 
 
 def file_of(dataset: str) -> list[str]:
     """Give the prepared file of a data set that is one; the toys are recipes."""
-    if family_of(dataset) == targets.OWN:
-        return [paths.own_prepared(OUT, dataset)]
-    return [paths.prepared(OUT, dataset)] if family_of(dataset) == "science" else []
+    if targets.family(dataset) == targets.OWN:
+        return [paths.own_prepared(OUT, repeats.plain(dataset))]
+    if targets.family(dataset) != "science":
+        return []
+    return [paths.prepared(OUT, repeats.plain(dataset))]
 
 
 def as_json(settings: dict) -> str:
@@ -78,9 +72,21 @@ def seed(*names: str) -> int:
     return seed_for(config["seed"], *names)
 
 
+def repeated(tasks: list[str]) -> list[str]:
+    """Give every training of the tasks or data sets."""
+    return targets.repeated(tasks, config["seeds"])
+
+
+def moved_with(tasks: list[str]) -> list[str]:
+    """Give the moved samples of tasks of one family, those of each training together."""
+    count = config["seeds"][targets.pair(tasks[0]).family]
+    again = [repeats.repeated(task, count) for task in tasks]
+    return [paths.moved(OUT, task) for training in zip(*again) for task in training]
+
+
 def options_of(task: str) -> str:
     """Give the options that name a task's data sets and condition."""
-    pair = targets.pair(task)
+    pair = targets.pair(repeats.plain(task))
     condition = targets.condition(task, config)
     options = f"--reference {pair.reference} --target {pair.target}"
     return options + (f" --condition {condition}" if condition else "")
@@ -104,18 +110,47 @@ def penalty_of(task: str, method: str) -> float:
     return config["penalty"][targets.pair(task).family]
 
 
+def task_of(moved: str) -> str:
+    """Give the task whose transports move these points."""
+    moved = moved.removesuffix(repeats.SIGNAL).removesuffix("_penalty_scan")
+    own_apply = repeats.plain(moved) == targets.OWN_APPLY
+    return targets.OWN + repeats.part(moved) if own_apply else moved
+
+
+def methods_of(moved: str) -> list[str]:
+    """Give the methods that have a transport of these points: in the scan, those of no other."""
+    if moved != targets.PENALTY_SCAN:
+        return targets.trained_methods(config)
+    return [name for name in PENALTIES.values() if name not in targets.TRAINED_METHODS]
+
+
 def split_of(moved: str) -> str:
     """Give the points that are moved: never those that a flow was trained on."""
     if moved.endswith("_signal"):
         return "signal"
-    if moved == targets.OWN_APPLY:
+    if repeats.plain(moved) == targets.OWN_APPLY:
         return "apply"
-    return "validation" if moved in (targets.SCIENCE, targets.OWN) else "evaluation"
+    return "validation" if targets.pair(moved).family in ("science", "own") else "evaluation"
 
 
-def task_of(moved: str) -> str:
-    """Give the task whose transports move these points."""
-    return targets.OWN if moved == targets.OWN_APPLY else moved.removesuffix("_signal")
+def held_out(dataset: str) -> str:
+    """Give the split of a data set that no flow was trained on."""
+    return "validation" if targets.family(dataset) in ("science", "own") else "evaluation"
+
+
+def trainings_of(family: str) -> list[tuple[str, str, str]]:
+    """Give folder, data set or task, and method of each training of a family."""
+    densities = [
+        (paths.density(OUT, name), name, "density")
+        for name in repeated(targets.datasets(config))
+        if targets.family(name) == family
+    ]
+    return densities + [
+        (paths.transport(OUT, task, method), task, method)
+        for task in repeated(targets.tasks(config))
+        if targets.pair(task).family == family
+        for method in targets.trained_methods(config)
+    ]
 
 
 def figure(name: str, category: str, number: str, shows: str) -> dict:

@@ -21,17 +21,18 @@ rule train_density:
         mem_mb=scaled(2500),
         runtime=scaled(240),
     params:
+        dataset=lambda wildcards: repeats.plain(wildcards.dataset),
         data=lambda wildcards: recipe_of(wildcards.dataset),
         flow=as_json(config["flows"]["density"]),
         recipe=lambda wildcards: as_json(
-            config["training"][family_of(wildcards.dataset)]["density"]
+            config["training"][targets.family(wildcards.dataset)]["density"]
         ),
         seed=lambda wildcards: seed("density", wildcards.dataset),
         device=config["device"],
         engine=config["engine"],
         checkpoint=paths.checkpoint(paths.density(OUT, "{dataset}")),
     shell:
-        "python {input.script} --dataset {wildcards.dataset} --data {params.data:q} "
+        "python {input.script} --dataset {params.dataset} --data {params.data:q} "
         " --flow {params.flow:q} --recipe {params.recipe:q} --seed {params.seed} "
         " --device {params.device} --engine {params.engine} --threads {threads} "
         " --checkpoint {params.checkpoint} "

@@ -101,7 +101,7 @@ rule fig5:
 rule fig6:
     """Show the distances travelled between different toys."""
     input:
-        moved=[paths.moved(OUT, task) for task in targets.DIFFERENT_TASKS],
+        moved=moved_with(targets.DIFFERENT_TASKS),
         script=script("plot_distances.py"),
         code=code("plot_distances.py"),
     output:
@@ -113,10 +113,11 @@ rule fig6:
     conda:
         "../envs/environment.yaml"
     params:
+        trainings=config["seeds"]["toy"],
         options="",
     shell:
-        "python {input.script} --moved {input.moved} {params.options} "
-        " --output {output.pdf} {output.png} > {log} 2>&1"
+        "python {input.script} --moved {input.moved} --trainings {params.trainings} "
+        " {params.options} --output {output.pdf} {output.png} > {log} 2>&1"
 
 
 rule fig7:
@@ -144,7 +145,7 @@ rule fig7:
 rule fig8:
     """Show the morphed collider features and their ratios to the target, sidebands."""
     input:
-        moved=paths.moved(OUT, "science"),
+        moved=moved_with(["science"]),
         script=script("plot_ratios.py"),
         code=code("plot_ratios.py"),
     output:
@@ -165,7 +166,7 @@ rule fig8:
 use rule fig6 as fig9 with:
     """Show the distances travelled in the space of the collider features."""
     input:
-        moved=paths.moved(OUT, "science"),
+        moved=moved_with(["science"]),
         script=script("plot_distances.py"),
         code=code("plot_distances.py"),
     output:
@@ -175,13 +176,14 @@ use rule fig6 as fig9 with:
     benchmark:
         paths.benchmark(OUT, "fig9")
     params:
+        trainings=config["seeds"]["science"],
         options='--units "scaled features" --note sidebands',
 
 
 rule fig10:
     """Show the distances travelled in each collider feature."""
     input:
-        moved=paths.moved(OUT, "science"),
+        moved=moved_with(["science"]),
         script=script("plot_distances_per_feature.py"),
         code=code("plot_distances_per_feature.py"),
     output:
@@ -202,7 +204,7 @@ rule fig10:
 use rule fig8 as fig_signal_ratios with:
     """Show the morphed collider features and their ratios to the target, signal region."""
     input:
-        moved=paths.moved(OUT, "science_signal"),
+        moved=moved_with(["science_signal"]),
         script=script("plot_ratios.py"),
         code=code("plot_ratios.py"),
     output:
@@ -218,7 +220,7 @@ use rule fig8 as fig_signal_ratios with:
 use rule fig6 as fig_signal_distances with:
     """Show the distances travelled in the space of the collider features, signal region."""
     input:
-        moved=paths.moved(OUT, "science_signal"),
+        moved=moved_with(["science_signal"]),
         script=script("plot_distances.py"),
         code=code("plot_distances.py"),
     output:
@@ -228,14 +230,15 @@ use rule fig6 as fig_signal_distances with:
     benchmark:
         paths.benchmark(OUT, "fig_signal_distances")
     params:
+        trainings=config["seeds"]["science"],
         options='--units "scaled features" --note "signal region"',
 
 
 rule fig_closure:
     """Show how well each method does in the signal region beside the sidebands."""
     input:
-        sidebands=paths.measures(OUT, "science"),
-        signal=paths.measures(OUT, "science_signal"),
+        sidebands=[paths.measures(OUT, task) for task in repeated(["science"])],
+        signal=[paths.measures(OUT, task) for task in repeated(["science_signal"])],
         script=script("plot_closure.py"),
         code=code("plot_closure.py"),
     output:
@@ -249,6 +252,32 @@ rule fig_closure:
     shell:
         "python {input.script} --sidebands {input.sidebands} --signal {input.signal} "
         " --output {output.pdf} {output.png} > {log} 2>&1"
+
+
+rule fig_penalty_scan:
+    """Show and tabulate accuracy against distance over strengths of the movement penalty."""
+    input:
+        measures=[paths.measures(OUT, name) for name in (targets.PENALTY_SCAN, targets.SCIENCE)],
+        paper="config/paper_numbers.yaml",
+        script=script("plot_penalty_scan.py"),
+        code=code("plot_penalty_scan.py"),
+    output:
+        **figure("fig_penalty_scan", "Collider data", "penalty", "accuracy against distance"),
+        tables=table("penalty_scan", "accuracy and distance over strengths of the penalty"),
+    log:
+        paths.log(OUT, "fig_penalty_scan"),
+    benchmark:
+        paths.benchmark(OUT, "fig_penalty_scan")
+    conda:
+        "../envs/environment.yaml"
+    params:
+        strengths=list(PENALTIES),
+        methods=list(PENALTIES.values()),
+        configured=config["penalty"]["science"],
+    shell:
+        "python {input.script} --measures {input.measures} --strengths {params.strengths} "
+        " --methods {params.methods} --configured {params.configured} --paper {input.paper} "
+        " --output {output.pdf} {output.png} --table {output.tables} > {log} 2>&1"
 
 
 use rule fig5 as figA1 with:
@@ -271,7 +300,7 @@ use rule fig5 as figA1 with:
 use rule fig6 as figA2 with:
     """Show the distances travelled between identical toys."""
     input:
-        moved=[paths.moved(OUT, task) for task in targets.IDENTICAL_TASKS],
+        moved=moved_with(targets.IDENTICAL_TASKS),
         script=script("plot_distances.py"),
         code=code("plot_distances.py"),
     output:
@@ -281,6 +310,7 @@ use rule fig6 as figA2 with:
     benchmark:
         paths.benchmark(OUT, "figA2")
     params:
+        trainings=config["seeds"]["toy"],
         options="",
 
 
@@ -386,12 +416,12 @@ rule table1:
         " --table {output.tables} > {log} 2>&1"
 
 
-rule make_distance_table:
+rule distances:
     """Put the distances travelled next to the paper's."""
     input:
-        science=paths.moved(OUT, "science"),
-        different=[paths.moved(OUT, task) for task in targets.DIFFERENT_TASKS],
-        identical=[paths.moved(OUT, task) for task in targets.IDENTICAL_TASKS],
+        science=moved_with(["science"]),
+        different=moved_with(targets.DIFFERENT_TASKS),
+        identical=moved_with(targets.IDENTICAL_TASKS),
         paper="config/paper_numbers.yaml",
         script=script("make_distance_table.py"),
         code=code("make_distance_table.py"),
@@ -404,12 +434,14 @@ rule make_distance_table:
         ),
         md=paths.table(OUT, "distances", "md"),
     log:
-        paths.log(OUT, "make_distance_table"),
+        paths.log(OUT, "distances"),
     benchmark:
-        paths.benchmark(OUT, "make_distance_table")
+        paths.benchmark(OUT, "distances")
     conda:
         "../envs/environment.yaml"
+    params:
+        trainings=[config["seeds"][family] for family in ("science", "toy", "toy")],
     shell:
         "python {input.script} --science {input.science} --different {input.different} "
-        " --identical {input.identical} --paper {input.paper} "
+        " --identical {input.identical} --trainings {params.trainings} --paper {input.paper} "
         " --output {output.csv} {output.md} > {log} 2>&1"

@@ -4,7 +4,10 @@
 rule plot_density_losses:
     """Show the training of every density."""
     input:
-        losses=[paths.loss_table(paths.density(OUT, name)) for name in targets.datasets(config)],
+        losses=[
+            paths.loss_table(paths.density(OUT, name))
+            for name in repeated(targets.datasets(config))
+        ],
         script=script("plot_loss.py"),
         code=code("plot_loss.py"),
     output:
@@ -16,7 +19,7 @@ rule plot_density_losses:
                 subcategory="densities",
                 labels={"data set": name},
             )
-            for name in targets.datasets(config)
+            for name in repeated(targets.datasets(config))
         ],
     log:
         paths.log(OUT, "plot_density_losses"),
@@ -25,7 +28,7 @@ rule plot_density_losses:
     conda:
         "../envs/environment.yaml"
     params:
-        titles=[f"density of {name}" for name in targets.datasets(config)],
+        titles=[f"density of {name}" for name in repeated(targets.datasets(config))],
     shell:
         "python {input.script} --losses {input.losses} --titles {params.titles:q} "
         " --output {output} > {log} 2>&1"

@@ -171,7 +171,7 @@ def applied_files() -> list[str]:
 use rule fig8 as fig_own_ratios with:
     """Show the user's morphed features and their ratios to the target."""
     input:
-        moved=paths.moved(OUT, targets.OWN),
+        moved=moved_with([targets.OWN]),
         script=script("plot_ratios.py"),
         code=code("plot_ratios.py"),
     output:
@@ -187,7 +187,7 @@ use rule fig8 as fig_own_ratios with:
 use rule fig6 as fig_own_distances with:
     """Show the distances travelled in the space of the user's features."""
     input:
-        moved=paths.moved(OUT, targets.OWN),
+        moved=moved_with([targets.OWN]),
         script=script("plot_distances.py"),
         code=code("plot_distances.py"),
     output:
@@ -197,13 +197,14 @@ use rule fig6 as fig_own_distances with:
     benchmark:
         paths.benchmark(OUT, "fig_own_distances")
     params:
+        trainings=config["seeds"]["own"],
         options=lambda wildcards: f'--units "scaled features" {own_figure(targets.OWN)}',
 
 
 use rule fig10 as fig_own_feature_distances with:
     """Show the distances travelled in each of the user's features."""
     input:
-        moved=paths.moved(OUT, targets.OWN),
+        moved=moved_with([targets.OWN]),
         script=script("plot_distances_per_feature.py"),
         code=code("plot_distances_per_feature.py"),
     output:
@@ -219,7 +220,7 @@ use rule fig10 as fig_own_feature_distances with:
 use rule fig8 as fig_own_apply_ratios with:
     """Show the user's morphed features and their ratios to the target, where flows are applied."""
     input:
-        moved=paths.moved(OUT, targets.OWN_APPLY),
+        moved=moved_with([targets.OWN_APPLY]),
         script=script("plot_ratios.py"),
         code=code("plot_ratios.py"),
     output:
@@ -235,7 +236,7 @@ use rule fig8 as fig_own_apply_ratios with:
 use rule fig6 as fig_own_apply_distances with:
     """Show the distances travelled by the user's points where flows are applied."""
     input:
-        moved=paths.moved(OUT, targets.OWN_APPLY),
+        moved=moved_with([targets.OWN_APPLY]),
         script=script("plot_distances.py"),
         code=code("plot_distances.py"),
     output:
@@ -245,6 +246,7 @@ use rule fig6 as fig_own_apply_distances with:
     benchmark:
         paths.benchmark(OUT, "fig_own_apply_distances")
     params:
+        trainings=config["seeds"]["own"],
         options=lambda wildcards: f'--units "scaled features" {own_figure(targets.OWN_APPLY)}',
 
 

@@ -49,7 +49,7 @@ rule train_transport:
 
 
 rule move_samples:
-    """Move a task's reference points by all five methods; measure likelihoods and cycle errors."""
+    """Move a task's reference points by all five methods; measure the flows while at it."""
     input:
         data=lambda wildcards: [
             file
@@ -60,20 +60,20 @@ rule move_samples:
         target=lambda wildcards: density_of(wildcards.moved, "target"),
         transports=lambda wildcards: [
             paths.weights(paths.transport(OUT, task_of(wildcards.moved), method))
-            for method in targets.trained_methods(config)
+            for method in methods_of(wildcards.moved)
         ],
         script=script("move_samples.py"),
         code=code("move_samples.py"),
     output:
         moved=paths.moved(OUT, "{moved}"),
-        likelihoods=paths.likelihoods(OUT, "{moved}"),
         flow_measures=paths.flow_measures(OUT, "{moved}"),
     log:
         paths.log(OUT, "move_samples", "{moved}"),
     benchmark:
         paths.benchmark(OUT, "move_samples", "{moved}")
     wildcard_constraints:
-        moved="|".join(targets.moved(config)),
+        moved=f"({'|'.join(targets.moved(config))})({repeats.SEED})?({repeats.SIGNAL})?"
+        f"|{targets.PENALTY_SCAN}",
     conda:
         "../envs/environment.yaml"
     threads: config["threads"]
@@ -85,7 +85,7 @@ rule move_samples:
         split=lambda wildcards: split_of(wildcards.moved),
         reference=lambda wildcards: recipe_of(targets.pair(wildcards.moved).reference),
         target=lambda wildcards: recipe_of(targets.pair(wildcards.moved).target),
-        methods=targets.trained_methods(config),
+        methods=lambda wildcards: methods_of(wildcards.moved),
         seed=lambda wildcards: seed("moved", wildcards.moved),
         batch=lambda wildcards: transport_recipe(wildcards.moved, "")["batch"],
         engine=config["engine"],
@@ -97,5 +97,30 @@ rule move_samples:
         " --methods {params.methods} --transports {input.transports} --seed {params.seed} "
         " --batch {params.batch} --engine {params.engine} --device {params.device} "
         " --threads {threads} "
-        " --output {output.moved} --likelihoods {output.likelihoods} "
-        " --flow-measures {output.flow_measures} > {log} 2>&1"
+        " --output {output.moved} --flow-measures {output.flow_measures} > {log} 2>&1"
+
+
+rule mix_ensemble:
+    """Send each reference point through one of a task's repeated flows, chosen at random."""
+    input:
+        moved=lambda wildcards: [
+            paths.moved(OUT, task) for task in repeated([wildcards.name + wildcards.signal])
+        ],
+        script=script("mix_ensemble.py"),
+        code=code("mix_ensemble.py"),
+    output:
+        moved=paths.moved(OUT, f"{{name}}{repeats.ENSEMBLE}{{signal}}"),
+    log:
+        paths.log(OUT, "mix_ensemble", "{name}{signal}"),
+    benchmark:
+        paths.benchmark(OUT, "mix_ensemble", "{name}{signal}")
+    wildcard_constraints:
+        name="|".join([*targets.tasks(config), targets.OWN_APPLY]),
+        signal=f"({repeats.SIGNAL})?",
+    conda:
+        "../envs/environment.yaml"
+    params:
+        seed=lambda wildcards: seed("ensemble", wildcards.name + wildcards.signal),
+    shell:
+        "python {input.script} --moved {input.moved} --seed {params.seed} "
+        " --output {output.moved} > {log} 2>&1"

@@ -18,6 +18,7 @@ from figure_samples import (
 )
 from matplotlib.colors import LogNorm
 
+from flowmorph import parts
 from flowmorph.data import toys
 from flowmorph.errors import InputError
 from flowmorph.figures import (
@@ -90,18 +91,18 @@ def test_method_table_has_a_line_for_each_method():
 
 
 def test_geometry_is_that_of_the_toys():
-    assert scatter.RADIUS == toys.RADIUS and scatter.ROTATED_SCALE == toys.ROTATED_SCALE
-    np.testing.assert_array_equal(scatter.CENTRES, toys.CENTRES)
+    assert parts.RADIUS == toys.RADIUS and parts.ROTATED_SCALE == toys.ROTATED_SCALE
+    np.testing.assert_array_equal(parts.CENTRES, toys.CENTRES)
 
 
 @pytest.mark.parametrize("rotation", [None, 22.5])
 def test_circle_and_angle_find_where_a_point_lies(rotation):
     circle, angle = np.array([0, 1, 2, 3]), np.array([0.3, -1.2, 2.5, -2.9])
-    x = scatter.CENTRES + scatter.RADIUS * np.column_stack([np.cos(angle), np.sin(angle)])
+    x = parts.CENTRES + parts.RADIUS * np.column_stack([np.cos(angle), np.sin(angle)])
     if rotation is not None:
         c, s = np.cos(np.deg2rad(rotation)), np.sin(np.deg2rad(rotation))
-        x = scatter.ROTATED_SCALE * x @ np.array([[c, s], [-s, c]])
-    found, where = scatter.circle_and_angle(x, rotation)
+        x = parts.ROTATED_SCALE * x @ np.array([[c, s], [-s, c]])
+    found, where = parts.circle_and_angle(x, rotation)
     np.testing.assert_array_equal(found, circle)
     np.testing.assert_allclose(where, angle, atol=1e-12)
 

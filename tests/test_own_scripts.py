@@ -80,7 +80,7 @@ def test_from_files_to_figures(tmp_path, columns, condition, suffix, weights):
     script("move_samples").main(
         [*common, "--split", "validation", "--batch", "100", "--methods",
          "identity_initialization", "--transports", transport, "--output", at["moved.npz"],
-         "--likelihoods", str(tmp_path / "l.csv"), "--flow-measures", str(tmp_path / "m.csv")]
+         "--flow-measures", str(tmp_path / "m.csv")]
     )  # fmt: skip
     methods = ["--methods", "base_transfer", "identity_initialization"]
     script("measure_task").main(

@@ -9,10 +9,12 @@ from dataclasses import dataclass, fields
 import numpy as np
 import yaml
 
+from flowmorph import causes, repeats
 from flowmorph.errors import InputError
 from flowmorph.metrics.measures import Measure
 from flowmorph.tables import Column, Table, label
 
+MORE_IS_BETTER = ("same_circle",)  # of all other metrics, less is
 PICKS = {"largest": max, "smallest": min}
 
 
@@ -57,8 +59,8 @@ class Quantity:
 class Claim:
     """A claim, its place in the paper, and the rule: ``number`` below or above ``limit``.
 
-    ``limit`` is a number, or a quantity of the same run times ``times``. ``otherwise`` says why
-    the claim does not hold in the default run, where that is known.
+    ``limit`` is a number, or a quantity of the same run times ``times``. ``needs`` names the target
+    that makes the measures, where a run has none of its own.
     """
 
     claim: str
@@ -67,7 +69,7 @@ class Claim:
     relation: str
     limit: Quantity | float
     times: float = 1.0
-    otherwise: str = ""
+    needs: str = ""
 
     def __post_init__(self) -> None:
         if self.relation not in ("below", "above"):
@@ -80,40 +82,78 @@ class Claim:
         factor = "" if self.times == 1 else f"{self.times:g} times the "
         return f"{self.number.words()} {self.relation} {factor}{self.limit.words()}"
 
+    def trained(self) -> tuple[str, ...]:
+        """Give the methods that the claim says do well: the better side of its relation."""
+        better = "above" if self.number.metric in MORE_IS_BETTER else "below"
+        side = self.number if self.relation == better else self.limit
+        return side.methods if isinstance(side, Quantity) else ()
 
-def load(path: str | os.PathLike) -> list[Claim]:
-    """Read the claims; raises InputError that names the claim which is not well formed."""
+
+def load(path: str | os.PathLike) -> tuple[list[Claim], dict[str, float]]:
+    """Read the claims, and the limits by which causes are told.
+
+    Raises InputError that names the claim which is not well formed.
+    """
     try:
         with open(path, encoding="utf-8") as stream:
             entries = yaml.safe_load(stream)
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from error
-    if not isinstance(entries, list):
-        raise InputError(f"{path}: a list of claims is needed")
+    if not isinstance(entries, Mapping) or set(entries) != {"causes", "claims"}:
+        raise InputError(f"{path}: 'causes' and 'claims' are needed, and nothing else")
     claims = []
-    for place, entry in enumerate(entries, start=1):
+    for place, entry in enumerate(entries["claims"], start=1):
         try:
             parts = {key: _quantity(entry[key]) for key in ("number", "limit")}
             claims.append(Claim(**(entry | parts)))
         except (InputError, KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}: claim {place}: {error}") from error
-    return claims
+    return claims, entries["causes"]
+
+
+def means_of(measures: Iterable[Measure]) -> dict[tuple[str, str, str, str], float]:
+    """Average each measure over the trainings of its task, by task, method, feature and metric."""
+    values: dict[tuple[str, str, str, str], dict[str, float]] = {}
+    for m in measures:
+        if repeats.part(m.task) != repeats.ENSEMBLE:
+            key = (repeats.plain(m.task), m.method, m.feature, m.metric)
+            values.setdefault(key, {})[m.task] = m.value
+    return {key: float(np.mean(list(each.values()))) for key, each in values.items()}
 
 
 def claims_table(
     claims: Iterable[Claim],
     measures: Iterable[Measure],
     groups: Mapping[str, Sequence[str]],
+    evidence: causes.Evidence,
+    made: Sequence[str] = (),
 ) -> Table:
-    """Decide every claim; ``groups`` maps names of groups to their tasks."""
-    numbers = {(m.task, m.method, m.feature, m.metric): m.value for m in measures}
+    """Decide every claim; ``groups`` maps names of groups to their tasks.
+
+    Of repeated trainings the means decide. ``made`` names the targets, outside of a run's own,
+    whose measures are there: a claim that needs another is not tested.
+    """
+    numbers = means_of(measures)
     rows = []
     for claim in claims:
-        number = claim.number.value(numbers, groups)
-        limit = claim.limit
-        if isinstance(limit, Quantity):
-            limit = claim.times * limit.value(numbers, groups)
+        if claim.needs and claim.needs not in made:
+            rows.append(_untested(claim, f"`snakemake {claim.needs}` tests it"))
+            continue
+        try:
+            number, limit = claim.number.value(numbers, groups), claim.limit
+            if isinstance(limit, Quantity):
+                limit = claim.times * limit.value(numbers, groups)
+        except InputError as error:
+            if not claim.needs:
+                raise
+            # What an optional target makes is configured: it may make something else.
+            rows.append(_untested(claim, str(error)))
+            continue
         holds = number < limit if claim.relation == "below" else number > limit
+        group = claim.number.tasks
+        tasks = groups.get(group, (group,))
+        trained = claim.trained()
+        why = causes.cause(claim.number.metric, group, tasks, trained, numbers, evidence)
         rows.append(
             {
                 "claim": claim.claim,
@@ -122,7 +162,7 @@ def claims_table(
                 "number": number,
                 "limit": float(limit),
                 "holds": "yes" if holds else "no",
-                "why_not": "" if holds else claim.otherwise,
+                "why_not": "" if holds else why,
             }
         )
     columns = (
@@ -132,9 +172,14 @@ def claims_table(
         Column("number", "number", 3),
         Column("limit", "limit", 3),
         Column("holds", "holds"),
-        Column("why_not", "why not, in the default run"),
+        Column("why_not", "why not"),
     )
     return Table(columns, rows)
+
+
+def _untested(claim: Claim, reason: str) -> dict[str, str | None]:
+    row = {"claim": claim.claim, "place": claim.place, "rule": claim.rule()}
+    return row | {"number": None, "limit": None, "holds": "not tested", "why_not": reason}
 
 
 def _quantity(entry: Mapping | float) -> Quantity | float:

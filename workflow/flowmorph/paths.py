@@ -106,19 +106,24 @@ def applied(out: str, method: str, name: str) -> str:
     return f"{out}/applied/{method}/{name}"
 
 
-def likelihoods(out: str, task: str) -> str:
-    """Mean log-likelihood of a task's target under each method (CSV)."""
-    return f"{out}/evaluation/{task}.csv"
-
-
 def measures(out: str, task: str) -> str:
     """Accuracy and movement of every method on a task (CSV, one number a row)."""
     return f"{out}/measures/{task}.csv"
 
 
 def flow_measures(out: str, task: str) -> str:
-    """What is measured with the flows themselves: cycle error and parameters (CSV, likewise)."""
+    """What is measured with a task's flows: likelihood, cycle error, parameters (CSV, likewise)."""
     return f"{out}/measures/flows/{task}.csv"
+
+
+def density_measures(out: str) -> str:
+    """Likelihoods and divergences of all densities (CSV, likewise)."""
+    return f"{out}/measures/densities.csv"
+
+
+def cost_measures(out: str, family: str) -> str:
+    """What a family's trainings took: optimizer steps, points shown (CSV, likewise)."""
+    return f"{out}/measures/costs/{family}.csv"
 
 
 def figure(out: str, name: str, extension: str) -> str:
@@ -134,6 +139,11 @@ def table(out: str, name: str, extension: str) -> str:
 def log(out: str, rule: str, *wildcards: str) -> str:
     """Log of a job."""
     return f"{out}/logs/{'/'.join((rule, *wildcards))}.log"
+
+
+def times(out: str) -> str:
+    """What the run's time went into (Markdown); it differs from run to run, as benchmarks do."""
+    return f"{out}/benchmarks/times.md"
 
 
 def benchmark(out: str, rule: str, *wildcards: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import yaml
 
 from flowmorph.errors import InputError
@@ -104,68 +105,45 @@ def paper_numbers(path: str | os.PathLike) -> dict:
     return numbers
 
 
-def distance_table(ours: Mapping[str, Mapping[str, Summary]], paper: Mapping) -> Table:
+def distance_table(ours: Mapping[str, Mapping[str, Sequence[Summary]]], paper: Mapping) -> Table:
     """Put mean and standard deviation of the distance travelled next to the paper's.
 
-    ``ours`` maps a block of `DISTANCE_BLOCKS` to summaries by method (baseline included), in the
-    units of the space in which the flow works.
+    ``ours`` maps a block of `DISTANCE_BLOCKS` to summaries by method (baseline included), one for
+    each training, in the units of the space in which the flow works. Of several trainings the table
+    has the means, and the standard deviation of the mean distance from training to training.
     """
     rows = []
-    for block, summaries in ours.items():
+    for block, methods in ours.items():
         heading, key = DISTANCE_BLOCKS[block]
-        for method, summary in summaries.items():
+        for method, summaries in methods.items():
+            means = [summary.mean for summary in summaries]
             theirs = paper[key].get(method) or {"mean": None, "std": None}
             rows.append(
                 {
                     "sample": heading,
                     "method": METHOD_LABELS[method],
-                    "points": summary.points,
-                    "mean": summary.mean,
-                    "std": summary.std,
+                    "points": summaries[0].points,
+                    "mean": float(np.mean(means)),
+                    "std": float(np.mean([summary.std for summary in summaries])),
+                    "trainings": len(summaries),
+                    "mean_spread": float(np.std(means, ddof=1)) if len(means) > 1 else None,
                     "paper_mean": theirs["mean"],
                     "paper_std": theirs["std"],
                 }
             )
+    repeated = any(row["trainings"] > 1 for row in rows)
+    extra = (Column("trainings", "trainings"), Column("mean_spread", "± trainings", 3)) * repeated
     columns = (
         Column("sample", "sample"),
         Column("method", "method"),
         Column("points", "points"),
         Column("mean", "mean", 3),
         Column("std", "std", 3),
+        *extra,
         Column("paper_mean", "paper mean", 3),
         Column("paper_std", "paper std", 3),
     )
     return Table(columns, rows)
-
-
-def divergence_table(rows: Sequence[Mapping[str, Value]]) -> Table:
-    """Format the Kullback-Leibler divergences of the toy densities from the exact ones.
-
-    Each row has dataset, points, divergence and error (nats), and the exact entropy (nats).
-    """
-    columns = (
-        Column("dataset", "data set"),
-        Column("points", "points"),
-        Column("divergence", "KL(exact, flow) [nats]", 4),
-        Column("error", "standard error", 4),
-        Column("entropy", "exact entropy [nats]", 4),
-    )
-    return Table(columns, rows)
-
-
-def likelihood_table(rows: Sequence[Mapping[str, Value]]) -> Table:
-    """Format validation log-likelihoods of target points under each transported density.
-
-    Each row has task, method, points, log_likelihood and error (nats per point).
-    """
-    columns = (
-        Column("task", "task"),
-        Column("method", "method"),
-        Column("points", "points"),
-        Column("log_likelihood", "mean log-likelihood [nats]", 4),
-        Column("error", "standard error", 4),
-    )
-    return Table(columns, [{**row, "method": label(row["method"])} for row in rows])
 
 
 def method_table() -> Table:

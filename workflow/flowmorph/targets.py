@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from flowmorph import own, paths
+from flowmorph import own, paths, repeats
 
 TOYS = ("fourcircles", "star", "checkerboard")
 TRAINED_METHODS = (
@@ -28,6 +29,7 @@ ROTATED_IDENTICAL_TASKS = [f"rotated_{task}" for task in IDENTICAL_TASKS]
 TOY_TASKS = DIFFERENT_TASKS + IDENTICAL_TASKS
 ROTATED_TASKS = ROTATED_DIFFERENT_TASKS + ROTATED_IDENTICAL_TASKS
 TASKS = TOY_TASKS + ROTATED_TASKS + [SCIENCE]
+PENALTY_SCAN = f"{SCIENCE}_penalty_scan"  # what only the target penalty_scan moves
 MOVED = [*TASKS, f"{SCIENCE}_signal"]
 
 TOY_DATASETS = [f"{toy}{twin}" for toy in TOYS for twin in ("", "_twin")]
@@ -40,11 +42,12 @@ FIGURES = [
 ]  # fmt: skip
 TABLES = (
     "distances", "divergences", "likelihoods", "medians",
-    "two_sample", "movement", "marginals", "claims",
+    "two_sample", "movement", "marginals", "costs", "claims",
 )  # fmt: skip
 OWN_FIGURES = ("fig_own_ratios", "fig_own_distances", "fig_own_feature_distances")
 OWN_APPLY_FIGURES = ("fig_own_apply_ratios", "fig_own_apply_distances")
 OWN_TABLES = ("own_rows", "likelihoods", "two_sample", "movement", "marginals")
+ONE_TRAINING = {"toy": 1, "rotated": 1, "science": 1, "own": 1}
 PUBLISHED_TABLES = ("event_counts",)  # what only published events can be held against
 
 
@@ -58,14 +61,43 @@ class Pair:
 
 
 def pair(task: str) -> Pair:
-    """Split a task's name: ``rotated_a_to_b`` goes from rotated_a to rotated_b."""
+    """Split a task's name: ``rotated_a_to_b`` goes from rotated_a to rotated_b.
+
+    The second training of a task belongs to the second trainings of its densities.
+    """
+    repetition, task = repeats.part(task), repeats.plain(task)
     if task in (OWN, OWN_APPLY):
-        return Pair(OWN, *OWN_SAMPLES)
+        return Pair(OWN, *(name + repetition for name in OWN_SAMPLES))
     if task.startswith(SCIENCE):
-        return Pair("science", *SAMPLES)
-    prefix = "rotated_" if task.startswith("rotated_") else ""
-    reference, target = task.removeprefix(prefix).split("_to_")
-    return Pair("rotated" if prefix else "toy", prefix + reference, prefix + target)
+        family, names = "science", SAMPLES
+    else:
+        prefix = "rotated_" if task.startswith("rotated_") else ""
+        family = "rotated" if prefix else "toy"
+        names = [prefix + name for name in task.removeprefix(prefix).split("_to_")]
+    return Pair(family, *(name + repetition for name in names))
+
+
+def family(dataset: str) -> str:
+    """The family, toy, rotated, science or own, whose settings a data set follows."""
+    if repeats.plain(dataset) in OWN_SAMPLES:
+        return OWN
+    if repeats.plain(dataset) in SAMPLES:
+        return "science"
+    return "rotated" if dataset.startswith("rotated_") else "toy"
+
+
+def repeated(names: Iterable[str], seeds: Mapping[str, int]) -> list[str]:
+    """Every training of these tasks or data sets; ``seeds`` counts them by family."""
+    return [again for name in names for again in repeats.repeated(name, seeds[_family(name)])]
+
+
+def ensembles(tasks: Iterable[str], seeds: Mapping[str, int]) -> list[str]:
+    """The ensembles of the tasks that are trained more than once."""
+    return [name for task in tasks for name in repeats.ensemble(task, seeds[_family(task)])]
+
+
+def _family(name: str) -> str:
+    return family(name) if name in (*DATASETS, *OWN_SAMPLES) else pair(name).family
 
 
 def condition(task: str, config: dict) -> str | None:
@@ -77,8 +109,13 @@ def condition(task: str, config: dict) -> str | None:
         return "shared" if config["own"]["condition"] else None
     if family == "toy":
         return None
-    kind = "identical" if task.endswith("_twin") else "different"
+    kind = "identical" if repeats.plain(task).endswith("_twin") else "different"
     return config["rotated"]["condition"][kind]
+
+
+def families(config: dict) -> list[str]:
+    """Families of a run's tasks."""
+    return [OWN] if own.given(config) else [name for name in ONE_TRAINING if name != OWN]
 
 
 def datasets(config: dict) -> list[str]:
@@ -121,11 +158,17 @@ def chunks(config: dict, sample: str) -> list[tuple[int, int]]:
     return [(index * size, (index + 1) * size) for index in range(count)]
 
 
-def everything(out: str, source: str = "pythia") -> list[str]:
+def everything(
+    out: str, source: str = "pythia", seeds: Mapping[str, int] = ONE_TRAINING
+) -> list[str]:
     """All figures, tables and training pictures of a run with this source of events."""
     tables = TABLES + PUBLISHED_TABLES if source.startswith("lhco") else TABLES
-    models = [paths.density(out, dataset) for dataset in DATASETS]
-    models += [paths.transport(out, task, method) for task in TASKS for method in TRAINED_METHODS]
+    models = [paths.density(out, dataset) for dataset in repeated(DATASETS, seeds)]
+    models += [
+        paths.transport(out, task, method)
+        for task in repeated(TASKS, seeds)
+        for method in TRAINED_METHODS
+    ]
     return [
         *(paths.figure(out, name, kind) for name in FIGURES for kind in ("pdf", "png")),
         *(paths.table(out, name, kind) for name in tables for kind in ("csv", "md")),
@@ -134,11 +177,23 @@ def everything(out: str, source: str = "pythia") -> list[str]:
     ]
 
 
+def results(out: str, config: dict) -> list[str]:
+    """All that a run makes."""
+    if own.given(config):
+        return own_results(out, config)
+    return everything(out, config["collider"]["source"], config["seeds"])
+
+
 def own_results(out: str, config: dict) -> list[str]:
     """All that is made from the user's own two samples."""
     figures = [*OWN_FIGURES, *(OWN_APPLY_FIGURES if OWN_APPLY in moved(config) else ())]
-    models = [paths.density(out, dataset) for dataset in OWN_SAMPLES]
-    models += [paths.transport(out, OWN, method) for method in trained_methods(config)]
+    seeds = config["seeds"]
+    models = [paths.density(out, dataset) for dataset in repeated(OWN_SAMPLES, seeds)]
+    models += [
+        paths.transport(out, task, method)
+        for task in repeated([OWN], seeds)
+        for method in trained_methods(config)
+    ]
     return [
         *(paths.figure(out, name, kind) for name in figures for kind in ("pdf", "png")),
         *(paths.table(out, name, kind) for name in OWN_TABLES for kind in ("csv", "md")),
@@ -162,9 +217,10 @@ def applied(out: str, config: dict) -> list[str]:
     ]
 
 
-def penalty_scan(out: str, strengths: list[float]) -> list[str]:
-    """Trained science transports over the strengths of the movement penalty."""
-    return [
-        paths.weights(paths.transport(out, SCIENCE, f"movement_penalty_w{strength:g}"))
-        for strength in strengths
-    ]
+def penalty_scan(strengths: Iterable[float], configured: float) -> dict[float, str]:
+    """Methods of the science task by strength of the movement penalty.
+
+    The configured strength is the method that every run has; the others are variants of it.
+    """
+    methods = {strength: f"movement_penalty_w{strength:g}" for strength in strengths}
+    return methods | {configured: "movement_penalty"}

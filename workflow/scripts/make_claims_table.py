@@ -1,10 +1,10 @@
-"""Test each claim of the paper with a number of this run."""
+"""Test each claim of the paper with a number of this run, and say why where it does not hold."""
 
 from __future__ import annotations
 
 import argparse
 
-from flowmorph import claims, targets
+from flowmorph import causes, claims, tables, targets
 from flowmorph.errors import cli
 from flowmorph.metrics import measures
 
@@ -19,12 +19,19 @@ TASKS = {
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--claims", required=True, help="YAML")
+    parser.add_argument("--paper", required=True, help="the paper's numbers, YAML")
     parser.add_argument("--measures", nargs="+", required=True, help="CSV files of measures")
+    parser.add_argument("--needing", help="only the claims that need this target")
     parser.add_argument("--output", nargs="+", required=True, help=".csv and .md files")
     args = parser.parse_args(argv)
 
-    tested = claims.load(args.claims)
-    claims.claims_table(tested, measures.read(args.measures), TASKS).save(args.output)
+    tested, limits = claims.load(args.claims)
+    if args.needing:
+        tested = [claim for claim in tested if claim.needs == args.needing]
+    evidence = causes.Evidence(**limits, paper=tables.paper_numbers(args.paper))
+    claims.claims_table(
+        tested, measures.read(args.measures), TASKS, evidence, made=[args.needing or ""]
+    ).save(args.output)
 
 
 if __name__ == "__main__":

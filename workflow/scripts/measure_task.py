@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from itertools import chain
 
 import numpy as np
 
 from flowmorph.errors import InputError, cli
 from flowmorph.figures import samples
-from flowmorph.metrics import measures, task, unweighting
+from flowmorph.metrics import measures, mixing, task, unweighting
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -49,7 +50,8 @@ def main(argv: list[str] | None = None) -> None:
         two_sample_points=args.two_sample_points,
         assignment_points=args.assignment_points,
     )
-    measures.write(task.measure(arrays, setting), args.output)
+    toys = mixing.measure(arrays, args.task, args.methods, args.condition)
+    measures.write(chain(task.measure(arrays, setting), toys), args.output)
 
 
 if __name__ == "__main__":

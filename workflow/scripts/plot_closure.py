@@ -11,12 +11,14 @@ from flowmorph.metrics import measures
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sidebands", required=True, help="measures of the sidebands, CSV")
-    parser.add_argument("--signal", required=True, help="measures of the signal region, CSV")
+    parser.add_argument(
+        "--sidebands", nargs="+", required=True, help="measures, CSV, a training each"
+    )
+    parser.add_argument("--signal", nargs="+", required=True, help="likewise of the signal region")
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)
     files = dict(zip(closure.REGIONS, (args.sidebands, args.signal), strict=True))
-    regions = {name: measures.read([path]) for name, path in files.items()}
+    regions = {name: measures.read(trainings) for name, trainings in files.items()}
     style.save(closure.closure_figure(regions), args.output)
 
 

@@ -10,16 +10,23 @@ from flowmorph.figures import features, samples, style
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--moved", required=True, help="moved samples of the science task, .npz")
+    parser.add_argument(
+        "--moved",
+        nargs="+",
+        required=True,
+        help="moved samples of a task, .npz, a training each",
+    )
     parser.add_argument("--labels", nargs="+", default=features.SYMBOLS, help="of the features")
     parser.add_argument("--limits", nargs=2, type=float, default=(-3.0, 3.0), help="scaled")
     parser.add_argument("--methods", nargs="+", default=style.METHODS, help="names, in order")
     parser.add_argument("--note", default="", help="text in the figure, such as the region")
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)
-    arrays = samples.load_weighted(args.moved, ("reference", "target", *args.methods))
+    names = ("reference", "target", *args.methods)
+    first, *repeats = (samples.load_weighted(path, names) for path in args.moved)
     fig = features.feature_ratios(
-        arrays,
+        first,
+        repeats=repeats,
         names=("reference", *args.methods),
         labels=args.labels,
         limits=tuple(args.limits),

@@ -24,23 +24,33 @@ REGIONS = {"sidebands": "white", "signal region": "black"}
 def closure_figure(regions: Mapping[str, Sequence[Measure]]) -> Figure:
     """Draw each method's two-sample numbers in both regions, floor and ceiling above.
 
-    ``regions`` maps the names in `REGIONS` to the measures of a task. Raises InputError for a
-    measure that is missing.
+    ``regions`` maps the names in `REGIONS` to the measures of a task, of all its trainings: numbers
+    and intervals are means over them, pale bars the standard deviation of a single one. Raises
+    InputError for a measure that is missing.
     """
     fig = style.figure(style.DOUBLE_WIDTH, 2.2)
     area, sliced, distance = fig.subplots(1, 3, sharey=True)
     for offset, (region, fill) in zip((0.17, -0.17), REGIONS.items(), strict=True):
-        numbers = {(m.method, m.metric): m.value for m in regions[region] if not m.feature}
+        numbers: dict[tuple[str, str], dict[str, float]] = {}
+        for m in regions[region]:
+            if not m.feature:
+                numbers.setdefault((m.method, m.metric), {})[m.task] = m.value
         for i, name in enumerate(ROWS):
             y = len(ROWS) - 1 - i + offset
             marker = {"fmt": "o", "color": "black", "mfc": fill, "ms": 3.5, "mew": 0.7, "lw": 0.8}
-            auc, low, high = (_get(numbers, name, key) for key in ("auc", "auc_low", "auc_high"))
+            auc, low, high = (_get(numbers, name, key)[0] for key in ("auc", "auc_low", "auc_high"))
             # The interval of a noisy estimate may lie to one side of it.
             spread = ([max(auc - low, 0.0)], [max(high - auc, 0.0)])
             area.errorbar(auc, y, xerr=spread, **marker)
-            sliced.errorbar(_get(numbers, name, "sliced_wasserstein"), y, **marker)
+            drawn = {"auc": area, "sliced_wasserstein": sliced}
             if name in style.METHODS:
-                distance.errorbar(_get(numbers, name, "distance_mean"), y, **marker)
+                drawn["distance_mean"] = distance
+            for metric, ax in drawn.items():
+                value, spread = _get(numbers, name, metric)
+                if ax is not area:
+                    ax.errorbar(value, y, **marker)
+                if spread:
+                    ax.plot((value - spread, value + spread), (y, y), color="0.75", lw=5, zorder=1)
     area.axvline(0.5, color="0.6", lw=0.6, zorder=0)
     area.set_yticks(range(len(ROWS)), reversed(ROWS.values()))
     area.set_ylim(-0.6, len(ROWS) - 0.4)
@@ -57,8 +67,12 @@ def closure_figure(regions: Mapping[str, Sequence[Measure]]) -> Figure:
     return fig
 
 
-def _get(numbers: Mapping[tuple[str, str], float], method: str, metric: str) -> float:
+def _get(
+    numbers: Mapping[tuple[str, str], Mapping[str, float]], method: str, metric: str
+) -> tuple[float, float | None]:
+    """Give the mean over trainings and, if there are several, the standard deviation."""
     try:
-        return numbers[method, metric]
+        values = list(numbers[method, metric].values())
     except KeyError:
         raise InputError(f"no measure '{metric}' of {method} to draw") from None
+    return style.mean_and_spread(values)

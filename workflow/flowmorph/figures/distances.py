@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from flowmorph.errors import InputError
 from flowmorph.figures import style
-from flowmorph.figures.features import SYMBOLS, histogram
+from flowmorph.figures.features import SYMBOLS, shares
 from flowmorph.figures.samples import weights_of
 from flowmorph.metrics.distances import distances, feature_distances, summarise
 
@@ -24,6 +24,7 @@ _LOWEST_QUANTILE = 0.002  # of all distances drawn: where the axis begins
 def distance_figure(
     samples: Sequence[dict[str, np.ndarray]],
     *,
+    repeats: Sequence[Sequence[dict[str, np.ndarray]]] = (),
     names: Sequence[str] = COLUMNS,
     units: str = "",
     note: str = "",
@@ -32,9 +33,17 @@ def distance_figure(
 
     Each of ``samples`` holds `reference`, `target` and one array per method, of shape (N, D), and
     all or none of them weights. The legend states mean and standard deviation. ``units`` names the
-    space ("scaled features"), ``note`` is printed in the figure.
+    space ("scaled features"), ``note`` is printed in the figure. ``repeats`` are the same tasks
+    after further trainings: lines and numbers are then means over trainings, bands the standard
+    deviation of one.
     """
-    pooled = {name: np.concatenate([distances(task, name) for task in samples]) for name in names}
+    pooled = {
+        name: [
+            np.concatenate([distances(task, name) for task in training])
+            for training in (samples, *repeats)
+        ]
+        for name in names
+    }
     weights = {name: _pooled_weights(samples, name) for name in names}
     fig = style.figure(style.SINGLE_WIDTH, 2.9)
     ax = fig.subplots()
@@ -46,7 +55,7 @@ def distance_figure(
         loc="outside upper center",
         ncols=2,
         columnspacing=1.2,
-        title="mean ± standard deviation",
+        title=_title("mean ± standard deviation", repeats),
         title_fontsize=6.5,
     )
     if note:
@@ -58,6 +67,7 @@ def distance_figure(
 def feature_distance_figure(
     sample: dict[str, np.ndarray],
     *,
+    repeats: Sequence[dict[str, np.ndarray]] = (),
     names: Sequence[str] = COLUMNS,
     labels: Sequence[str] = SYMBOLS,
     note: str = "",
@@ -65,11 +75,15 @@ def feature_distance_figure(
     """Draw the distribution of the distance travelled in each of the features.
 
     ``sample`` holds arrays of shape (N, D) in scaled units, and weights where there are any;
-    ``labels`` names the D features. Each panel states the means.
+    ``labels`` names the D features. Each panel states the means. ``repeats`` are further trainings,
+    drawn as in `distance_figure`.
     """
-    moved = {name: feature_distances(sample, name) for name in names}
-    if moved[names[0]].shape[1] != len(labels):
-        raise InputError(f"{len(labels)} labels for {moved[names[0]].shape[1]} features")
+    moved = {
+        name: [feature_distances(training, name) for training in (sample, *repeats)]
+        for name in names
+    }
+    if sample["target"].shape[1] != len(labels):
+        raise InputError(f"{len(labels)} labels for {sample['target'].shape[1]} features")
     weights = {name: weights_of(sample, name) for name in names}
     cells = 1 + len(labels)  # the last one has the legend
     columns = {2: 2, 4: 2, 7: 4, 8: 4}.get(cells, 3 if cells < 10 else 4)
@@ -77,15 +91,15 @@ def feature_distance_figure(
     fig = style.figure(style.DOUBLE_WIDTH, max(1.95 * rows, 2.3))
     axes = fig.subplots(rows, columns).ravel()
     for i, (ax, label) in enumerate(zip(axes, labels, strict=False)):
-        pooled = {name: distance[:, i] for name, distance in moved.items()}
+        pooled = {name: [each[:, i] for each in trainings] for name, trainings in moved.items()}
         _histograms(ax, pooled, weights)
         ax.set_xlabel(f"|shift of {label}| (scaled)")
-        for j, (name, distance) in enumerate(pooled.items()):
+        for j, (name, trainings) in enumerate(pooled.items()):
             colour = "0.4" if name == "baseline" else style.look(name).colour
             ax.text(
                 0.03,
                 0.96 - 0.075 * j,
-                f"{summarise(distance, weights[name]).mean:.3f}",
+                _number([summarise(distance, weights[name]).mean for distance in trainings]),
                 color=colour,
                 transform=ax.transAxes,
                 ha="left",
@@ -96,7 +110,7 @@ def feature_distance_figure(
         ax.set_ylabel("share of points per bin")
     for ax in axes[len(labels) :]:
         ax.axis("off")
-    title = "\n".join(filter(None, (note, "numbers: mean shift")))
+    title = _title("\n".join(filter(None, (note, "numbers: mean shift"))), repeats)
     axes[len(labels)].legend(
         handles=_legend(dict.fromkeys(names), weights),
         loc="center left",
@@ -114,25 +128,28 @@ def _pooled_weights(samples: Sequence[dict[str, np.ndarray]], name: str) -> np.n
 
 
 def _histograms(
-    ax: Axes, pooled: dict[str, np.ndarray], weights: dict[str, np.ndarray | None]
+    ax: Axes, pooled: dict[str, list[np.ndarray]], weights: dict[str, np.ndarray | None]
 ) -> None:
     """Draw histograms in equal logarithmic bins, the baseline as a hatched area behind the rest.
 
     A logarithmic axis, because the methods differ by factors: on a linear one the methods that
     move little fall into the first bins. Distances below the axis (also zero) enter the first bin.
     """
-    drawn = np.concatenate(list(pooled.values()))
+    drawn = np.concatenate([distance for trainings in pooled.values() for distance in trainings])
     drawn = drawn[drawn > 0]
     high = drawn.max(initial=1e-2)
     low = np.quantile(drawn, _LOWEST_QUANTILE) if drawn.size else 1e-3
-    bins = style.bins([len(distance) for distance in pooled.values()], 40, 20, 60)
+    bins = style.bins([len(trainings[0]) for trainings in pooled.values()], 40, 20, 60)
     edges = np.geomspace(max(low, high * 1e-4), high, bins + 1)
-    for name, distance in pooled.items():
+    for name, trainings in pooled.items():
         look = style.look(name)
         # The last edge may lose its last digit to rounding: keep the largest distance inside.
-        inside = np.clip(distance, edges[0], edges[-1])
-        counts, _, whole = histogram(inside, edges, weights[name])
-        share = counts / whole
+        inside = [np.clip(distance, edges[0], edges[-1]) for distance in trainings]
+        share, spread = style.mean_and_spread(
+            [shares(distance, edges, weights[name]) for distance in inside]
+        )
+        if spread is not None and spread.any():
+            style.band(ax, share, spread, edges, look.colour)
         area = name == "baseline"
         ax.stairs(
             share,
@@ -156,14 +173,24 @@ def _histograms(
 
 
 def _legend(
-    pooled: dict[str, np.ndarray | None], weights: dict[str, np.ndarray | None]
+    pooled: dict[str, list[np.ndarray] | None], weights: dict[str, np.ndarray | None]
 ) -> list[Artist]:
     handles = []
-    for name, distance in pooled.items():
+    for name, trainings in pooled.items():
         label = style.look(name).label
-        if distance is not None:
-            summary = summarise(distance, weights[name])
-            label += f"\n{summary.mean:.3f} ± {summary.std:.3f}"
+        if trainings is not None:
+            summaries = [summarise(distance, weights[name]) for distance in trainings]
+            mean, std = (np.mean([getattr(s, key) for s in summaries]) for key in ("mean", "std"))
+            label += f"\n{mean:.3f} ± {std:.3f}"
         make = style.area_handle if name == "baseline" else style.line_handle
         handles.append(make(name, label))
     return handles
+
+
+def _number(values: Sequence[float]) -> str:
+    mean, spread = style.mean_and_spread(values)
+    return f"{mean:.3f}" if spread is None else f"{mean:.3f} ± {spread:.3f}"
+
+
+def _title(text: str, repeats: Sequence) -> str:
+    return f"{text}\nbands: ± 1 σ of {1 + len(repeats)} trainings" if repeats else text

@@ -68,7 +68,7 @@ def feature_distributions(
             if feature is not MASS:
                 mass = np.asarray(table[MASS.column], dtype=np.float64) * MASS.scale
                 values = values[(mass >= window[0]) & (mass < window[1])]
-            _distribution(ax, values, edges, name)
+            _distribution(ax, [values], edges, name)
         unit = f" [{feature.unit}]" if feature.unit else ""
         ax.set_xlabel(f"{feature.symbol}{unit}")
         ax.set_xlim(low, high)
@@ -94,6 +94,7 @@ def feature_distributions(
 def feature_ratios(
     arrays: dict[str, np.ndarray],
     *,
+    repeats: Sequence[dict[str, np.ndarray]] = (),
     names: Sequence[str] = ("reference", *style.METHODS),
     labels: Sequence[str] = SYMBOLS,
     limits: tuple[float, float] = (-3.0, 3.0),
@@ -104,10 +105,13 @@ def feature_ratios(
     ``arrays`` maps names to (N, D) in scaled units, which fill ``limits``, and may hold weights
     (see `samples.weights_of`). ``labels`` names the D features; they are drawn five in a row. Error
     bars are the Poisson errors of both counts; each ratio panel states chi2 per bin of the sample
-    against the target.
+    against the target. ``repeats`` are further trainings: markers, numbers and lines are then means
+    over trainings, error bars those of a single one, and bands the standard deviation of a single
+    one.
     """
     if arrays["target"].shape[1] != len(labels):
         raise InputError(f"{len(labels)} labels for {arrays['target'].shape[1]} features")
+    trainings = (arrays, *repeats)
     columns = min(len(labels), FEATURES_IN_A_ROW)
     blocks = -(-len(labels) // columns)
     rows = 1 + len(names)
@@ -126,11 +130,14 @@ def feature_ratios(
         block = rows * (j // columns)
         panels = axes[block : block + rows, j % columns]
         for name in ("target", *names):
-            _distribution(panels[0], arrays[name][:, j], edges, name, weights[name])
+            values = [each[name][:, j] for each in trainings]
+            _distribution(panels[0], values, edges, name, weights[name])
         panels[0].set_xlim(*limits)
         panels[0].set_yticklabels([])
         for ax, name in zip(panels[1:], names, strict=True):
-            _ratio_panel(ax, arrays, weights, j, edges, name)
+            values = [each[name][:, j] for each in trainings]
+            compared = (arrays["target"][:, j], edges, weights[name], weights["target"])
+            _ratio_panel(ax, values, compared, name)
             ax.tick_params(labelleft=j % columns == 0)
         panels[-1].tick_params(labelbottom=True)
         panels[-1].set_xlabel(f"{label} (scaled)")
@@ -152,7 +159,7 @@ def feature_ratios(
         loc="outside upper center",
         ncols=min(4, columns + 1),
         columnspacing=1.4,
-        title=note or None,
+        title=_title(note, repeats),
         title_fontsize=7,
     )
     return fig
@@ -170,6 +177,12 @@ def histogram(
         return counts, counts.copy(), float(len(values))
     sums = np.histogram(values, edges, weights=weights)[0]
     return sums, np.histogram(values, edges, weights=weights**2)[0], float(weights.sum())
+
+
+def shares(values: np.ndarray, edges: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Give the share of the sample in each bin."""
+    sums, _, whole = histogram(values, edges, weights)
+    return sums / whole
 
 
 def ratio_to_target(
@@ -219,16 +232,17 @@ def chi2_per_bin(
 
 def _distribution(
     ax: Axes,
-    values: np.ndarray,
+    trainings: Sequence[np.ndarray],
     edges: np.ndarray,
     name: str,
     weights: np.ndarray | None = None,
 ) -> None:
-    if len(values) == 0:
+    if len(trainings[0]) == 0:
         raise InputError(f"sample '{name}' has no events to draw")
-    counts, _, whole = histogram(values, edges, weights)
-    share = counts / whole
+    share, spread = style.mean_and_spread([shares(each, edges, weights) for each in trainings])
     look = style.look(name)
+    if spread is not None and spread.any():
+        style.band(ax, share, spread, edges, look.colour)
     if name == "target":
         ax.stairs(
             share, edges, fill=True, facecolor=look.fill, edgecolor=look.colour, lw=look.width
@@ -238,17 +252,15 @@ def _distribution(
 
 
 def _ratio_panel(
-    ax: Axes,
-    arrays: dict[str, np.ndarray],
-    weights: dict[str, np.ndarray | None],
-    feature: int,
-    edges: np.ndarray,
-    name: str,
+    ax: Axes, trainings: Sequence[np.ndarray], compared: tuple[np.ndarray | None, ...], name: str
 ) -> None:
-    look = style.look(name)
-    compared = (arrays[name][:, feature], arrays["target"][:, feature], edges)
-    compared += (weights[name], weights["target"])
-    ratio, error = ratio_to_target(*compared)
+    """``compared`` are the arguments of `ratio_to_target` but the first."""
+    look, edges = style.look(name), compared[1]
+    ratios, errors = zip(*(ratio_to_target(each, *compared) for each in trainings), strict=True)
+    ratio, spread = style.mean_and_spread(ratios)
+    error = np.mean(errors, axis=0)
+    if spread is not None and np.any(spread > 0):
+        style.band(ax, ratio, spread, edges, look.colour)
     ax.axhline(1.0, color="black", lw=0.5, zorder=1)
     ax.errorbar(
         0.5 * (edges[1:] + edges[:-1]),
@@ -266,10 +278,15 @@ def _ratio_panel(
     ax.text(
         0.96,
         0.93,
-        f"χ²/bin {chi2_per_bin(*compared):.1f}",
+        f"χ²/bin {np.mean([chi2_per_bin(each, *compared) for each in trainings]):.1f}",
         va="top",
         ha="right",
         transform=ax.transAxes,
         fontsize=5.5,
         bbox=style.PATCH,
     )
+
+
+def _title(note: str, repeats: Sequence) -> str | None:
+    bands = f"bands: ± 1 σ of {1 + len(repeats)} trainings" if repeats else ""
+    return ", ".join(filter(None, (note, bands))) or None

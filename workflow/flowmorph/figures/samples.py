@@ -77,6 +77,17 @@ def weights_of(arrays: dict[str, np.ndarray], name: str) -> np.ndarray | None:
     return arrays["weight_target" if name == "target" else "weight_reference"]
 
 
+def load_trainings(
+    paths: Sequence[str | os.PathLike], trainings: int, names: Sequence[str]
+) -> list[list[dict[str, np.ndarray]]]:
+    """Read moved samples of several tasks, all tasks of the first training first, by training."""
+    if len(paths) % trainings:
+        raise InputError(f"{len(paths)} files are not the same tasks in {trainings} trainings")
+    moved = [load_weighted(path, names) for path in paths]
+    tasks = len(moved) // trainings
+    return [moved[first : first + tasks] for first in range(0, len(moved), tasks)]
+
+
 def degrees(condition: np.ndarray) -> np.ndarray:
     """Give the rotation angle in degrees, shape (N,), of conditions of shape (N, 1)."""
     return condition[:, 0].astype(np.float64) * FULL_ANGLE

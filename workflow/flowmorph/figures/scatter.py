@@ -9,12 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flowmorph.figures import style
-
-# Geometry of the four circles and of the rotated toys, as in flowmorph.data.toys (a test compares
-# them): importing that module would cost each figure the start-up time of scipy.
-CENTRES = np.array([(1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0)])
-RADIUS = 2.0
-ROTATED_SCALE = 4.0 / np.sqrt(32.0)
+from flowmorph.parts import circle_and_angle
 
 BOX = 4.0
 COLUMNS = ("reference", "base_transfer", "flows_for_flows")
@@ -23,22 +18,6 @@ COLUMNS = ("reference", "base_transfer", "flows_for_flows")
 _CIRCLES = ((0.80, 0.125, 85.0), (0.66, 0.135, 155.0), (0.52, 0.14, 255.0), (0.42, 0.14, 340.0))
 _LIGHTNESS_SWING = 0.07
 _HUE_SWING = 34.0
-
-
-def circle_and_angle(x: np.ndarray, rotation: float | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Find the circle that each point of the four circles is nearest to, and its angle on it.
-
-    ``x`` has shape (N, 2); ``rotation`` in degrees for rotated toys, None for plain ones. Returns
-    the circle's index (N,), 0 to 3, and the angle (N,) in radians, before any rotation.
-    """
-    x = np.asarray(x, dtype=np.float64)
-    if rotation is not None:
-        c, s = np.cos(np.deg2rad(rotation)), np.sin(np.deg2rad(rotation))
-        x = x @ np.array([[c, -s], [s, c]]) / ROTATED_SCALE
-    offset = x[:, None, :] - CENTRES
-    circle = np.argmin(np.abs(np.hypot(offset[..., 0], offset[..., 1]) - RADIUS), axis=1)
-    nearest = offset[np.arange(len(x)), circle]
-    return circle, np.arctan2(nearest[:, 1], nearest[:, 0])
 
 
 def ring_colours(circle: np.ndarray, angle: np.ndarray) -> np.ndarray:

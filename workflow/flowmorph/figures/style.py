@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -130,6 +132,19 @@ def look(name: str) -> Look:
 def bins(counts: Iterable[int], per_bin: int, low: int, high: int) -> int:
     """Choose how many bins the smallest of the samples can fill with ``per_bin`` points each."""
     return max(low, min(high, min(counts) // per_bin))
+
+
+def mean_and_spread(rows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
+    """Give the mean of equal arrays, one a training, and their standard deviation if several."""
+    rows = np.asarray(rows)
+    return rows.mean(axis=0), rows.std(axis=0, ddof=1) if len(rows) > 1 else None
+
+
+def band(ax: Axes, middle: np.ndarray, spread: np.ndarray, edges: np.ndarray, colour: str) -> None:
+    """Shade what a histogram's line varies by from training to training."""
+    ax.stairs(
+        middle + spread, edges, baseline=middle - spread, fill=True, color=colour, alpha=0.25, lw=0
+    )
 
 
 def line_handle(name: str, label: str | None = None) -> Line2D:

@@ -1,4 +1,4 @@
-"""Kullback-Leibler divergence of a learned density from a known one."""
+"""Likelihoods, and Kullback-Leibler divergences of a learned density from a known one."""
 
 from __future__ import annotations
 
@@ -41,3 +41,28 @@ def kl_divergence(log_p: np.ndarray, log_q: np.ndarray) -> Estimate:
     if not np.isfinite(log_p).all():
         raise ValueError("log_p is not finite everywhere: the points must be drawn from p")
     return mean(log_p - log_q)
+
+
+def likelihood_numbers(
+    log_q: np.ndarray, log_p: np.ndarray | None, weights: np.ndarray | None = None
+) -> dict[str, float]:
+    """Name what a model's log-density, (n,) in nats, says at points that were not trained on.
+
+    ``log_p`` is the exact log-density at the same points where it is known, and None elsewhere;
+    with it come the divergence and the entropy, the lowest negative log-likelihood possible.
+    ``weights``, (n,), are those of the points; the likelihood is then their weighted mean.
+    """
+    likelihood = mean(log_q, weights)
+    numbers = {
+        "tested_points": float(len(log_q)),
+        "log_likelihood": likelihood.value,
+        "log_likelihood_error": likelihood.error,
+    }
+    if log_p is not None:
+        divergence = kl_divergence(log_p, log_q)
+        numbers |= {
+            "divergence": divergence.value,
+            "divergence_error": divergence.error,
+            "entropy": -mean(log_p).value,
+        }
+    return numbers

@@ -14,6 +14,7 @@ from flowmorph.files import atomic
 FLOOR = "floor"  # one half of the target against the other: no method can do better
 CEILING = "ceiling"  # the reference as it is
 BASELINE = "baseline"  # random pairs of reference and target
+DENSITY = "density"  # the flow of a data set, whose name stands in place of a task's
 
 
 class Measure(NamedTuple):

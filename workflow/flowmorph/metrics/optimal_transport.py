@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
+import os
+
+# Else POT imports torch, which costs each job seconds and is of no use here.
+os.environ.setdefault("POT_BACKEND_DISABLE_PYTORCH", "1")
+
 import numpy as np
+import ot
 from scipy import stats
-from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from flowmorph.errors import InputError
 
+_PIVOTS = 100_000_000  # enough for any number of points whose cost matrix fits in memory
+
 
 def sliced_wasserstein(
-    sample: np.ndarray, target: np.ndarray, *, seed: int, projections: int = 64
+    sample: np.ndarray,
+    target: np.ndarray,
+    *,
+    seed: int,
+    projections: int = 64,
+    weights: np.ndarray | None = None,
 ) -> float:
     """Average the 1-Wasserstein distance of two samples over random directions.
 
     Both have shape (n, D), with equal n; the result is in the units of the space, and zero only for
-    equal distributions. Raises InputError for different shapes. Source: Bonneel et al., J. Math.
-    Imaging Vis. 51 (2015) 22.
+    equal distributions. ``weights``, (n,), say what each point of the sample counts. Raises
+    InputError for different shapes. Source: Bonneel et al., J. Math. Imaging Vis. 51 (2015) 22.
     """
     if sample.shape != target.shape:
         raise InputError(f"samples of equal shapes are needed, got {sample.shape}, {target.shape}")
     directions = np.random.default_rng(seed).normal(size=(sample.shape[1], projections))
     directions /= np.linalg.norm(directions, axis=0)
+    if weights is not None:
+        columns = zip((sample @ directions).T, (target @ directions).T, strict=True)
+        each = [stats.wasserstein_distance(a, b, u_weights=weights) for a, b in columns]
+        return float(np.mean(each))
     sorted_sample, sorted_target = (
         np.sort(points.astype(np.float64) @ directions, axis=0) for points in (sample, target)
     )
@@ -33,13 +49,17 @@ def assignment_cost(start: np.ndarray, end: np.ndarray) -> float:
     """Give the smallest mean L1 movement that takes one set of points to another.
 
     Both have shape (n, D); every point goes to another one, so this is the exact optimal transport
-    between the two sets. Time grows as n^3: a second or two for 2,000 points. Raises InputError for
-    different shapes. Source: Peyre and Cuturi, arXiv:1803.00567, proposition 2.1.
+    between the two sets. By the network simplex: a third of a second for 2,000 points, where the
+    assignment of scipy takes up to 2.6 s. Raises InputError for different shapes. Source: Peyre and
+    Cuturi, arXiv:1803.00567, proposition 2.1; Bonneel et al., ACM Trans. Graph. 30 (2011) 158.
     """
     if start.shape != end.shape:
         raise InputError(f"samples of equal shapes are needed, got {start.shape}, {end.shape}")
     cost = cdist(start.astype(np.float64), end.astype(np.float64), "cityblock")
-    return float(cost[linear_sum_assignment(cost)].mean())
+    least, log = ot.emd2([], [], cost, numItermax=_PIVOTS, log=True, numThreads=1)
+    if log["warning"]:
+        raise InputError(f"no optimal transport of {len(start)} points found: {log['warning']}")
+    return float(least)
 
 
 def marginal_bound(start: np.ndarray, end: np.ndarray) -> float:

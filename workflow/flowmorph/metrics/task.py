@@ -16,13 +16,15 @@ QUANTILES = {"distance_q05": 0.05, "distance_median": 0.5, "distance_q95": 0.95}
 
 @dataclass(frozen=True)
 class Sample:
-    """One sample to hold against the target: points (n, D) and their conditions (n, C)."""
+    """One sample to hold against the target: points (n, D), conditions (n, C), weights (n,)."""
 
     points: np.ndarray
     condition: np.ndarray
+    weights: np.ndarray | None = None  # None: all count the same
 
     def __getitem__(self, rows) -> Sample:
-        return Sample(self.points[rows], self.condition[rows])
+        weights = None if self.weights is None else self.weights[rows]
+        return Sample(self.points[rows], self.condition[rows], weights)
 
     def __len__(self) -> int:
         return len(self.points)
@@ -48,18 +50,26 @@ class Setting:
     assignment_points: int = 2_000  # of each sample; time grows with their cube
 
 
-def measure(arrays: Mapping[str, np.ndarray], setting: Setting) -> Iterator[Measure]:
+def measure(
+    arrays: Mapping[str, np.ndarray],
+    setting: Setting,
+    weights: Mapping[str, np.ndarray] | None = None,
+) -> Iterator[Measure]:
     """Measure a task whose ``arrays`` hold reference, target, conditions and every method, (N, D).
 
-    Rows are shuffled first, so that the points of metrics that cannot afford all are a fair sample.
+    ``weights`` holds those of the methods that weigh points, (N,). Rows are shuffled first, so that
+    the points of metrics that cannot afford all are a fair sample.
     """
     order = np.random.default_rng(setting.seed).permutation(len(arrays["target"]))
     arrays = {name: array[order] for name, array in arrays.items()}
-    yield from _two_sample(arrays, setting)
+    weights = {name: weight[order] for name, weight in (weights or {}).items()}
+    yield from _two_sample(arrays, setting, weights)
     yield from _movement(arrays, setting)
 
 
-def _two_sample(arrays: Mapping[str, np.ndarray], setting: Setting) -> Iterator[Measure]:
+def _two_sample(
+    arrays: Mapping[str, np.ndarray], setting: Setting, weights: Mapping[str, np.ndarray]
+) -> Iterator[Measure]:
     start, end = arrays["condition_reference"], arrays["condition_target"]
     target = Sample(arrays["target"], end)
     half = len(target) // 2
@@ -68,7 +78,10 @@ def _two_sample(arrays: Mapping[str, np.ndarray], setting: Setting) -> Iterator[
     compared = {
         FLOOR: (target[:half], target[half:]),
         CEILING: (Sample(arrays["reference"], start), target),
-        **{name: (Sample(arrays[name], arrival), target) for name in setting.methods},
+        **{
+            name: (Sample(arrays[name], arrival, weights.get(name)), target)
+            for name in setting.methods
+        },
     }
     for name, (sample, other) in compared.items():
         few, few_others = sample[: setting.two_sample_points], other[: setting.two_sample_points]
@@ -78,21 +91,27 @@ def _two_sample(arrays: Mapping[str, np.ndarray], setting: Setting) -> Iterator[
             condition_sample=few.condition,
             condition_target=few_others.condition,
             seed=setting.seed,
+            weights=few.weights,
         )
         yield Measure(setting.task, name, "", "points", len(sample))
+        if sample.weights is not None:
+            effective = two_sample.effective_points(sample.weights)
+            yield Measure(setting.task, name, "", "effective_points", effective)
         yield Measure(setting.task, name, "", "auc", auc.value)
         yield Measure(setting.task, name, "", "auc_low", auc.low)
         yield Measure(setting.task, name, "", "auc_high", auc.high)
         # Its value for equal distributions falls with the number of points: the same one for all.
         points = min(half, setting.two_sample_points)
         sliced = [
-            optimal_transport.sliced_wasserstein(a.points, b.points, seed=setting.seed)
+            optimal_transport.sliced_wasserstein(
+                a.points, b.points, seed=setting.seed, weights=a.weights
+            )
             for a, b in _pairs(sample, other, setting.discrete, points)
         ]
         yield Measure(setting.task, name, "", "sliced_wasserstein", float(np.mean(sliced)))
         if len(sliced) > 1:
             yield Measure(setting.task, name, "", "condition_spread", max(sliced) - min(sliced))
-        results = two_sample.compare_features(sample.points, other.points)
+        results = two_sample.compare_features(sample.points, other.points, weights=sample.weights)
         for feature, result in zip(setting.features, results, strict=True):
             yield Measure(setting.task, name, feature, "ks", result.ks)
             yield Measure(setting.task, name, feature, "ks_pvalue", result.ks_pvalue)
@@ -102,6 +121,7 @@ def _two_sample(arrays: Mapping[str, np.ndarray], setting: Setting) -> Iterator[
 def _movement(arrays: Mapping[str, np.ndarray], setting: Setting) -> Iterator[Measure]:
     reference, target = arrays["reference"], arrays["target"]
     bounds = _bounds(arrays, setting)
+    bounds["bound_marginals"] = optimal_transport.marginal_bound(reference, target)
     inside = (np.abs(reference) <= setting.half_width).all(axis=1)
     for name in (BASELINE, *setting.methods):
         moved = target if name == BASELINE else arrays[name]
@@ -117,11 +137,12 @@ def _movement(arrays: Mapping[str, np.ndarray], setting: Setting) -> Iterator[Me
         }
         if name != BASELINE:
             left = (np.abs(moved[inside]) > setting.half_width).any(axis=1)
-            numbers |= {key: bounds[key] for key in ("bound_target", "bound_noise")}
+            numbers |= {
+                key: bounds[key] for key in ("bound_marginals", "bound_target", "bound_noise")
+            }
             numbers |= {
                 "left_box": left.mean(),
                 "ratio_target": _ratio(l1, bounds["bound_target"]),
-                "bound_marginals": optimal_transport.marginal_bound(reference, target),
                 "bound_images": bounds[name],
                 # Over the assigned points only, so that it is never below 1.
                 "ratio_images": _ratio(bounds[f"{name}_l1"], bounds[name]),

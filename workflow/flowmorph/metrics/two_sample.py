@@ -44,6 +44,7 @@ def classifier_auc(
     folds: int = 5,
     max_iter: int = 300,
     replicas: int = 200,
+    weights: np.ndarray | None = None,
 ) -> Auc:
     """Area under the ROC curve of a classifier trained to tell the sample from the target.
 
@@ -51,15 +52,18 @@ def classifier_auc(
     ``sample`` has shape (n, D), ``target`` (m, D); conditions, (n, C) and (m, C), are further
     inputs of the classifier. Gradient-boosted trees are trained on all folds but one and scored on
     that one, so that every point is scored once by a classifier that has not seen it. The AUC is
-    averaged over folds, as scores of different classifiers cannot be ranked together. Runs on one
-    thread; the same seed gives the same number. Raises ValueError if there are fewer points than
-    folds.
+    averaged over folds, as scores of different classifiers cannot be ranked together. ``weights``,
+    (n,), say what each point of the sample counts, in training and in the AUC. Runs on one thread;
+    the same seed gives the same number. Raises ValueError if there are fewer points than folds.
     """
     if condition_sample is not None and condition_target is not None:
         sample = np.concatenate([sample, condition_sample], axis=1)
         target = np.concatenate([target, condition_target], axis=1)
     x = np.concatenate([sample, target]).astype(np.float64)
     is_target = np.repeat([False, True], [len(sample), len(target)])
+    counts = np.ones(len(x))
+    if weights is not None:
+        counts[: len(sample)] = weights / weights.mean()
     state = seed % 2**32
     splitter = StratifiedKFold(folds, shuffle=True, random_state=state)
     rng = np.random.default_rng(state)
@@ -69,24 +73,36 @@ def classifier_auc(
             trees = HistGradientBoostingClassifier(
                 max_iter=max_iter, early_stopping=True, random_state=state
             )
-            score = trees.fit(x[train], is_target[train]).predict_proba(x[test])[:, 1]
-            results.append(
-                _bootstrapped(score[~is_target[test]], score[is_target[test]], replicas, rng)
-            )
+            # Without weights none are given: trees of weighted points are grown in another way.
+            given = None if weights is None else counts[train]
+            trees.fit(x[train], is_target[train], sample_weight=given)
+            score = trees.predict_proba(x[test])[:, 1]
+            ours, theirs = ~is_target[test], is_target[test]
+            weight = None if weights is None else counts[test][ours]
+            results.append(_bootstrapped(score[ours], score[theirs], replicas, rng, weight))
     value, *resampled = np.mean(results, axis=0)
     return Auc(float(value), *(float(edge) for edge in np.quantile(resampled, (0.025, 0.975))))
 
 
 def _bootstrapped(
-    negative: np.ndarray, positive: np.ndarray, replicas: int, rng: np.random.Generator
+    negative: np.ndarray,
+    positive: np.ndarray,
+    replicas: int,
+    rng: np.random.Generator,
+    weights: np.ndarray | None = None,
 ) -> np.ndarray:
-    """AUC of the scores, then of ``replicas`` resamplings of them with replacement."""
+    """AUC of the scores, then of ``replicas`` resamplings of them with replacement.
+
+    ``weights`` are those of the negative scores, each of which is then resampled with its weight.
+    """
     # Resampling only changes how often a score occurs: one sorting serves every replica.
     values, rank = np.unique(np.concatenate([negative, positive]), return_inverse=True)
     samples = [
         np.bincount(part, minlength=len(values))
         for part in (rank[: len(negative)], rank[len(negative) :])
     ]
+    if weights is not None:
+        return _bootstrapped_weighted(rank, weights, samples[1], replicas, rng)
     return np.array(
         [
             _auc(*samples),
@@ -98,6 +114,23 @@ def _bootstrapped(
     )
 
 
+def _bootstrapped_weighted(
+    rank: np.ndarray,
+    weights: np.ndarray,
+    positive: np.ndarray,
+    replicas: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """The same for weighted negative scores, the first of those that ``rank`` orders."""
+    rank, total = rank[: len(weights)], positive.sum()
+    results = [_auc(np.bincount(rank, weights, len(positive)), positive)]
+    for _ in range(replicas):
+        times = rng.multinomial(len(weights), np.full(len(weights), 1 / len(weights)))
+        negative = np.bincount(rank, weights * times, len(positive))
+        results.append(_auc(negative, rng.multinomial(total, positive / total)))
+    return np.array(results)
+
+
 def _auc(negative: np.ndarray, positive: np.ndarray) -> float:
     """AUC of two histograms of the same ascending scores: equal scores count half."""
     below = np.cumsum(negative) - 0.5 * negative
@@ -105,22 +138,27 @@ def _auc(negative: np.ndarray, positive: np.ndarray) -> float:
 
 
 def compare_features(
-    sample: np.ndarray, target: np.ndarray, bins: int = 20
+    sample: np.ndarray, target: np.ndarray, bins: int = 20, weights: np.ndarray | None = None
 ) -> list[FeatureComparison]:
     """Compare each feature's distribution by Kolmogorov-Smirnov and by chi2 of the binned ratio.
 
     ``sample`` has shape (n, D), ``target`` (m, D); one result per feature. The bins hold equal
     numbers of the pooled points. chi2 is the test of homogeneity of two histograms: it allows for
     the Poisson errors of both samples and leaves their totals free, so degrees = bins - 1.
+    ``weights``, (n,), say what each point of the sample counts; chi2 then has the errors of sums of
+    weights, and the Kolmogorov-Smirnov p-value is that of `effective_points` many.
     """
     results = []
     for a, b in zip(np.asarray(sample).T, np.asarray(target).T, strict=True):
-        ks = stats.ks_2samp(a, b, method="asymp")
-        chi2, degrees = _chi2(a, b, bins)
+        if weights is None:
+            ks, pvalue = stats.ks_2samp(a, b, method="asymp")
+        else:
+            ks, pvalue = _weighted_ks(a, b, weights)
+        chi2, degrees = _chi2(a, b, bins, weights)
         results.append(
             FeatureComparison(
-                float(ks.statistic),
-                float(ks.pvalue),
+                float(ks),
+                float(pvalue),
                 chi2,
                 degrees,
                 float(stats.chi2.sf(chi2, degrees)) if degrees else 1.0,
@@ -129,12 +167,40 @@ def compare_features(
     return results
 
 
-def _chi2(a: np.ndarray, b: np.ndarray, bins: int) -> tuple[float, int]:
+def effective_points(weights: np.ndarray) -> float:
+    """How many points of equal weight have the statistical power of these: (sum w)^2 / sum w^2.
+
+    Source: Kish, Survey Sampling (1965), section 11.7.
+    """
+    return float(weights.sum() ** 2 / (weights**2).sum())
+
+
+def _weighted_ks(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+    order = np.argsort(a, kind="stable")
+    below = np.concatenate([[0.0], np.cumsum(weights[order]) / weights.sum()])
+    at = np.unique(np.concatenate([a, b]))
+    ours = below[np.searchsorted(a[order], at, side="right")]
+    theirs = np.searchsorted(np.sort(b), at, side="right") / len(b)
+    distance = float(np.abs(ours - theirs).max())
+    size = effective_points(weights)
+    size = round(size * len(b) / (size + len(b)))
+    return distance, float(stats.kstwo.sf(distance, max(size, 1)))
+
+
+def _chi2(
+    a: np.ndarray, b: np.ndarray, bins: int, weights: np.ndarray | None = None
+) -> tuple[float, int]:
     cuts = np.unique(np.quantile(np.concatenate([a, b]), np.arange(1, bins) / bins))
-    counts_a = np.bincount(np.searchsorted(cuts, a, side="right"), minlength=len(cuts) + 1)
-    counts_b = np.bincount(np.searchsorted(cuts, b, side="right"), minlength=len(cuts) + 1)
+    place, size = np.searchsorted(cuts, a, side="right"), len(cuts) + 1
+    counts_a = np.bincount(place, minlength=size)
+    counts_b = np.bincount(np.searchsorted(cuts, b, side="right"), minlength=size)
     filled = counts_a + counts_b > 0
     counts_a, counts_b = counts_a[filled], counts_b[filled]
-    scale = np.sqrt(len(b) / len(a))
-    chi2 = ((scale * counts_a - counts_b / scale) ** 2 / (counts_a + counts_b)).sum()
-    return float(chi2), int(filled.sum() - 1)
+    if weights is None:
+        scale = np.sqrt(len(b) / len(a))
+        terms = (scale * counts_a - counts_b / scale) ** 2 / (counts_a + counts_b)
+    else:
+        sums, squares = (np.bincount(place, w, size)[filled] for w in (weights, weights**2))
+        variance = squares / weights.sum() ** 2 + counts_b / len(b) ** 2
+        terms = (sums / weights.sum() - counts_b / len(b)) ** 2 / variance
+    return float(terms.sum()), int(filled.sum() - 1)

@@ -1,0 +1,54 @@
+"""Whether a transport keeps the parts of a toy together (figures 3, 4, B.1 and B.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from flowmorph import parts, repeats
+from flowmorph.metrics.measures import Measure
+
+FULL_ANGLE = 45.0  # degrees: a rotated toy's condition is its angle divided by this
+
+
+def mutual_information(a: np.ndarray, b: np.ndarray) -> float:
+    """Estimate how much one label says about another, in nats: zero if nothing, log K if all.
+
+    Both have shape (N,) and hold integers from 0. Source: Cover and Thomas, Elements of Information
+    Theory (2006), equation 2.28, with the observed frequencies; they overstate it by about
+    (K - 1)^2 / 2N (Miller 1955).
+    """
+    joint = np.zeros((a.max() + 1, b.max() + 1))
+    np.add.at(joint, (a, b), 1.0 / len(a))
+    independent = np.outer(joint.sum(axis=1), joint.sum(axis=0))
+    seen = joint > 0
+    return float((joint[seen] * np.log(joint[seen] / independent[seen])).sum())
+
+
+def measure(
+    arrays: Mapping[str, np.ndarray], task: str, methods: Sequence[str], condition: str | None
+) -> Iterator[Measure]:
+    """Measure the tasks that start from the four circles; others have no such parts.
+
+    ``same_circle`` is the share of points that stay on the circle where they began, and
+    ``arm_information`` what a point's circle says about the star's arm where it ends, in nats. With
+    ``condition`` shared, points arrive at the angle where they began, else at the target's.
+    """
+    name = repeats.plain(task).removeprefix("rotated_")
+    if name not in ("fourcircles_to_fourcircles_twin", "fourcircles_to_star"):
+        return
+    start, end = (_angles(arrays[f"condition_{role}"]) for role in ("reference", "target"))
+    end = start if condition == "shared" else end
+    circle, _ = parts.circle_and_angle(arrays["reference"], start)
+    for method in methods:
+        if name == "fourcircles_to_star":
+            information = mutual_information(circle, parts.arm(arrays[method], end))
+            yield Measure(task, method, "", "arm_information", information)
+        else:
+            ends, _ = parts.circle_and_angle(arrays[method], end)
+            yield Measure(task, method, "", "same_circle", float(np.mean(ends == circle)))
+
+
+def _angles(condition: np.ndarray) -> np.ndarray | None:
+    return FULL_ANGLE * condition[:, 0].astype(np.float64) if condition.shape[1] else None

@@ -1,0 +1,50 @@
+"""Count what each training took: optimizer steps and points shown. Times are in the benchmarks."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+
+from safetensors import safe_open
+
+from flowmorph.errors import InputError, cli
+from flowmorph.metrics import measures
+
+
+def steps_of(path: str) -> int:
+    """Number of the last step of a loss history."""
+    with open(path, newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    if not rows or "step" not in rows[-1]:
+        raise InputError(f"{path}: not a loss history")
+    return int(float(rows[-1]["step"]))
+
+
+def batch_of(path: str) -> int:
+    """Points in one step of the training that made these weights."""
+    with safe_open(path, framework="numpy") as file:
+        return json.loads(file.metadata()["flowmorph"])["config"]["recipe"]["batch"]
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tasks", nargs="+", required=True, help="of the trainings")
+    parser.add_argument("--methods", nargs="+", required=True, help="same order")
+    parser.add_argument("--weights", nargs="+", required=True, help="safetensors, same order")
+    parser.add_argument("--histories", nargs="+", required=True, help="losses, CSV, same order")
+    parser.add_argument("--output", required=True, help="CSV")
+    args = parser.parse_args(argv)
+
+    counted = []
+    trainings = zip(args.tasks, args.methods, args.weights, args.histories, strict=True)
+    for task, method, weights, history in trainings:
+        steps = steps_of(history)
+        counted.append(measures.Measure(task, method, "", "steps", steps))
+        points = steps * batch_of(weights)
+        counted.append(measures.Measure(task, method, "", "points_shown", points))
+    measures.write(counted, args.output)
+
+
+if __name__ == "__main__":
+    cli(main)
