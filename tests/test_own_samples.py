@@ -14,9 +14,14 @@ import yaml
 from flowmorph import own, targets
 from flowmorph.data.own_samples import Settings, prepare
 from flowmorph.errors import InputError
-from flowmorph.metrics import divergence
+from flowmorph.metrics import divergence, task
 from flowmorph.metrics.distances import summarise
-from flowmorph.metrics.unweighting import accepted, effective_number, unweighted
+from flowmorph.metrics.unweighting import (
+    accepted,
+    effective_number,
+    resampled,
+    target_unweighted,
+)
 from flowmorph.training import Sample, equal_weights
 
 ROOT = Path(__file__).parents[1]
@@ -223,17 +228,47 @@ def test_unweighting_keeps_fair_rows_once():
     assert effective_number(7, None) == 7
 
 
-def test_unweighted_arrays_keep_rows_together():
+def test_the_target_is_unweighted_and_the_rest_keeps_its_weights():
     rng = np.random.default_rng(7)
     rows = np.arange(500.0)[:, None]
     arrays = {name: rows for name in ("reference", "condition_reference", "base_transfer")}
     arrays |= {"target": -rows, "condition_target": -rows}
-    arrays |= {"weight_reference": rng.gamma(2, 1, 500), "weight_target": np.ones(500)}
-    result = unweighted(arrays, rng)
+    arrays |= {"weight_reference": rows[:, 0], "weight_target": rng.gamma(2, 1, 500)}
+    result, weights = target_unweighted(arrays, rng)
     assert set(result) == {name for name in arrays if not name.startswith("weight_")}
     assert 50 < len(result["reference"]) == len(result["target"]) < 400
     assert np.array_equal(result["reference"], result["base_transfer"])
+    assert np.array_equal(result["reference"][:, 0], weights)
     assert np.array_equal(result["target"], result["condition_target"])
+
+
+def test_resampled_rows_have_the_weighted_mean():
+    rng = np.random.default_rng(9)
+    x = rng.normal(size=20_000)
+    weights = np.exp(x)  # moves a unit Gaussian by 1
+    rows = resampled(weights, rng)
+    assert len(rows) == effective_number(20_000, weights)
+    assert x[rows].mean() == pytest.approx(1, abs=0.05)
+    assert x[rows[:1000]].mean() == pytest.approx(1, abs=0.15)  # in random order
+
+
+def test_measures_of_a_weighted_reference_are_those_of_the_repeated_one():
+    """A reference whose weights make it the target: no measure may see a difference."""
+    rng = np.random.default_rng(10)
+    x, target = rng.normal(size=(3000, 2)), rng.normal((0.5, 0), size=(3000, 2))
+    none, weights = np.empty((3000, 0)), np.exp(0.5 * x[:, 0])
+    arrays = {"reference": x, "target": target, "base_transfer": x + [0.1, 0]}
+    arrays |= {"condition_reference": none, "condition_target": none}
+    setting = task.Setting("own", ["base_transfer"], ["a", "b"], None, False, 4.0, 1, 3000, 100)
+    found = {
+        (m.method, m.feature, m.metric): m.value
+        for m in task.measure(arrays, setting, reference_weights=weights)
+    }
+    assert found["ceiling", "", "auc"] == pytest.approx(0.5, abs=0.03)
+    assert found["ceiling", "a", "ks_pvalue"] > 0.01
+    assert found["base_transfer", "a", "distance_mean"] == pytest.approx(0.1)
+    assert found["base_transfer", "", "l1_mean"] == pytest.approx(0.1)
+    assert found["base_transfer", "", "bound_marginals"] < 0.1  # 0.5 without weights
 
 
 def test_weighted_means_and_errors():

@@ -29,15 +29,16 @@ def main(argv: list[str] | None = None) -> None:
 
     names = ("reference", "target", *samples.CONDITIONS, *args.methods)
     arrays = samples.load_weighted(args.moved, names)
+    weights = None
     if set(samples.WEIGHTS) & set(arrays):
-        # The tests of two samples are about independent, equal points.
-        arrays = unweighting.unweighted(arrays, np.random.default_rng(args.seed))
+        rng = np.random.default_rng(args.seed)
+        arrays, weights = unweighting.target_unweighted(arrays, rng)
     if arrays["target"].shape[1] != len(args.features):
         raise InputError(f"{args.moved}: {len(args.features)} features were named, not as many")
     if len(arrays["target"]) < task.FEWEST_POINTS:
         raise InputError(
             f"{args.moved}: {len(arrays['target'])} points cannot be measured: fewer than "
-            f"{task.FEWEST_POINTS} are left of both samples after splitting and unweighting"
+            f"{task.FEWEST_POINTS} are left after splitting, and unweighting the target"
         )
     setting = task.Setting(
         task=args.task,
@@ -51,7 +52,9 @@ def main(argv: list[str] | None = None) -> None:
         assignment_points=args.assignment_points,
     )
     toys = mixing.measure(arrays, args.task, args.methods, args.condition)
-    measures.write(chain(task.measure(arrays, setting), toys), args.output)
+    measures.write(
+        chain(task.measure(arrays, setting, reference_weights=weights), toys), args.output
+    )
 
 
 if __name__ == "__main__":

@@ -27,18 +27,32 @@ def accepted(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.flatnonzero(rng.random(len(weights)) * weights.max() < weights)
 
 
-def unweighted(arrays: Mapping[str, np.ndarray], rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Unweight the moved points of a task, and its target, which is independent of them.
+def resampled(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Choose rows in proportion to their weights, as many as have their statistical weight.
+
+    Systematic resampling: rows of large weight come several times, so this is for averages, and not
+    for tests that take points for independent.
+    """
+    total = np.cumsum(weights)
+    number = max(effective_number(len(weights), weights), 1)
+    steps = (rng.permutation(number) + rng.random()) / number
+    rows = np.searchsorted(total, steps * total[-1], side="right")
+    return np.minimum(rows, len(weights) - 1)
+
+
+def target_unweighted(
+    arrays: Mapping[str, np.ndarray], rng: np.random.Generator
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Unweight a task's target, which is independent of the rest; give the reference's weights.
 
     ``arrays`` are those of a file of moved samples with ``weight_reference`` and
-    ``weight_target``; the result has as many rows as the smaller sample has left, no weights.
+    ``weight_target``; the result has as many rows as the target has left, and no weights.
     """
-    from_reference = accepted(arrays["weight_reference"], rng)
-    from_target = accepted(arrays["weight_target"], rng)
-    size = min(len(from_reference), len(from_target))
-    rows = {False: from_reference[:size], True: from_target[:size]}
-    return {
-        name: array[rows[name in ("target", "condition_target")]]
+    rows = accepted(arrays["weight_target"], rng)
+    kept = {
+        name: array[rows] if name in ("target", "condition_target") else array[: len(rows)]
         for name, array in arrays.items()
-        if not name.startswith("weight_")
     }
+    weights = kept.pop("weight_reference")
+    del kept["weight_target"]
+    return kept, weights
