@@ -26,7 +26,7 @@ import tables
 import yaml
 
 from flowmorph import paths
-from flowmorph.data.events import LHCO_PARTICLES
+from flowmorph.data.lhco import LHCO_PARTICLES
 
 ROOT = Path(__file__).parents[1]
 FULL = 1_100_000

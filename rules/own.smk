@@ -1,27 +1,10 @@
 """The user's own two samples: from their files to the moved reference in their format."""
 
-
-def own_figure(moved: str) -> str:
-    """Give the options with which figures show the user's features and the methods asked for."""
-    settings = config["own"]
-    regions = settings["regions"]
-    where = {targets.OWN: regions["train"], targets.OWN_APPLY: regions["apply"]}[moved]
-    intervals = ", ".join(f"{low:g} to {high:g}" for low, high in where)
-    note = "all rows" if not regions["train"] else f"outside of the training region"
-    if intervals:
-        note = f"{regions['column']} in {intervals}"
-    options = ["--methods", *targets.methods(config), "--note", note.replace("$", r"\$")]
-    return " ".join(map(shlex.quote, options))
-
-
-def own_labels() -> str:
-    """Give the options that name the user's features in figures."""
-    return " ".join(map(shlex.quote, ["--labels", *own.labels(config["own"]["features"])]))
-
-
-def own_limits() -> str:
-    """Give the option with the range to which features are scaled."""
-    return "--limits {low:g} {high:g}".format(**config["own"]["scaling"])
+# Options of the figures: names and range of the features; methods and region.
+OWN_LABELS = own.label_options(config)
+OWN_LIMITS = own.limit_options(config)
+OWN_TRAINED = own.figure_options(config, targets.methods(config))
+OWN_APPLIED = own.figure_options(config, targets.methods(config), applied=True)
 
 
 rule prepare_own_samples:
@@ -158,14 +141,7 @@ use rule move_reference as move_file with:
 rule apply:
     """Move the user's further files (key apply) with the trained transports."""
     input:
-        lambda wildcards: applied_files(),
-
-
-def applied_files() -> list[str]:
-    """Give the further files, moved; says what to do where there are none."""
-    if not APPLIED:
-        raise WorkflowError("name the files to move: --config apply='more/*.root'")
-    return targets.applied(OUT, config)
+        lambda wildcards: targets.applied(OUT, config),
 
 
 use rule fig8 as fig_own_ratios with:
@@ -181,7 +157,7 @@ use rule fig8 as fig_own_ratios with:
     benchmark:
         paths.benchmark(OUT, "fig_own_ratios")
     params:
-        options=lambda wildcards: f"{own_labels()} {own_limits()} {own_figure(targets.OWN)}",
+        options=lambda wildcards: f"{OWN_LABELS} {OWN_LIMITS} {OWN_TRAINED}",
 
 
 use rule fig6 as fig_own_distances with:
@@ -198,7 +174,7 @@ use rule fig6 as fig_own_distances with:
         paths.benchmark(OUT, "fig_own_distances")
     params:
         trainings=config["seeds"]["own"],
-        options=lambda wildcards: f'--units "scaled features" {own_figure(targets.OWN)}',
+        options=lambda wildcards: f'--units "scaled features" {OWN_TRAINED}',
 
 
 use rule fig10 as fig_own_feature_distances with:
@@ -214,7 +190,7 @@ use rule fig10 as fig_own_feature_distances with:
     benchmark:
         paths.benchmark(OUT, "fig_own_feature_distances")
     params:
-        options=lambda wildcards: f"{own_labels()} {own_figure(targets.OWN)}",
+        options=lambda wildcards: f"{OWN_LABELS} {OWN_TRAINED}",
 
 
 use rule fig8 as fig_own_apply_ratios with:
@@ -230,7 +206,7 @@ use rule fig8 as fig_own_apply_ratios with:
     benchmark:
         paths.benchmark(OUT, "fig_own_apply_ratios")
     params:
-        options=lambda wildcards: f"{own_labels()} {own_limits()} {own_figure(targets.OWN_APPLY)}",
+        options=lambda wildcards: f"{OWN_LABELS} {OWN_LIMITS} {OWN_APPLIED}",
 
 
 use rule fig6 as fig_own_apply_distances with:
@@ -247,7 +223,7 @@ use rule fig6 as fig_own_apply_distances with:
         paths.benchmark(OUT, "fig_own_apply_distances")
     params:
         trainings=config["seeds"]["own"],
-        options=lambda wildcards: f'--units "scaled features" {own_figure(targets.OWN_APPLY)}',
+        options=lambda wildcards: f'--units "scaled features" {OWN_APPLIED}',
 
 
 localrules:

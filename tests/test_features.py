@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from flowmorph import selection
-from flowmorph.data import events, tables
+from flowmorph.data import events, lhco, tables
 from flowmorph.errors import InputError
 from flowmorph.features import build_features, delta_r
 from flowmorph.preprocess import Preprocessor
@@ -113,7 +113,7 @@ def test_label_follows_its_event():
 
 def test_real_events(lhco_tiny):
     """Every event of the file has two jets and passes the trigger; medians pinned."""
-    table, counts = build_features(events.read_lhco(lhco_tiny, 0, 1000, signal_fraction=0))
+    table, counts = build_features(lhco.read_lhco(lhco_tiny, 0, 1000, signal_fraction=0))
     assert (counts.events, counts.selected) == (907, 907)
     assert (table["delta_m_jj"] >= 0).all()
     assert all(np.isfinite(column).all() for column in table.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tracemalloc
 
 import awkward as ak
 import numpy as np
@@ -149,6 +150,132 @@ def test_pandas_reads_what_is_written(tmp_path, kind):
     pandas.testing.assert_frame_equal(frame, pandas.DataFrame(expected))
 
 
-def test_wrong(tmp_path):
-    with pytest.raises(InputError, match="matches this pattern"):
-        open_sample(str(tmp_path / "*.root"))
+def copy(path, tree=None, drop=()):
+    """A file, and one written from its chunks, each as one chunk of lists."""
+    files = open_sample(str(path), tree)
+    names = [name for name in files.columns if name not in drop]
+    output = path.with_stem("copy")
+    with open_writer(output, files) as writer:
+        for chunk in files.chunks(names, 7):
+            writer.write(chunk)
+    again = open_sample(str(output), tree)
+    assert (again.format, again.rows) == (files.format, files.rows)
+    assert {name: again.types[name] for name in names} == {n: files.types[n] for n in names}
+    assert sorted(again.columns) == sorted(names)
+    return [
+        {
+            name: [row for chunk in one.chunks([name], 100) for row in ak.to_list(chunk[name])]
+            for name in names
+        }
+        for one in (files, again)
+    ]
+
+
+JETS = ak.Array([[1.0, 2.0], [], [3.0]] * 10)
+
+
+def test_lists_texts_and_records_are_kept(tmp_path):
+    x, matrix = np.arange(30.0), np.arange(60, dtype=np.float32).reshape(30, 2)
+    pair = ak.zip({"pt": JETS, "eta": JETS + 1})
+    with uproot.recreate(tmp_path / "single.root") as file:
+        kinds = {"x": "f8", "jet": "var * float64", "w": np.dtype(("f4", (2,)))}
+        file.mktree("t", kinds).extend({"x": x, "jet": JETS, "w": matrix})
+    with uproot.recreate(tmp_path / "shared.root") as file:
+        file.mktree("t", {"x": "f8", "Jet": ak.type(pair).content}).extend({"x": x, "Jet": pair})
+    with uproot.recreate(tmp_path / "ntuple.root") as file:
+        texts = ak.Array(["a", "bb", ""] * 10)
+        file.mkrntuple("t", ak.Array({"x": x, "jet": JETS, "text": texts, "jets": pair}))
+    columns = {
+        "jet": ak.to_arrow(JETS, extensionarray=False),
+        "text": ["a", "b", None] * 10,
+        "n": pyarrow.array([1, None, 3] * 10),
+        "day": pyarrow.array(np.arange(30).astype("datetime64[ns]")),
+        "kind": pyarrow.array(["u", "v", "u"] * 10).dictionary_encode(),
+    }
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "a.parquet")
+    for name in ("single.root", "shared.root", "ntuple.root", "a.parquet"):
+        before, after = copy(tmp_path / name)
+        for column, values in before.items():
+            assert str(after[column]) == str(values), column  # NaN is not itself
+    assert before["n"][0] == 1 and np.isnan(before["n"][1])
+
+
+def test_two_dimensional_arrays_are_columns_and_come_together_again(tmp_path):
+    matrix, image = np.arange(90.0).reshape(30, 3), np.ones((30, 2, 2), "f4")
+    np.savez(tmp_path / "a.npz", x=matrix, image=image)
+    with hdf5.open_file(tmp_path / "a.h5", "w", pytables_sys_attrs=False) as file:
+        file.create_carray("/", "x", obj=matrix)
+        file.create_carray("/deep", "image", obj=image, createparents=True)
+        file.create_array("/", "name", obj=np.array([b"ab"] * 30))
+        file.create_array("/", "one", obj=3.0)
+    for name in ("a.npz", "a.h5"):
+        before, after = copy(tmp_path / name)
+        assert before == after and before["x[1]"] == matrix[:, 1].tolist()
+    with hdf5.open_file(tmp_path / "copy.h5") as file:
+        assert file.root.x.shape == (30, 3) and file.root.deep.image.shape == (30, 2, 2)
+
+
+def test_pandas_texts_index_and_numbered_columns(tmp_path):
+    frame = pandas.DataFrame({"x": np.arange(30.0), "n": range(30)})
+    frame.index = pandas.Index(np.arange(30) * 3, name="event")
+    for kind in ("table", "fixed"):
+        frame.to_hdf(tmp_path / "a.h5", key="run/df", mode="w", format=kind)
+        before, after = copy(tmp_path / "a.h5")
+        assert before == after and before["event"][2] == 6
+        pandas.testing.assert_frame_equal(pandas.read_hdf(tmp_path / "copy.h5"), frame)
+    frame.assign(s=["a", "bb", "long"] * 10).to_hdf(tmp_path / "a.h5", key="df", format="table")
+    before, after = copy(tmp_path / "a.h5", tree="df")
+    assert before == after and before["s"][:3] == ["a", "bb", "long"]
+    numbered = pandas.DataFrame(np.arange(60.0).reshape(30, 2))
+    numbered.to_hdf(tmp_path / "a.h5", key="df", mode="w", format="fixed")
+    before, after = copy(tmp_path / "a.h5")
+    assert before == after and list(before) == ["0", "1"]
+    pandas.testing.assert_frame_equal(pandas.read_hdf(tmp_path / "copy.h5"), numbered)
+
+
+def test_what_a_format_cannot_keep_is_named(tmp_path):
+    frame = pandas.DataFrame({"x": np.arange(3.0), "s": np.array(["a", "b", "c"], object)})
+    frame["day"] = pandas.date_range("2020", periods=3)
+    frame.to_hdf(tmp_path / "a.h5", key="df", mode="w", format="fixed")
+    for column, reason in (("s", "pickled Python objects"), ("day", "a time")):
+        with pytest.raises(InputError, match=f"a.h5: column '{column}' cannot be read .*{reason}"):
+            copy(tmp_path / "a.h5", drop={"s", "day"} - {column})
+    copy(tmp_path / "a.h5", drop={"s", "day"})
+    files = open_sample(str(write(tmp_path / "b.npz", "npz", numbers())))
+    with pytest.raises(InputError, match="c.npz: column 'n' is of whole numbers"):
+        with open_writer(tmp_path / "c.npz", files) as writer:
+            for chunk in files.chunks():
+                writer.write(chunk | {"n": chunk["n"] + 0.5})
+    with pytest.raises(InputError, match="c.npz: column 'jet' is no array of numbers"):
+        with open_writer(tmp_path / "c.npz", files) as writer:
+            writer.write({"jet": JETS})
+    with pytest.raises(InputError, match="other columns than the first"):
+        with open_writer(tmp_path / "c.npz", files) as writer:
+            writer.write({"pt": np.ones(3)})
+            writer.write({"eta": np.ones(3)})
+    assert not (tmp_path / "c.npz").exists()
+
+
+def test_csv_types_are_those_that_hold_all_values(tmp_path):
+    rows = ["x,n,s", *(f"{i},{i},{i}" for i in range(400_000)), "0.1,7,seven", ",8,8"]
+    (tmp_path / "a.csv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "b.csv").write_text("x,n,s\n1,1.5,1\n")
+    files = open_sample(str(tmp_path / "?.csv"))
+    assert files.types == {"x": "double", "n": "double", "s": "string"}
+    chunks = list(files.chunks(None, 1_000_000))
+    assert chunks[-2]["x"][-2] == 0.1 and np.isnan(chunks[-2]["x"][-1])
+    assert chunks[-2]["s"][-2] == "seven" and chunks[-1]["n"][0] == 1.5
+
+
+@pytest.mark.parametrize("kind", ["pandas-table", "npz"])
+def test_memory_does_not_grow_with_the_file(tmp_path, kind):
+    """Of what Python allocates; benchmarks/rows.py measures all memory."""
+    peaks = []
+    for rows in (200_000, 800_000):
+        path = write(tmp_path / f"a.{SUFFIXES.get(kind, 'h5')}", kind, numbers(rows))
+        files = open_sample(str(path))
+        tracemalloc.start()
+        assert all(len(chunk["pt"]) <= 10_000 for chunk in files.chunks(None, 10_000))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.1 * peaks[0]

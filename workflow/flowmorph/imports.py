@@ -33,16 +33,16 @@ def _imports(path: Path) -> tuple[Path, ...]:
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return tuple(file for name in names for file in _files_of(name))
+    return tuple(file for name in names if (file := _file_of(name)) is not None)
 
 
-def _files_of(name: str) -> list[Path]:
-    """The module of this name, and the packages that are imported on the way to it."""
+def _file_of(name: str) -> Path | None:
     parts = name.split(".")
-    if parts[0] != PACKAGE.name:
-        return []
-    folders = [PACKAGE.joinpath(*parts[1:end]) for end in range(2, len(parts) + 1)]
-    files = [folder / "__init__.py" for folder in folders] + [
-        folder.with_suffix(".py") for folder in folders
-    ]
-    return [file for file in files if file.is_file() and file.stat().st_size]
+    if parts[0] != PACKAGE.name or len(parts) == 1:
+        return None
+    place = PACKAGE.joinpath(*parts[1:])
+    # A package's own file counts where it holds code: most are empty.
+    for file in (place.with_suffix(".py"), place / "__init__.py"):
+        if file.is_file() and file.stat().st_size:
+            return file
+    return None

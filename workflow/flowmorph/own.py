@@ -82,6 +82,30 @@ def labels(entries: Iterable[str | dict]) -> list[str]:
     ]
 
 
+def label_options(config: dict) -> str:
+    """Give the option of figures that names the features, quoted for a shell."""
+    return shlex.join(["--labels", *labels(config["own"]["features"])])
+
+
+def limit_options(config: dict) -> str:
+    """Give the option of figures with the range to which features are scaled."""
+    return "--limits {low:g} {high:g}".format(**config["own"]["scaling"])
+
+
+def figure_options(config: dict, methods: list[str], applied: bool = False) -> str:
+    """Give the options of figures with methods and region, quoted for a shell.
+
+    The region is the one where flows are trained, or, with ``applied``, where they are applied.
+    """
+    regions = config["own"]["regions"]
+    shown = regions["apply" if applied else "train"]
+    note = "outside of the training region" if applied else "all rows"
+    if shown:
+        intervals = ", ".join(f"{low:g} to {high:g}" for low, high in shown)
+        note = f"{regions['column']} in {intervals}".replace("$", r"\$")
+    return shlex.join(["--methods", *methods, "--note", note])
+
+
 def output_methods(config: dict) -> list[str]:
     """Methods that move the reference and further files."""
     return config["own"]["output"]["methods"] or config["own"]["methods"]

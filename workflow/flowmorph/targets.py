@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from flowmorph import own, paths, repeats
+from flowmorph.errors import InputError
 
 TOYS = ("fourcircles", "star", "checkerboard")
 TRAINED_METHODS = (
@@ -210,8 +211,13 @@ def moved_references(out: str, config: dict) -> list[str]:
 
 
 def applied(out: str, config: dict) -> list[str]:
-    """The user's further files, moved by each method that was asked for."""
+    """The user's further files, moved by each method that was asked for.
+
+    Raises InputError where there are none: nothing would be made, and nobody told.
+    """
     names = own.named(config["apply"])
+    if not names:
+        raise InputError("name the files to move: --config apply='more/*.root'")
     return [
         paths.applied(out, method, name) for method in own.output_methods(config) for name in names
     ]

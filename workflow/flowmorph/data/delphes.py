@@ -9,11 +9,10 @@ from pathlib import Path
 
 import awkward as ak
 import numpy as np
-import uproot
 
 from flowmorph.data.events import FIELDS, check_events, make_events
-from flowmorph.data.formats import find_files
-from flowmorph.data.formats.base import check_readable, listed, reading
+from flowmorph.data.formats import find_files, root
+from flowmorph.data.formats.base import check_readable, listed
 from flowmorph.errors import InputError
 
 TREE = "Delphes"
@@ -54,7 +53,7 @@ def count_events(patterns: str | Sequence[str]) -> list[tuple[Path, int]]:
     found = []
     for path in find_files(patterns):
         check_readable(path)
-        with reading(path, "ROOT"), uproot.open(path) as file:
+        with root.opened(path) as file:
             found.append((path, int(_tree(path, file).num_entries)))
     return found
 
@@ -82,7 +81,7 @@ def read_delphes(
         first += events
         if low >= high:
             continue
-        with reading(Path(path), "ROOT"), uproot.open(path) as file:
+        with root.opened(path) as file:
             tree = _tree(path, file)
             branches = _branches(path, tree)
             objects.branches += [name for name in branches if name not in objects.branches]

@@ -148,7 +148,7 @@ def check_readable(path: Path) -> None:
     if not os.access(path, os.R_OK):
         raise InputError(f"{path}: may not be read (permissions): change them")
     if path.stat().st_size == 0:
-        raise InputError(f"{path}: is empty (0 bytes): make it again")
+        raise InputError(f"{path}: is empty (0 bytes), truncated? make it again")
 
 
 @contextmanager

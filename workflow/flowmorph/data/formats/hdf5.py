@@ -33,7 +33,7 @@ from flowmorph.data.formats.hdf5_write import Writer
 from flowmorph.data.formats.matrix import sources, split_columns
 from flowmorph.errors import InputError
 
-__all__ = ["Writer", "inspect", "iterate", "opened"]
+__all__ = ["Writer", "check_size", "inspect", "iterate", "no_code"]
 
 #: Groups in groups, and nodes in all, that are looked at: groups may contain themselves.
 DEPTH, NODES = 8, 20_000
@@ -164,7 +164,7 @@ def _walk(group: tables.Group) -> Iterator[tables.Node]:
             waiting += [(child, depth + 1) for child in children]
 
 
-def _check_size(path: Path, node: tables.Leaf, rows: int, row_bytes: int) -> None:
+def check_size(path: Path, node: tables.Leaf, rows: int, row_bytes: int) -> None:
     """Raise `InputError` for a dataset that would unpack to what no data would."""
     name, declared = node._v_pathname, rows * row_bytes
     pieces = [row_bytes]
@@ -196,7 +196,7 @@ def _datasets(path: Path, place: tables.Node) -> tuple[dict[str, str], int, Layo
     layout = Layout("compound" if records else "datasets")
     for node in nodes:
         if isinstance(node, tables.Table):
-            _check_size(path, node, node.nrows, node.rowsize)
+            check_size(path, node, node.nrows, node.rowsize)
             layout.filters = node.filters
             for name in node.colnames:
                 dtype = node.dtype[name]
@@ -233,7 +233,7 @@ def _add_array(path: Path, layout: Layout, name: str, node: tables.Node) -> None
         rows = rows if rows is not None else known.shape[0] if known else 0
         layout.stored[name] = Stored(node._v_pathname, np.dtype(object), (int(rows),))
         return
-    _check_size(
+    check_size(
         path, node, int(node.shape[0]), int(node.atom.size * np.prod(node.shape[1:], dtype=object))
     )
     layout.filters = layout.filters or node.filters
@@ -277,7 +277,7 @@ def _fixed(path: Path, group: tables.Group) -> tuple[dict[str, str], int, Layout
                 f"{path}: block {number} has the shape {tuple(shape)}, not {(rows, len(names))}: "
                 "damaged, or of a very old pandas: write it again"
             )
-        _check_size(path, node, rows, node.atom.size * len(names))
+        check_size(path, node, rows, node.atom.size * len(names))
         layout.filters = layout.filters or node.filters
         layout.stored[f"block{number}"] = Stored(node._v_pathname, node.dtype, tuple(shape))
         layout.places |= {name: (f"block{number}", place) for place, name in enumerate(names)}
@@ -334,7 +334,7 @@ def _table(path: Path, group: tables.Group) -> tuple[dict[str, str], int, Layout
     layout, types = Layout("table", filters=table.filters), {}
     layout.labels = {str(label): label for label in names if not isinstance(label, str)}
     layout.data_columns = list(map(str, getattr(attributes, "data_columns", []) or []))
-    _check_size(path, table, table.nrows, table.rowsize)
+    check_size(path, table, table.nrows, table.rowsize)
     for field_name in table.colnames:
         if field_name == "index":
             continue

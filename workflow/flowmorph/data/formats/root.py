@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 
 import awkward as ak
@@ -36,13 +38,23 @@ class Layout:
     unreadable: dict[str, str] = field(default_factory=dict)
 
 
+@contextmanager
+def opened(path: str | PathLike) -> Iterator[uproot.ReadOnlyDirectory]:
+    """Open a file whose end is there, which uproot does not ask before it reads what is not."""
+    with reading(Path(path), "ROOT"), uproot.open(path) as file:
+        missing = file.file.fEND - Path(path).stat().st_size
+        if missing > 0:
+            raise ValueError(f"its last {missing} bytes are missing")
+        yield file
+
+
 def inspect(paths: Sequence[Path], tree: str | None) -> list[FileFacts]:
     """Find tree, columns and entries of each file."""
     return [_inspect(path, tree) for path in paths]
 
 
 def _inspect(path: Path, tree: str | None) -> FileFacts:
-    with reading(path, "ROOT"), uproot.open(path) as file:
+    with opened(path) as file:
         classes = {
             name: _CLASSES[kind]
             for name, kind in file.classnames(cycle=False).items()
@@ -97,7 +109,7 @@ def iterate(found: FileFacts, columns: Sequence[str], size: int) -> Iterator[Chu
             )
     if not found.rows or not columns:
         return
-    with reading(found.path, "ROOT"), uproot.open(found.path) as file:
+    with opened(found.path) as file:
         source, wanted = file[found.tree], set(columns)
         if found.format == "root-rntuple":
             choice = {"filter_name": lambda name: name.split(".")[0] in wanted}
