@@ -57,7 +57,7 @@ wildcard_constraints:
     family="|".join(targets.families(config)),
     dataset="(" + "|".join(targets.datasets(config)) + f")({repeats.SEED})?",
     task="(" + "|".join(targets.tasks(config)) + f")({repeats.SEED})?",
-    method="(" + "|".join(targets.TRAINED_METHODS) + r")(_w[0-9.]+)?",
+    method="(" + "|".join((*targets.TRAINED_METHODS, *targets.FLOW_ALTERNATIVES)) + r")(_w[0-9.]+)?",
 
 
 include: "rules/common.smk"
@@ -69,6 +69,7 @@ include: "rules/transport.smk"
 include: "rules/evaluate.smk"
 include: "rules/figures.smk"
 include: "rules/losses.smk"
+include: "rules/alternatives.smk"
 
 
 if own.given(config):
@@ -95,6 +96,7 @@ localrules:
     times,
     plot_density_losses,
     plot_transport_losses,
+    plot_alternative_losses,
     fig1,
     fig2,
     fig3,
@@ -110,6 +112,9 @@ localrules:
     fig_closure,
     fig_penalty_scan,
     penalty_claims,
+    fig_alternatives,
+    fig_alternative_ratios,
+    fig_alternative_distances,
     figA1,
     figA2,
     figB1,

@@ -100,12 +100,21 @@ def density_of(task: str, role: str) -> str:
 def transport_recipe(task: str, method: str) -> dict:
     """Give the training settings of a transport: the family's, then the method's own."""
     settings = config["training"][targets.pair(task).family]["transport"]
-    return settings | config["training"]["methods"].get(method.partition("_w")[0], {})
+    method = method.partition("_w")[0]
+    if method in targets.FLOW_ALTERNATIVES:
+        return settings | (config["alternatives"]["methods"].get(method) or {})
+    return settings | config["training"]["methods"].get(method, {})
+
+
+def alternative_files(moved: str) -> list[str]:
+    """Give what the methods that are no flows make of a task's points."""
+    task = moved.removesuffix("_signal")
+    return [paths.alternative(OUT, task, name) for name in targets.alternatives(moved, config)]
 
 
 def penalty_of(task: str, method: str) -> float:
     """Give the strength of the movement penalty; zero for methods that have none."""
-    if not method.startswith("movement_penalty"):
+    if not method.startswith(("movement_penalty", "penalty_identity")):
         return 0.0
     return config["penalty"][targets.pair(task).family]
 
@@ -120,7 +129,7 @@ def task_of(moved: str) -> str:
 def methods_of(moved: str) -> list[str]:
     """Give the methods that have a transport of these points: in the scan, those of no other."""
     if moved != targets.PENALTY_SCAN:
-        return targets.trained_methods(config)
+        return [*targets.trained_methods(config), *targets.flow_alternatives(moved, config)]
     return [name for name in PENALTIES.values() if name not in targets.TRAINED_METHODS]
 
 
@@ -149,7 +158,7 @@ def trainings_of(family: str) -> list[tuple[str, str, str]]:
         (paths.transport(OUT, task, method), task, method)
         for task in repeated(targets.tasks(config))
         if targets.pair(task).family == family
-        for method in targets.trained_methods(config)
+        for method in methods_of(task)
     ]
 
 

@@ -79,6 +79,7 @@ rule measure_task:
     """Measure how well and how far each method moves a task's points."""
     input:
         moved=paths.moved(OUT, "{moved}"),
+        alternatives=lambda wildcards: alternative_files(wildcards.moved),
         script=script("measure_task.py"),
         code=code("measure_task.py"),
     output:
@@ -100,6 +101,8 @@ rule measure_task:
             *(["base_transfer"] if "base_transfer" in targets.methods(config) else []),
             *methods_of(wildcards.moved),
         ],
+        alternatives=lambda wildcards: targets.alternatives(wildcards.moved, config),
+        split=lambda wildcards: split_of(wildcards.moved),
         features=lambda wildcards: features_of(wildcards.moved),
         half_width=config["flows"]["transport"]["tail_bound"],
         # Repeated trainings are compared on the same points, by the same classifier.
@@ -111,6 +114,8 @@ rule measure_task:
     shell:
         "python {input.script} --task {wildcards.moved} --moved {input.moved} "
         " --methods {params.methods} --features {params.features:q} {params.task} "
+        " --alternatives {params.alternatives} --alternative-files {input.alternatives} "
+        " --split {params.split} "
         " --half-width {params.half_width} --seed {params.seed} "
         " --two-sample-points {params.two_sample} --assignment-points {params.assignment} "
         " --output {output.csv} > {log} 2>&1"
@@ -209,6 +214,37 @@ use rule two_sample as costs with:
         kind="costs",
 
 
+rule distances:
+    """Put the distances travelled next to the paper's."""
+    input:
+        science=moved_with(["science"]),
+        different=moved_with(targets.DIFFERENT_TASKS),
+        identical=moved_with(targets.IDENTICAL_TASKS),
+        paper="config/paper_numbers.yaml",
+        script=script("make_distance_table.py"),
+        code=code("make_distance_table.py"),
+    output:
+        csv=report(
+            paths.table(OUT, "distances", "csv"),
+            caption="../workflow/report/distances.rst",
+            category="Tables",
+            labels={"table": "distances", "shows": "distances next to the paper's"},
+        ),
+        md=paths.table(OUT, "distances", "md"),
+    log:
+        paths.log(OUT, "distances"),
+    benchmark:
+        paths.benchmark(OUT, "distances")
+    conda:
+        "../envs/environment.yaml"
+    params:
+        trainings=[config["seeds"][family] for family in ("science", "toy", "toy")],
+    shell:
+        "python {input.script} --science {input.science} --different {input.different} "
+        " --identical {input.identical} --trainings {params.trainings} --paper {input.paper} "
+        " --output {output.csv} {output.md} > {log} 2>&1"
+
+
 rule claims:
     """Test each claim of the paper with a number of this run."""
     input:
@@ -251,7 +287,7 @@ use rule claims as penalty_claims with:
     benchmark:
         paths.benchmark(OUT, "penalty_claims")
     params:
-        options="--needing penalty_scan",
+        options='--needing "snakemake penalty_scan"',
 
 
 rule times:

@@ -1,4 +1,4 @@
-"""Every figure of the paper and its two hand-made tables; a rule is named as its figure.
+"""Every figure of the paper, of the signal region and of the scan; a rule has its figure's name.
 
 Figures of one kind share a script: the first is written out, the others take over its command
 (`use rule`) with inputs and options of their own.
@@ -249,9 +249,11 @@ rule fig_closure:
         paths.benchmark(OUT, "fig_closure")
     conda:
         "../envs/environment.yaml"
+    params:
+        further=[],
     shell:
         "python {input.script} --sidebands {input.sidebands} --signal {input.signal} "
-        " --output {output.pdf} {output.png} > {log} 2>&1"
+        " --further {params.further} --output {output.pdf} {output.png} > {log} 2>&1"
 
 
 rule fig_penalty_scan:
@@ -414,34 +416,3 @@ rule table1:
     shell:
         "python {input.script} --figure {output.pdf} {output.png} "
         " --table {output.tables} > {log} 2>&1"
-
-
-rule distances:
-    """Put the distances travelled next to the paper's."""
-    input:
-        science=moved_with(["science"]),
-        different=moved_with(targets.DIFFERENT_TASKS),
-        identical=moved_with(targets.IDENTICAL_TASKS),
-        paper="config/paper_numbers.yaml",
-        script=script("make_distance_table.py"),
-        code=code("make_distance_table.py"),
-    output:
-        csv=report(
-            paths.table(OUT, "distances", "csv"),
-            caption="../workflow/report/distances.rst",
-            category="Tables",
-            labels={"table": "distances", "shows": "distances next to the paper's"},
-        ),
-        md=paths.table(OUT, "distances", "md"),
-    log:
-        paths.log(OUT, "distances"),
-    benchmark:
-        paths.benchmark(OUT, "distances")
-    conda:
-        "../envs/environment.yaml"
-    params:
-        trainings=[config["seeds"][family] for family in ("science", "toy", "toy")],
-    shell:
-        "python {input.script} --science {input.science} --different {input.different} "
-        " --identical {input.identical} --trainings {params.trainings} --paper {input.paper} "
-        " --output {output.csv} {output.md} > {log} 2>&1"

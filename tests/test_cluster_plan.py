@@ -58,7 +58,7 @@ def test_the_graph_is_snakemakes_and_its_groups_are_the_profiles(plan):
     jobs = plan.read_graph("config/paper.yaml")
     profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
     trainings = [job for job in jobs.values() if job.rule == "train_transport"]
-    assert len(trainings) == 19 * 4
+    assert len(trainings) == 19 * 4 + 1
     assert all(job.wildcards.keys() == {"task", "method"} for job in trainings)
     for job in jobs.values():
         job.seconds, job.local = 1.0, job.rule in plan.local_rules()

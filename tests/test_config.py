@@ -86,6 +86,11 @@ def test_an_unknown_key_is_named():
         ("collider.jets.engine", "kt"),
         ("rotated.condition.identical", "none"),
         ("penalty.toy", -0.1),
+        ("alternatives.tasks", ["science_signal"]),
+        ("alternatives.tasks", ["rotated_star_to_star_twin"]),
+        ("alternatives.methods", {"telepathy": {}}),
+        ("alternatives.methods.reweighting.folds", 1),
+        ("alternatives.methods.penalty_identity", {"batch": 0}),
         ("run", "../elsewhere"),
     ],
 )
@@ -131,6 +136,18 @@ def test_targets_and_conditions():
     assert targets.condition("rotated_star_to_checkerboard", config) == "shared"
     assert targets.condition("science_signal", config) == "shared"
     assert all(targets.pair(task).reference in targets.DATASETS for task in targets.MOVED)
+
+
+def test_alternatives_are_those_that_the_configuration_names():
+    config = read("config")
+    assert targets.flow_alternatives("science_signal", config) == ["penalty_identity"]
+    assert "reweighting" in targets.alternatives("science", config)
+    assert "penalty_identity" not in targets.alternatives("science", config)
+    assert targets.alternatives("star_to_checkerboard", config) == []
+    config["alternatives"]["methods"] |= {"reweighting": None, "penalty_identity": None}
+    check(config, SCHEMA)
+    assert "reweighting" not in targets.alternatives("science", config)
+    assert targets.flow_alternatives("science", config) == []
 
 
 def test_raising_the_number_of_events_changes_no_chunk():

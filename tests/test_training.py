@@ -136,6 +136,9 @@ def test_base_transfer_of_equal_densities_is_the_identity():
 def test_methods_are_parsed():
     assert parse_method("movement_penalty_w0.2")[1] == 0.2
     assert parse_method("flows_for_flows")[1] is None
+    both, strength = parse_method("penalty_identity")
+    assert both.penalised and both.identity and set(both.directions) == {"forward", "inverse"}
+    assert strength is None and parse_method("penalty_identity_w0.2")[1] == 0.2
     for bad in ("typo", "unidirectional_w0.2", "movement_penalty_wx"):
         with pytest.raises(InputError, match="unknown"):
             parse_method(bad)

@@ -87,9 +87,9 @@ def edited(project):
 
 
 def test_everything_is_there_and_nothing_is_left_to_do(project):
-    missing = [
-        name for name in targets.everything(OUT) if not (project.folder / name).stat().st_size
-    ]
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    wanted = [*targets.everything(OUT), *targets.alternative_pictures(OUT, config)]
+    missing = [name for name in wanted if not (project.folder / name).stat().st_size]
     assert not missing
     assert project.pending() == Counter()
 
@@ -139,7 +139,8 @@ def test_a_flow_module_reruns_flows_and_not_events(project, edited):
     edited("workflow/flowmorph/flows/spline.py")
     pending = project.pending()
     assert pending["train_density"] == len(targets.DATASETS)
-    assert pending["train_transport"] == len(targets.TASKS) * len(targets.TRAINED_METHODS)
+    # One further flow method is trained on the science task.
+    assert pending["train_transport"] == len(targets.TASKS) * len(targets.TRAINED_METHODS) + 1
     assert not set(pending) & {"generate_events", "build_features", "merge_features", "fig1"}
 
 
@@ -150,6 +151,34 @@ def test_a_deleted_figure_is_rebuilt_alone(project):
     assert project.pending() == Counter({"fig9": 1})
     project.snakemake("--cores", "1")
     assert path.read_bytes() == content
+
+
+def test_a_method_is_added_by_a_module_and_an_entry(project):
+    text = (ROOT / "docs/methods.md").read_text()
+    (module,) = re.findall(r"```python\n(.+?)```", text, re.DOTALL)
+    (entry,) = re.findall(r"```yaml\n(.+?)```", text, re.DOTALL)
+    path = project.folder / "workflow/flowmorph/alternatives/mean_shift.py"
+    path.write_text(module)
+    target = paths.table(OUT, "two_sample", "csv")
+    assert project.pending() == Counter()
+    before = (project.folder / target).read_text()
+    project.snakemake("--cores", "2", target, override=yaml.safe_load(entry))
+    after = (project.folder / target).read_text()
+    path.unlink()
+    new = [line for line in after.splitlines() if line not in before.splitlines()]
+    assert [line.split(",")[:2] for line in new] == [
+        ["science", "mean shift"],
+        ["science_signal", "mean shift"],
+    ]
+    project.snakemake("--cores", "2")
+    assert (project.folder / target).read_text() == before
+
+
+def test_without_alternatives_nothing_of_them_is_made(project):
+    pending = project.pending(override={"alternatives": {"tasks": []}})
+    # What named them is made again without them.
+    assert pending["measure_task"] == pending["move_samples"] == 2
+    assert not set(pending) & {"train_transport", "morph_by_alternative"}
 
 
 def test_more_events_keep_the_chunks_that_exist(project):
@@ -163,7 +192,7 @@ def test_the_report_holds_every_figure_and_table(project):
     report = project.folder / "report.html"
     project.snakemake("--report", str(report))
     html = report.read_text()
-    for name in targets.FIGURES:
+    for name in (*targets.FIGURES, *targets.ALTERNATIVE_FIGURES):
         assert f"{name}.png" in html
     for name in targets.TABLES:
         assert f"{name}.csv" in html
@@ -210,3 +239,31 @@ def test_missing_lhc_olympics_files_are_named(project):
     )  # fmt: skip
     assert result.returncode != 0
     assert "nowhere.h5: no such file" in result.stdout + result.stderr
+
+
+def test_a_second_seed_of_the_science_task_adds_its_trainings_and_reruns_none(project):
+    weights = project.folder / paths.weights(paths.transport(OUT, "science", "flows_for_flows"))
+    before, override = weights.read_bytes(), {"seeds": {"science": 2}}
+    pending = project.pending(override=override)
+    again = ("train_density", "train_transport", "move_samples", "mix_ensemble", "measure_task")
+    flows = len(targets.TRAINED_METHODS + targets.FLOW_ALTERNATIVES)
+    assert [pending[rule] for rule in again] == [2, flows, 2, 2, 4]
+    assert {"fig8", "fig9", "fig10", "fig_closure", "two_sample", "distances"} <= set(pending)
+    untouched = {"generate_events", "build_features", "prepare_samples", "fig3", "fig6", "fig7"}
+    assert not set(pending) & untouched
+    project.snakemake("--cores", "2", "fig8", "movement", override=override)
+    second = project.folder / paths.weights(
+        paths.transport(OUT, "science_seed2", "flows_for_flows")
+    )
+    assert weights.read_bytes() == before != second.read_bytes()
+    rows = (project.folder / paths.table(OUT, "movement", "csv")).read_text().splitlines()
+    trainings = {line.split(",")[1]: line.split(",")[2] for line in rows if "science," in line}
+    assert trainings["base transfer"] == "2"
+    assert any(line.startswith('science,"flows for flows, ensemble",1,') for line in rows)
+
+
+def test_the_penalty_scan_trains_the_strengths_that_no_run_has(project):
+    pending = project.pending("penalty_scan", override={"penalty_scan": [0.05, 0.5, 1.0]})
+    assert pending["train_transport"] == 2
+    assert pending["move_samples"] == pending["measure_task"] == pending["fig_penalty_scan"] == 1
+    assert not set(pending) & {"train_density", "generate_events", "two_sample"}

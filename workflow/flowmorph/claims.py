@@ -59,8 +59,8 @@ class Quantity:
 class Claim:
     """A claim, its place in the paper, and the rule: ``number`` below or above ``limit``.
 
-    ``limit`` is a number, or a quantity of the same run times ``times``. ``needs`` names the target
-    that makes the measures, where a run has none of its own.
+    ``limit`` is a number, or a quantity of the same run times ``times``. ``needs`` says what makes
+    the measures, where not every run has them.
     """
 
     claim: str
@@ -126,19 +126,15 @@ def claims_table(
     measures: Iterable[Measure],
     groups: Mapping[str, Sequence[str]],
     evidence: causes.Evidence,
-    made: Sequence[str] = (),
 ) -> Table:
     """Decide every claim; ``groups`` maps names of groups to their tasks.
 
-    Of repeated trainings the means decide. ``made`` names the targets, outside of a run's own,
-    whose measures are there: a claim that needs another is not tested.
+    Of repeated trainings the means decide. A claim whose measures are not there is not tested, if
+    it says what they need; else InputError names what is missing.
     """
     numbers = means_of(measures)
     rows = []
     for claim in claims:
-        if claim.needs and claim.needs not in made:
-            rows.append(_untested(claim, f"`snakemake {claim.needs}` tests it"))
-            continue
         try:
             number, limit = claim.number.value(numbers, groups), claim.limit
             if isinstance(limit, Quantity):
@@ -146,8 +142,9 @@ def claims_table(
         except InputError as error:
             if not claim.needs:
                 raise
-            # What an optional target makes is configured: it may make something else.
-            rows.append(_untested(claim, str(error)))
+            row = {"claim": claim.claim, "place": claim.place, "rule": claim.rule()}
+            row |= {"number": None, "limit": None, "holds": "not tested"}
+            rows.append(row | {"why_not": f"needs {claim.needs}: {error}"})
             continue
         holds = number < limit if claim.relation == "below" else number > limit
         group = claim.number.tasks
@@ -175,11 +172,6 @@ def claims_table(
         Column("why_not", "why not"),
     )
     return Table(columns, rows)
-
-
-def _untested(claim: Claim, reason: str) -> dict[str, str | None]:
-    row = {"claim": claim.claim, "place": claim.place, "rule": claim.rule()}
-    return row | {"number": None, "limit": None, "holds": "not tested", "why_not": reason}
 
 
 def _quantity(entry: Mapping | float) -> Quantity | float:

@@ -7,8 +7,9 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator
 
-from flowmorph import own
+from flowmorph import own, targets
 from flowmorph.errors import InputError
+from flowmorph.morphing import source_of
 
 
 def check(config: dict, schema: str | Path) -> None:
@@ -35,3 +36,23 @@ def check(config: dict, schema: str | Path) -> None:
         if collider["source"] == "delphes" and files is None:
             raise InputError(f"config: collider.delphes.files.{sample}: name your files")
     own.check(config)
+    _check_alternatives(config)
+
+
+def _check_alternatives(config: dict) -> None:
+    for task in config["alternatives"]["tasks"]:
+        if task not in targets.TASKS:
+            known = ", ".join(targets.TASKS)
+            raise InputError(f"config: alternatives.tasks: no task '{task}' (there are {known})")
+        condition = targets.condition(task, config)
+        if condition not in (None, "shared"):
+            raise InputError(
+                f"config: alternatives.tasks: {task} has condition '{condition}', "
+                "and only flows go from one condition to another"
+            )
+    for method in config["alternatives"]["methods"]:
+        if method not in targets.FLOW_ALTERNATIVES:
+            try:
+                source_of(method)
+            except InputError as error:
+                raise InputError(f"config: alternatives.methods: {error}") from error

@@ -27,7 +27,7 @@ class Kind:
 
 TWO_SAMPLE = (
     Column("points", "points", 0),
-    Column("effective_points", "effective", 0),
+    Column("effective_points", "effective points", 0),
     Column("auc", "AUC", 4),
     Column("auc_low", "95 % from", 4),
     Column("auc_high", "to", 4),
@@ -154,7 +154,7 @@ def penalty_table(
         strength = strengths.get(method)
         marks = {"this run's": configured, "the paper's": paper}
         row = {
-            "method": label(method.partition("_w")[0]),
+            "method": label("movement_penalty" if method in strengths else method),
             "strength": strength,
             "mark": ", ".join(mark for mark, value in marks.items() if value == strength),
         }
@@ -184,9 +184,9 @@ def with_own_divergences(measures: Iterable[Measure]) -> list[Measure]:
 
 def deviation(values: Sequence[float]) -> float | None:
     """Standard deviation of a single training's number, from several; None from one."""
-    if len(values) < 2:
+    if len(values) < 2 or not np.isfinite(values).all():
         return None
-    return float(np.std(values, ddof=1)) if np.isfinite(values).all() else None
+    return float(np.std(values, ddof=1)) if np.ptp(values) else 0.0
 
 
 def _same_for_all(m: Measure) -> bool:

@@ -16,15 +16,16 @@ import importlib
 import importlib.util
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 from flowmorph.errors import InputError
 
+if TYPE_CHECKING:  # the Snakefile, which every job reads, does without
+    import numpy as np
+
 PACKAGE = "flowmorph.alternatives"
 
-Points = tuple[np.ndarray, np.ndarray]
+Points = tuple["np.ndarray", "np.ndarray"]
 
 
 class Morphed(NamedTuple):
@@ -34,7 +35,8 @@ class Morphed(NamedTuple):
     weights: np.ndarray | None = None  # None: all count the same
 
 
-Morph = Callable[[np.ndarray, np.ndarray], Morphed]
+Morph = Callable[["np.ndarray", "np.ndarray"], Morphed]
+Fit = Callable[[Points, Points, int], Morph]
 
 
 def source_of(method: str) -> str:
@@ -45,16 +47,15 @@ def source_of(method: str) -> str:
     return spec.origin
 
 
-def fit(
-    method: str, reference: Points, target: Points, settings: Mapping[str, object], seed: int
-) -> Morph:
-    """Train a method by name on points (N, D) and conditions (N, C) of both samples.
+def find(method: str, settings: Mapping[str, object]) -> Fit:
+    """Give a method, by its name, as a function of both training samples and a seed.
 
     Raises InputError for an unknown method, or for settings that are not the method's own.
     """
     source_of(method)
     module = importlib.import_module(f"{PACKAGE}.{method}")
-    return module.fit(reference, target, _settings(module, method, settings), seed)
+    own = _settings(module, method, settings)
+    return lambda reference, target, seed: module.fit(reference, target, own, seed)
 
 
 def _settings(module: ModuleType, method: str, given: Mapping[str, object]) -> object:

@@ -106,6 +106,11 @@ def applied(out: str, method: str, name: str) -> str:
     return f"{out}/applied/{method}/{name}"
 
 
+def alternative(out: str, task: str, method: str) -> str:
+    """A task's reference points after a method that is no flow, with weights if any (npz)."""
+    return f"{out}/alternatives/{task}/{method}.npz"
+
+
 def measures(out: str, task: str) -> str:
     """Accuracy and movement of every method on a task (CSV, one number a row)."""
     return f"{out}/measures/{task}.csv"

@@ -16,6 +16,7 @@ TRAINED_METHODS = (
     "identity_initialization",
 )
 METHODS = ("base_transfer", *TRAINED_METHODS)
+FLOW_ALTERNATIVES = ("penalty_identity",)  # trained and moved as the paper's methods are
 SCIENCE = "science"
 SAMPLES = ("reference", "target")
 
@@ -41,6 +42,7 @@ FIGURES = [
     "figA1", "figA2", "figB1", "figB2", "figB3", "figB4", "figB5", "table1",
     "fig_signal_ratios", "fig_signal_distances", "fig_closure",
 ]  # fmt: skip
+ALTERNATIVE_FIGURES = ("fig_alternatives", "fig_alternative_ratios", "fig_alternative_distances")
 TABLES = (
     "distances", "divergences", "likelihoods", "medians",
     "two_sample", "movement", "marginals", "costs", "claims",
@@ -182,7 +184,8 @@ def results(out: str, config: dict) -> list[str]:
     """All that a run makes."""
     if own.given(config):
         return own_results(out, config)
-    return everything(out, config["collider"]["source"], config["seeds"])
+    made = everything(out, config["collider"]["source"], config["seeds"])
+    return made + alternative_pictures(out, config)
 
 
 def own_results(out: str, config: dict) -> list[str]:
@@ -220,6 +223,43 @@ def applied(out: str, config: dict) -> list[str]:
         raise InputError("name the files to move: --config apply='more/*.root'")
     return [
         paths.applied(out, method, name) for method in own.output_methods(config) for name in names
+    ]
+
+
+def flow_alternatives(moved: str, config: dict) -> list[str]:
+    """Further flow methods that are trained on a task, or on the task of a signal region."""
+    return [name for name in _alternatives(moved, config) if name in FLOW_ALTERNATIVES]
+
+
+def alternatives(moved: str, config: dict) -> list[str]:
+    """Methods that are no flows and morph the points of a task, or of its signal region.
+
+    Those of an ensemble are flows only.
+    """
+    if repeats.part(moved) == repeats.ENSEMBLE:
+        return []
+    return [name for name in _alternatives(moved, config) if name not in FLOW_ALTERNATIVES]
+
+
+def _alternatives(moved: str, config: dict) -> list[str]:
+    section = config["alternatives"]
+    if repeats.plain(moved).removesuffix(repeats.SIGNAL) not in section["tasks"]:
+        return []
+    # Sorted: the order of merged configuration files is nothing to rely on.
+    return sorted(name for name, settings in section["methods"].items() if settings is not None)
+
+
+def alternative_pictures(out: str, config: dict) -> list[str]:
+    """Figures of the alternatives on the science task, and pictures of their trainings."""
+    tasks = config["alternatives"]["tasks"]
+    figures = ALTERNATIVE_FIGURES if _alternatives(SCIENCE, config) else ()
+    return [
+        *(paths.figure(out, name, kind) for name in figures for kind in ("pdf", "png")),
+        *(
+            paths.loss_picture(paths.transport(out, task, method))
+            for task in tasks
+            for method in flow_alternatives(task, config)
+        ),
     ]
 
 

@@ -19,6 +19,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     ),
     "densities": ("train_density",),
     "transports": ("train_transport",),
+    "alternatives": ("morph_by_alternative",),
     "moving": ("move_samples", "mix_ensemble"),
     "measures": ("measure_task", "evaluate_densities", "count_costs"),
 }  # fmt: skip

@@ -21,7 +21,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--claims", required=True, help="YAML")
     parser.add_argument("--paper", required=True, help="the paper's numbers, YAML")
     parser.add_argument("--measures", nargs="+", required=True, help="CSV files of measures")
-    parser.add_argument("--needing", help="only the claims that need this target")
+    parser.add_argument("--needing", help="only the claims that need this")
     parser.add_argument("--output", nargs="+", required=True, help=".csv and .md files")
     args = parser.parse_args(argv)
 
@@ -29,9 +29,8 @@ def main(argv: list[str] | None = None) -> None:
     if args.needing:
         tested = [claim for claim in tested if claim.needs == args.needing]
     evidence = causes.Evidence(**limits, paper=tables.paper_numbers(args.paper))
-    claims.claims_table(
-        tested, measures.read(args.measures), TASKS, evidence, made=[args.needing or ""]
-    ).save(args.output)
+    numbers = measures.read(args.measures)
+    claims.claims_table(tested, numbers, TASKS, evidence).save(args.output)
 
 
 if __name__ == "__main__":

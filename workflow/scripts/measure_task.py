@@ -7,6 +7,7 @@ from itertools import chain
 
 import numpy as np
 
+from flowmorph.data import morphed
 from flowmorph.errors import InputError, cli
 from flowmorph.figures import samples
 from flowmorph.metrics import measures, mixing, task, unweighting
@@ -17,6 +18,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--task", required=True)
     parser.add_argument("--moved", required=True, help="moved samples, .npz")
     parser.add_argument("--methods", nargs="+", required=True, help="names")
+    morphed.add_options(parser)
     parser.add_argument("--features", nargs="+", required=True, help="names, in order")
     parser.add_argument("--condition", choices=("shared", "difference", "concat"))
     parser.add_argument("--discrete", action="store_true", help="conditions take few values")
@@ -29,10 +31,11 @@ def main(argv: list[str] | None = None) -> None:
 
     names = ("reference", "target", *samples.CONDITIONS, *args.methods)
     arrays = samples.load_weighted(args.moved, names)
-    weights = None
+    reference_weights = None
     if set(samples.WEIGHTS) & set(arrays):
         rng = np.random.default_rng(args.seed)
-        arrays, weights = unweighting.target_unweighted(arrays, rng)
+        arrays, reference_weights = unweighting.target_unweighted(arrays, rng)
+    weights = morphed.add(arrays, args)
     if arrays["target"].shape[1] != len(args.features):
         raise InputError(f"{args.moved}: {len(args.features)} features were named, not as many")
     if len(arrays["target"]) < task.FEWEST_POINTS:
@@ -42,7 +45,7 @@ def main(argv: list[str] | None = None) -> None:
         )
     setting = task.Setting(
         task=args.task,
-        methods=args.methods,
+        methods=[*args.methods, *args.alternatives],
         features=args.features,
         condition=args.condition,
         discrete=args.discrete,
@@ -51,9 +54,9 @@ def main(argv: list[str] | None = None) -> None:
         two_sample_points=args.two_sample_points,
         assignment_points=args.assignment_points,
     )
-    toys = mixing.measure(arrays, args.task, args.methods, args.condition)
+    toys = mixing.measure(arrays, args.task, setting.methods, args.condition)
     measures.write(
-        chain(task.measure(arrays, setting, reference_weights=weights), toys), args.output
+        chain(task.measure(arrays, setting, weights, reference_weights), toys), args.output
     )
 
 

@@ -15,11 +15,13 @@ def main(argv: list[str] | None = None) -> None:
         "--sidebands", nargs="+", required=True, help="measures, CSV, a training each"
     )
     parser.add_argument("--signal", nargs="+", required=True, help="likewise of the signal region")
+    parser.add_argument("--further", nargs="*", default=[], help="methods besides the paper's")
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)
     files = dict(zip(closure.REGIONS, (args.sidebands, args.signal), strict=True))
     regions = {name: measures.read(trainings) for name, trainings in files.items()}
-    style.save(closure.closure_figure(regions), args.output)
+    style.give_looks(args.further)
+    style.save(closure.closure_figure(regions, args.further), args.output)
 
 
 if __name__ == "__main__":

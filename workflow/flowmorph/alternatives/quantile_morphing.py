@@ -17,9 +17,13 @@ from flowmorph.morphing import Morph, Morphed, Points
 
 @dataclass(frozen=True)
 class Settings:
-    """Levels of each quantile function, and bins of the condition with equally many points."""
+    """Training points between two levels of a quantile function, and bins of the condition.
 
-    levels: int
+    Fewer points follow the target more closely, and the fluctuations of its training sample too.
+    The bins hold equally many points.
+    """
+
+    points_per_level: int
     bins: int
 
 
@@ -36,9 +40,10 @@ def fit(reference: Points, target: Points, settings: Settings, seed: int) -> Mor
         )
     centres, tables = [], []
     for condition, samples in _bins(reference, target, settings.bins):
-        levels = min(settings.levels, *map(len, samples))
+        levels = max(2, min(map(len, samples)) // settings.points_per_level)
         steps = (np.arange(levels) + 0.5) / levels
-        tables.append([np.quantile(x, steps, axis=0) for x in samples])
+        # Hazen's quantiles: with as many levels as points, the points themselves.
+        tables.append([np.quantile(x, steps, axis=0, method="hazen") for x in samples])
         centres.append(condition)
 
     def move(points: np.ndarray, condition: np.ndarray) -> Morphed:

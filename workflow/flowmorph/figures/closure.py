@@ -11,39 +11,36 @@ from flowmorph.errors import InputError
 from flowmorph.figures import style
 from flowmorph.metrics.measures import CEILING, FLOOR, Measure
 
-ROWS = {
-    FLOOR: "target against itself",
-    CEILING: "reference",
-    **{method: style.look(method).label for method in style.METHODS},
-}
+ROWS = (FLOOR, CEILING, *style.METHODS)
 # Hollow and filled, so that the regions differ without colour.
 REGIONS = {"sidebands": "white", "signal region": "black"}
 
 
 @style.styled
-def closure_figure(regions: Mapping[str, Sequence[Measure]]) -> Figure:
+def closure_figure(regions: Mapping[str, Sequence[Measure]], further: Sequence[str] = ()) -> Figure:
     """Draw each method's two-sample numbers in both regions, floor and ceiling above.
 
     ``regions`` maps the names in `REGIONS` to the measures of a task, of all its trainings: numbers
-    and intervals are means over them, pale bars the standard deviation of a single one. Raises
-    InputError for a measure that is missing.
+    and intervals are means over them, pale bars the standard deviation of a single one. ``further``
+    names methods that are drawn below the paper's. Raises InputError for a measure that is missing.
     """
-    fig = style.figure(style.DOUBLE_WIDTH, 2.2)
+    rows = (*ROWS, *further)
+    fig = style.figure(style.DOUBLE_WIDTH, 0.8 + 0.2 * len(rows))
     area, sliced, distance = fig.subplots(1, 3, sharey=True)
     for offset, (region, fill) in zip((0.17, -0.17), REGIONS.items(), strict=True):
         numbers: dict[tuple[str, str], dict[str, float]] = {}
         for m in regions[region]:
             if not m.feature:
                 numbers.setdefault((m.method, m.metric), {})[m.task] = m.value
-        for i, name in enumerate(ROWS):
-            y = len(ROWS) - 1 - i + offset
+        for i, name in enumerate(rows):
+            y = len(rows) - 1 - i + offset
             marker = {"fmt": "o", "color": "black", "mfc": fill, "ms": 3.5, "mew": 0.7, "lw": 0.8}
             auc, low, high = (_get(numbers, name, key)[0] for key in ("auc", "auc_low", "auc_high"))
             # The interval of a noisy estimate may lie to one side of it.
             spread = ([max(auc - low, 0.0)], [max(high - auc, 0.0)])
             area.errorbar(auc, y, xerr=spread, **marker)
             drawn = {"auc": area, "sliced_wasserstein": sliced}
-            if name in style.METHODS:
+            if name not in (FLOOR, CEILING):
                 drawn["distance_mean"] = distance
             for metric, ax in drawn.items():
                 value, spread = _get(numbers, name, metric)
@@ -52,8 +49,12 @@ def closure_figure(regions: Mapping[str, Sequence[Measure]]) -> Figure:
                 if spread:
                     ax.plot((value - spread, value + spread), (y, y), color="0.75", lw=5, zorder=1)
     area.axvline(0.5, color="0.6", lw=0.6, zorder=0)
-    area.set_yticks(range(len(ROWS)), reversed(ROWS.values()))
-    area.set_ylim(-0.6, len(ROWS) - 0.4)
+    if further:
+        for ax in (area, sliced, distance):
+            ax.axhline(len(further) - 0.5, color="0.6", lw=0.4, ls=(0, (2, 2)), zorder=0)
+    labels = ["target against itself", "reference", *(style.look(name).label for name in rows[2:])]
+    area.set_yticks(range(len(rows)), reversed(labels))
+    area.set_ylim(-0.6, len(rows) - 0.4)
     for ax in (sliced, distance):
         ax.set_xlim(left=0)
     area.set_xlabel("two-sample AUC (95 % interval)")

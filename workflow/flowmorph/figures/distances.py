@@ -45,7 +45,7 @@ def distance_figure(
         for name in names
     }
     weights = {name: _pooled_weights(samples, name) for name in names}
-    fig = style.figure(style.SINGLE_WIDTH, 2.9)
+    fig = style.figure(style.SINGLE_WIDTH, 2.9 + 0.26 * max(0, (len(names) - 5) // 2))
     ax = fig.subplots()
     _histograms(ax, pooled, weights)
     ax.set_xlabel(f"distance travelled ({units})" if units else "distance travelled")
@@ -189,7 +189,7 @@ def _legend(
 
 def _number(values: Sequence[float]) -> str:
     mean, spread = style.mean_and_spread(values)
-    return f"{mean:.3f}" if spread is None else f"{mean:.3f} ± {spread:.3f}"
+    return f"{mean:.3f} ± {spread:.3f}" if spread else f"{mean:.3f}"
 
 
 def _title(text: str, repeats: Sequence) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,15 +99,16 @@ def feature_ratios(
     labels: Sequence[str] = SYMBOLS,
     limits: tuple[float, float] = (-3.0, 3.0),
     note: str = "",
+    weights: Mapping[str, np.ndarray] | None = None,
 ) -> Figure:
     """Draw each scaled feature's distributions and, below, the ratio of every sample to the target.
 
     ``arrays`` maps names to (N, D) in scaled units, which fill ``limits``, and may hold weights
-    (see `samples.weights_of`). ``labels`` names the D features; they are drawn five in a row. Error
-    bars are the Poisson errors of both counts; each ratio panel states chi2 per bin of the sample
-    against the target. ``repeats`` are further trainings: markers, numbers and lines are then means
-    over trainings, error bars those of a single one, and bands the standard deviation of a single
-    one.
+    (see `samples.weights_of`); ``weights`` maps further weighted samples to (N,). ``labels`` names
+    the D features; they are drawn five in a row. Error bars are the Poisson errors of both counts;
+    each ratio panel states chi2 per bin of the sample against the target. ``repeats`` are further
+    trainings: markers, numbers and lines are then means over trainings, error bars those of a
+    single one, and bands the standard deviation of a single one.
     """
     if arrays["target"].shape[1] != len(labels):
         raise InputError(f"{len(labels)} labels for {arrays['target'].shape[1]} features")
@@ -123,7 +124,8 @@ def feature_ratios(
         squeeze=False,
         gridspec_kw={"height_ratios": ([2.3] + [1.0] * len(names)) * blocks},
     )
-    weights = {name: weights_of(arrays, name) for name in ("target", *names)}
+    own = {name: weights_of(arrays, name) for name in ("target", *names)}
+    weights = own | dict(weights or {})
     counts = [effective_number(len(arrays[name]), weights[name]) for name in ("target", *names)]
     edges = np.linspace(*limits, style.bins(counts, 80, 8, 24) + 1)
     for j, label in enumerate(labels):

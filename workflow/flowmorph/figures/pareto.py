@@ -41,6 +41,7 @@ def penalty_figure(
         ax.set_xlabel("mean distance travelled (scaled)")
         ax.set_ylabel(words)
         ax.set_xlim(left=0)
+        ax.margins(y=0.1)
         ax.minorticks_on()
     fig.legend(handles=_legend(configured, paper), loc="outside upper center", ncols=4)
     return fig
@@ -67,9 +68,10 @@ def _points(
         )
     for i, strength in enumerate(sorted(methods)):
         at = tuple(_get(numbers, methods[strength], key) for key in ("distance_mean", metric))
+        side, where = ("left", (9, 7)) if i % 2 else ("right", (-9, -9))
         ax.annotate(
-            f"{strength:g}", at, (6, 5 if i % 2 else -9), textcoords="offset points", fontsize=6,
-            color=look.colour,
+            f"{strength:g}", at, where, textcoords="offset points", ha=side, va="center",
+            fontsize=6, color=look.colour, bbox=style.PATCH, zorder=5,
         )  # fmt: skip
     for name, words in ((FLOOR, "target against itself"), (CEILING, "reference")):
         y = _get(numbers, name, metric)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import matplotlib
@@ -58,7 +58,21 @@ LOOKS: dict[str, Look] = {
     "identity_initialization": Look(
         "identity initialization", "#3A0F6E", (0, (4, 1, 1, 1, 1, 1)), width=1.2, marker="P"
     ),
+    # What one could take instead.
+    "penalty_identity": Look(
+        "penalty + identity", "#D55E00", (0, (6, 1, 1, 1)), width=1.2, marker="X"
+    ),
+    "reweighting": Look("reweighting", "#CC79A7", (0, (3, 1, 3, 2)), width=1.2, marker="<"),
+    "quantile_morphing": Look("quantile morphing", "#56B4E9", (0, (1, 0.6)), width=1.3, marker=">"),
+    "optimal_transport": Look("optimal transport", "#117733", (0, (7, 2)), width=1.2, marker="p"),
+    "flow_matching": Look("flow matching", "#6B4C00", (0, (2, 1, 1, 1)), width=1.2, marker="d"),
 }
+# For methods that have none of their own, in the order in which they come.
+_SPARE_LOOKS = (
+    Look("", "#44AA99", (0, (5, 1, 1, 1, 1, 1, 1, 1)), width=1.2, marker="h"),
+    Look("", "#999933", (0, (2, 2)), width=1.2, marker="8"),
+    Look("", "#332288", (0, (8, 1)), width=1.2, marker="H"),
+)
 
 METHODS: tuple[str, ...] = (
     "base_transfer",
@@ -129,6 +143,14 @@ def look(name: str) -> Look:
     return LOOKS[name]
 
 
+def give_looks(names: Iterable[str]) -> None:
+    """Give a look to each of these samples that has none, in the order of the names."""
+    unknown = [name for name in names if name not in LOOKS]
+    for place, name in enumerate(unknown):
+        spare = _SPARE_LOOKS[place % len(_SPARE_LOOKS)]
+        LOOKS[name] = replace(spare, label=name.replace("_", " "))
+
+
 def bins(counts: Iterable[int], per_bin: int, low: int, high: int) -> int:
     """Choose how many bins the smallest of the samples can fill with ``per_bin`` points each."""
     return max(low, min(high, min(counts) // per_bin))
@@ -137,7 +159,10 @@ def bins(counts: Iterable[int], per_bin: int, low: int, high: int) -> int:
 def mean_and_spread(rows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
     """Give the mean of equal arrays, one a training, and their standard deviation if several."""
     rows = np.asarray(rows)
-    return rows.mean(axis=0), rows.std(axis=0, ddof=1) if len(rows) > 1 else None
+    if len(rows) == 1:
+        return rows.mean(axis=0), None
+    # What is the same in all must not differ by the rounding of a mean.
+    return rows.mean(axis=0), np.where(np.ptp(rows, axis=0) == 0, 0, rows.std(axis=0, ddof=1))
 
 
 def band(ax: Axes, middle: np.ndarray, spread: np.ndarray, edges: np.ndarray, colour: str) -> None:

@@ -27,6 +27,8 @@ METHODS = {
     "flows_for_flows": Method(("forward", "inverse")),
     "movement_penalty": Method(("forward", "inverse"), penalised=True),
     "identity_initialization": Method(("forward", "inverse"), identity=True),
+    # Not in the paper: both of its ways to move little, together.
+    "penalty_identity": Method(("forward", "inverse"), penalised=True, identity=True),
 }
 
 CONDITIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

@@ -33,6 +33,7 @@ def kl_divergence(log_p: np.ndarray, log_q: np.ndarray) -> Estimate:
     Both arguments, shape (n,), are log-densities at the same points drawn from p: log_p exact,
     log_q the model's. Pointwise differences make the error far smaller than that of the two
     likelihoods. Raises ValueError where log_p is not finite: such points are not drawn from p.
+    Source: Kullback and Leibler, Ann. Math. Stat. 22 (1951) 79.
     """
     log_p = np.asarray(log_p, dtype=np.float64)
     log_q = np.asarray(log_q, dtype=np.float64)
@@ -54,7 +55,7 @@ def likelihood_numbers(
     """
     likelihood = mean(log_q, weights)
     numbers = {
-        "tested_points": float(len(log_q)),
+        "points": float(len(log_q)),
         "log_likelihood": likelihood.value,
         "log_likelihood_error": likelihood.error,
     }

@@ -146,7 +146,8 @@ def compare_features(
     numbers of the pooled points. chi2 is the test of homogeneity of two histograms: it allows for
     the Poisson errors of both samples and leaves their totals free, so degrees = bins - 1.
     ``weights``, (n,), say what each point of the sample counts; chi2 then has the errors of sums of
-    weights, and the Kolmogorov-Smirnov p-value is that of `effective_points` many.
+    weights, and the Kolmogorov-Smirnov p-value is that of `effective_points` many. Sources: Hodges,
+    Ark. Mat. 3 (1958) 469 (as in scipy); Gagunashvili, arXiv:physics/0605123.
     """
     results = []
     for a, b in zip(np.asarray(sample).T, np.asarray(target).T, strict=True):

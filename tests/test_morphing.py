@@ -1,0 +1,297 @@
+"""Methods that are no flows: each recovers a morph that is known, and one more is easily added."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import pkgutil
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from scipy import stats
+
+from flowmorph import alternatives, morphing
+from flowmorph.data import morphed
+from flowmorph.errors import InputError
+from flowmorph.figures import style
+from flowmorph.metrics import distances, optimal_transport, two_sample
+
+ROOT = Path(__file__).parents[1]
+SETTINGS = {
+    "reweighting": {"folds": 3, "trees": 100, "learning_rate": 0.1},
+    "quantile_morphing": {"points_per_level": 50, "bins": 3},
+    "optimal_transport": {"points": 700, "batches": 3, "epsilon": 1.0, "condition_weight": 1.0},
+    "flow_matching": {
+        "width": 32, "layers": 2, "batch": 128, "steps": 600, "learning_rate": 5e-3,
+        "condition_weight": 2.0, "integration_steps": 8,
+    },
+}  # fmt: skip
+
+
+def gaussians(
+    seed: int, size: int = 3000, conditions: int = 0, shift: float = 0.8
+) -> tuple[morphing.Points, ...]:
+    """A standard normal, and the same shifted along x1; with a condition c, 1 + c / 2 as far."""
+    rng = np.random.default_rng(seed)
+    samples = []
+    for moved_by in (0.0, shift):
+        x = rng.normal(size=(size, 2))
+        c = rng.uniform(-1, 1, size=(size, conditions))
+        x[:, 0] += moved_by * (1 + 0.5 * c.sum(axis=1))
+        samples.append((x.astype(np.float32), c.astype(np.float32)))
+    return tuple(samples)
+
+
+def script(name: str):
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"workflow/scripts/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
+
+
+def test_every_module_is_configured_and_tested():
+    modules = {module.name for module in pkgutil.iter_modules(alternatives.__path__)}
+    configured = yaml.safe_load((ROOT / "config/config.yaml").read_text())["alternatives"]
+    assert modules == set(SETTINGS) == set(configured["methods"]) - {"penalty_identity"}
+    for method, settings in SETTINGS.items():
+        assert set(settings) == set(configured["methods"][method])
+
+
+@pytest.mark.parametrize("method", SETTINGS)
+@pytest.mark.parametrize("conditions", [0, 1])
+def test_a_method_recovers_a_shift_that_depends_on_the_condition(method, conditions):
+    morph = morphing.find(method, SETTINGS[method])(*gaussians(1, conditions=conditions), 7)
+    (x, c), (y, c_y) = gaussians(2, conditions=conditions)
+    before = x.copy()
+    points, weights = morph(x, c)
+    assert (x == before).all() and points.shape == x.shape and points.dtype == np.float32
+    both = {"seed": 3, "condition_sample": c, "condition_target": c_y}
+    assert two_sample.classifier_auc(x, y, **both).value > 0.66
+    assert two_sample.classifier_auc(points, y, weights=weights, **both).low < 0.53
+    if weights is None:
+        moved = distances.euclidean(points, x).mean()
+        assert moved == pytest.approx(0.8, abs=0.15)  # no farther than it must
+    again = morphing.find(method, SETTINGS[method])(*gaussians(1, conditions=conditions), 7)(x, c)
+    assert (again.points == points).all()
+    assert weights is None or (again.weights == weights).all()
+
+
+def test_weights_are_the_ratio_of_the_densities():
+    morph = morphing.find("reweighting", SETTINGS["reweighting"])(
+        *gaussians(1, 20_000, shift=1.0), 7
+    )
+    x = gaussians(2)[0][0]
+    points, weights = morph(x, np.empty((len(x), 0), dtype=np.float32))
+    assert points is x and weights.mean() == pytest.approx(1.0)
+    exact = stats.norm.logpdf(x[:, 0], 1.0) - stats.norm.logpdf(x[:, 0])
+    middle = np.abs(x[:, 0] - 0.5) < 1.5
+    difference = (np.log(weights) - exact)[middle]
+    assert difference.mean() == pytest.approx(0.0, abs=0.1)
+    assert difference.std() < 0.25
+    # (E w)^2 / E w^2 = exp(-shift^2), the part of the points' statistical power that is left.
+    share = two_sample.effective_points(weights) / len(x)
+    assert share == pytest.approx(np.exp(-1.0), abs=0.1)
+
+
+def test_quantile_morphing_is_the_exact_transport_of_one_feature():
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=(500, 1)), rng.exponential(size=(500, 1))
+    none = np.empty((500, 0))
+    fit = morphing.find("quantile_morphing", {"points_per_level": 1, "bins": 3})
+    moved = fit((x, none), (y, none), 0)(x, none).points
+    np.testing.assert_allclose(np.sort(moved, axis=0), np.sort(y, axis=0), atol=1e-9)
+    np.testing.assert_array_equal(np.argsort(moved[:, 0]), np.argsort(x[:, 0]))
+    moved_by = np.abs(moved - x).mean()
+    assert moved_by == pytest.approx(optimal_transport.assignment_cost(x, y), rel=1e-9)
+    beyond = fit((x, none), (y, none), 0)(x[:1] * 0 - 50, none[:1]).points
+    assert beyond[0, 0] == pytest.approx(-50 + y.min() - x.min())
+
+
+def test_quantile_morphing_interpolates_between_sidebands():
+    rng = np.random.default_rng(6)
+    c = np.repeat([-1.0, 1.0], 500)[:, None] + 0.01 * rng.normal(size=(1000, 1))
+    x = rng.normal(size=(1000, 1))
+    fit = morphing.find("quantile_morphing", {"points_per_level": 10, "bins": 2})
+    morph = fit((x, c), (x + c, c), 0)
+    start = np.zeros((3, 1))
+    moved = morph(start, np.array([[-1.0], [0.0], [1.0]])).points
+    np.testing.assert_allclose(moved[:, 0], [-1.0, 0.0, 1.0], atol=0.05)
+    with pytest.raises(InputError, match="one condition at most"):
+        fit((x, np.zeros((1000, 2))), (x, np.zeros((1000, 2))), 0)
+
+
+def test_effective_points_of_known_weights():
+    assert two_sample.effective_points(np.full(8, 0.3)) == pytest.approx(8)
+    assert two_sample.effective_points(np.array([1.0, 1.0, 0.0, 0.0])) == 2
+    assert two_sample.effective_points(np.array([3.0, 1.0])) == pytest.approx(16 / 10)
+
+
+def test_whole_weights_measure_as_repeated_points():
+    rng = np.random.default_rng(8)
+    sample, target = rng.normal(0.2, 1, size=(600, 2)), rng.normal(size=(900, 2))
+    times = rng.integers(0, 3, size=600)
+    repeated, weights = np.repeat(sample, times, axis=0), times.astype(float)
+    for many, one in zip(
+        two_sample.compare_features(repeated, target),
+        two_sample.compare_features(sample, target, weights=weights),
+        strict=True,
+    ):
+        assert one.ks == pytest.approx(many.ks, abs=1e-12)
+        assert one.ks_pvalue > many.ks_pvalue  # fewer points than it seems
+        assert one.chi2 < many.chi2
+    short = target[: len(sample)]
+    weighted = optimal_transport.sliced_wasserstein(sample, short, seed=1, weights=weights)
+    plain = [stats.wasserstein_distance(repeated @ d, short @ d) for d in directions(2)]
+    assert weighted == pytest.approx(np.mean(plain), rel=1e-9)
+
+
+def directions(features: int) -> np.ndarray:
+    vectors = np.random.default_rng(1).normal(size=(features, 64))
+    return (vectors / np.linalg.norm(vectors, axis=0)).T
+
+
+def test_equal_weights_change_no_measure():
+    rng = np.random.default_rng(9)
+    sample, target = rng.normal(size=(1000, 2)), rng.normal(size=(1000, 2))
+    ones = np.full(1000, 2.5)
+    for plain, weighted in zip(
+        two_sample.compare_features(sample, target),
+        two_sample.compare_features(sample, target, weights=ones),
+        strict=True,
+    ):
+        assert weighted == pytest.approx(plain, rel=1e-9)
+    sliced = optimal_transport.sliced_wasserstein(sample, target, seed=1)
+    again = optimal_transport.sliced_wasserstein(sample, target, seed=1, weights=ones)
+    assert again == pytest.approx(sliced, rel=1e-9)
+
+
+def test_the_classifier_takes_weights():
+    rng = np.random.default_rng(10)
+    sample, target = rng.normal(size=(4000, 1)), rng.normal(0.7, 1, size=(4000, 1))
+    exact = np.exp(stats.norm.logpdf(sample[:, 0], 0.7) - stats.norm.logpdf(sample[:, 0]))
+    plain = two_sample.classifier_auc(sample, target, seed=1)
+    assert plain.value == pytest.approx(stats.norm.cdf(0.7 / np.sqrt(2)), abs=0.02)
+    weighted = two_sample.classifier_auc(sample, target, seed=1, weights=exact)
+    assert weighted.low < 0.51 and weighted.value < 0.53
+    assert weighted.high - weighted.low > plain.high - plain.low
+
+
+def test_weighted_bootstrap_interval_is_the_spread_over_experiments():
+    rng = np.random.default_rng(11)
+    values, widths = [], []
+    for _ in range(200):
+        negative, positive = rng.normal(size=150), rng.normal(0.5, 1, size=250)
+        weights = rng.exponential(size=150)
+        first, *resampled = two_sample._bootstrapped(negative, positive, 60, rng, weights)
+        values.append(first)
+        widths.append(np.std(resampled))
+    assert np.mean(widths) == pytest.approx(np.std(values), rel=0.15)
+    assert np.mean(values) == pytest.approx(stats.norm.cdf(0.5 / np.sqrt(2)), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "message"),
+    [
+        ("telepathy", {}, "no method 'telepathy'"),
+        ("../flows", {}, r"no method '\.\./flows'"),
+        ("reweighting", {"folds": 3}, "needed are folds, trees, learning_rate, given folds"),
+        (
+            "quantile_morphing",
+            {"points_per_level": 9, "bins": 1, "typo": 1},
+            "given points_per_level, bins, typo",
+        ),
+    ],
+)
+def test_unknown_methods_and_settings_are_named(method, settings, message):
+    with pytest.raises(InputError, match=message):
+        morphing.find(method, settings)
+
+
+def test_files_of_morphed_points_belong_to_their_points(tmp_path):
+    x = np.arange(6.0).reshape(3, 2)
+    path = tmp_path / "science" / "method.npz"
+    splits = {"validation": (x, morphing.Morphed(x + 1, np.array([1.0, 2.0, 0.0])))}
+    morphed.save(path, splits | {"signal": (x[:2], morphing.Morphed(x[:2]))})
+    points, weights = morphed.load(path, "validation", x)
+    assert (points == x + 1).all() and weights.tolist() == [1, 2, 0]
+    assert morphed.load(path, "signal", x[:2]).weights is None
+    with pytest.raises(InputError, match="method.npz: made of other reference points"):
+        morphed.load(path, "signal", x[1:])
+    with pytest.raises(InputError, match="not a file of morphed points"):
+        morphed.load(path, "evaluation", x)
+    with pytest.raises(InputError, match="no such file"):
+        morphed.load(tmp_path / "none.npz", "signal", x)
+    morphed.save(path, {"signal": (x, morphing.Morphed(x, np.array([1.0, -1.0, 1.0])))})
+    with pytest.raises(InputError, match="are not weights"):
+        morphed.load(path, "signal", x)
+    morphed.save(path, {"signal": (x, morphing.Morphed(x * np.nan))})
+    with pytest.raises(InputError, match="not a table of finite numbers"):
+        morphed.load(path, "signal", x)
+
+
+def test_a_method_is_added_by_one_module_as_the_documentation_says(tmp_path, monkeypatch):
+    text = (ROOT / "docs/methods.md").read_text()
+    module, entry = (
+        re.search(rf"```{kind}\n(.+?)```", text, re.S)[1] for kind in ("python", "yaml")
+    )
+    ((method, settings),) = yaml.safe_load(entry)["alternatives"]["methods"].items()
+    (tmp_path / f"{method}.py").write_text(module)
+    monkeypatch.setattr(alternatives, "__path__", [*alternatives.__path__, str(tmp_path)])
+    points = {"points": {"train": 4000, "evaluation": 1000}, "seed": 1}
+    data = ["--reference", "star", "--target", "checkerboard"]
+    data += ["--reference-data", json.dumps(points), "--target-data", json.dumps(points)]
+    files = {name: str(tmp_path / f"{name}.npz") for name in (method, "reweighting")}
+    for name, path in files.items():
+        chosen = json.dumps(settings if name == method else SETTINGS[name])
+        script("morph_by_alternative")(
+            ["--method", name, "--settings", chosen, *data, "--splits", "evaluation"]
+            + ["--seed", "3", "--output", path]
+        )
+    with np.load(files[method]) as stored:
+        x = stored["evaluation.reference"]
+    none = np.empty((len(x), 0))
+    moved = {"reference": x, "target": x[::-1], "base_transfer": x}
+    moved |= {"condition_reference": none, "condition_target": none}
+    np.savez(tmp_path / "moved.npz", **moved)
+    further = ["--alternatives", *files, "--alternative-files", *files.values()]
+    further += ["--split", "evaluation"]
+    script("measure_task")(
+        ["--task", "star_to_checkerboard", "--moved", str(tmp_path / "moved.npz"), *further]
+        + ["--methods", "base_transfer", "--features", "x1", "x2", "--half-width", "4"]
+        + ["--two-sample-points", "300", "--assignment-points", "50", "--seed", "2"]
+        + ["--output", str(tmp_path / "measures.csv")]
+    )
+    kinds = ("two-sample", "movement", "marginals")
+    tables = {kind: str(tmp_path / f"{kind}.csv") for kind in kinds}
+    script("make_measure_tables")(
+        ["--measures", str(tmp_path / "measures.csv")]
+        + [word for kind, path in tables.items() for word in (f"--{kind}", path)]
+    )
+    rows = {}
+    for kind, path in tables.items():
+        with open(path, newline="") as stream:
+            rows[kind] = {row["method"]: row for row in csv.DictReader(stream)}
+        assert {"base transfer", "mean shift", "reweighting"} <= set(rows[kind])
+    assert float(rows["movement"]["mean shift"]["distance_std"]) == pytest.approx(0, abs=1e-6)
+    assert float(rows["movement"]["reweighting"]["distance_mean"]) == 0
+    effective = rows["two-sample"]["reweighting"]["effective_points"]
+    assert 0 < int(effective) < 1000 and not rows["two-sample"]["mean shift"]["effective_points"]
+    assert rows["two-sample"]["reweighting"]["points"] == "1000"
+
+
+def test_a_new_method_gets_a_look(monkeypatch):
+    monkeypatch.setattr(style, "LOOKS", dict(style.LOOKS))
+    style.give_looks(["flows_for_flows", "mean_shift", "another"])
+    assert style.look("mean_shift").label == "mean shift"
+    assert style.look("mean_shift").colour != style.look("another").colour
+    assert style.look("flows_for_flows").label == "flows for flows"
+
+
+def test_looks_of_further_methods_differ():
+    looks = [style.look(name) for name in (*SETTINGS, "penalty_identity", *style.METHODS)]
+    assert len({look.colour for look in looks}) == len(looks)
+    assert len({str(look.line) for look in looks}) == len(looks)

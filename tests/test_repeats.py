@@ -1,0 +1,238 @@
+"""Trainings that are repeated with other seeds: their names, tables, ensembles and bands."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from figure_samples import regions, science_task, toy_task
+
+from flowmorph import repeats, tables, targets
+from flowmorph.errors import InputError
+from flowmorph.figures import closure, distances, features, samples, style
+from flowmorph.measure_tables import measure_table, with_own_divergences
+from flowmorph.metrics.distances import Summary
+from flowmorph.metrics.measures import Measure
+
+ROOT = Path(__file__).parents[1]
+PAPER = ROOT / "config/paper_numbers.yaml"
+THREE = {"toy": 1, "rotated": 1, "science": 3}
+
+
+def script(name: str):
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"workflow/scripts/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# --- names
+
+
+def test_one_training_has_the_plain_names():
+    assert targets.repeated(targets.TASKS, targets.ONE_TRAINING) == targets.TASKS
+    assert targets.repeated(targets.DATASETS, targets.ONE_TRAINING) == targets.DATASETS
+    assert targets.ensembles(targets.MOVED, targets.ONE_TRAINING) == []
+
+
+def test_further_trainings_are_named_and_found_again():
+    names = targets.repeated(["star_to_fourcircles", "science", "science_signal"], THREE)
+    assert names == [
+        "star_to_fourcircles",
+        *("science", "science_seed2", "science_seed3"),
+        *("science_signal", "science_seed2_signal", "science_seed3_signal"),
+    ]
+    assert targets.ensembles(names[:2] + names[4:5], THREE) == [
+        "science_ensemble",
+        "science_ensemble_signal",
+    ]
+    assert [repeats.plain(name) for name in names[1:4]] == ["science"] * 3
+    assert repeats.plain("science_ensemble_signal") == "science_signal"
+    assert repeats.part("science_seed12_signal") == "_seed12" and repeats.part("science") == ""
+
+
+def test_a_training_belongs_to_the_densities_of_its_seed():
+    assert targets.pair("science_seed2_signal") == targets.Pair(
+        "science", "reference_seed2", "target_seed2"
+    )
+    pair = targets.pair("rotated_star_to_star_twin_seed3")
+    assert pair == targets.Pair("rotated", "rotated_star_seed3", "rotated_star_twin_seed3")
+    config = {"rotated": {"condition": {"identical": "difference", "different": "shared"}}}
+    assert targets.condition("rotated_star_to_star_twin_seed3", config) == "difference"
+
+
+# --- tables
+
+MEASURES = [
+    Measure(task, method, "", metric, value)
+    for task, value in (("t", 0.5), ("t_seed2", 0.6), ("t_seed3", 0.7), ("t_ensemble", 0.55))
+    for method in ("floor", "flows_for_flows")
+    for metric in ("auc", "points")
+]
+
+
+def test_tables_give_mean_and_spread_and_a_row_for_the_ensemble():
+    table = measure_table("two_sample", MEASURES)
+    keys = [column.key for column in table.columns]
+    assert keys[:3] == ["task", "method", "trainings"]
+    assert keys.index("auc_spread") == keys.index("auc") + 1
+    assert "points_spread" not in keys
+    assert [(row["task"], row["method"], row["trainings"]) for row in table.rows] == [
+        ("t", "floor", 3),
+        ("t", "flows for flows", 3),
+        ("t", "flows for flows, ensemble", 1),
+    ]
+    assert table.rows[1]["auc"] == pytest.approx(0.6)
+    assert table.rows[1]["auc_spread"] == pytest.approx(0.1)
+    assert table.rows[2]["auc"] == 0.55 and table.rows[2]["auc_spread"] is None
+    assert "±" in table.markdown()
+
+
+def test_without_repetition_a_table_has_no_columns_for_it():
+    table = measure_table("two_sample", [m for m in MEASURES if m.task == "t"])
+    assert not [column for column in table.columns if "train" in column.key + column.heading]
+    assert table.rows[0]["auc"] == 0.5
+
+
+def test_the_distance_table_gives_the_spread_of_the_mean():
+    trainings = [Summary(1.0, 0.5, 10), Summary(2.0, 0.7, 10)]
+    ours = {"science": {"baseline": [Summary(3.0, 1.0, 10)], "flows_for_flows": trainings}}
+    table = tables.distance_table(ours, tables.paper_numbers(PAPER))
+    assert table.rows[1]["mean"] == 1.5 and table.rows[1]["std"] == pytest.approx(0.6)
+    assert table.rows[1]["mean_spread"] == pytest.approx(0.5**0.5)
+    assert table.rows[0]["mean_spread"] is None
+    assert "mean_spread" in [column.key for column in table.columns]
+
+
+def test_a_moved_density_is_held_against_the_one_that_it_comes_from():
+    task = "star_to_checkerboard_seed2"
+    measures = [
+        Measure("star_seed2", "density", "", "divergence", 0.01),
+        Measure("checkerboard_seed2", "density", "", "divergence", 0.03),
+        Measure("star", "density", "", "divergence", 9.0),
+        Measure(task, "base_transfer", "", "divergence", 0.03),
+        Measure(task, "unidirectional", "", "divergence", 0.04),
+        Measure("science", "unidirectional", "", "log_likelihood", -5.0),
+    ]
+    rows = measure_table("divergences", with_own_divergences(measures)).rows
+    own = {row["method"]: row["own_divergence"] for row in rows if "_to_" in row["task"]}
+    assert own == {"base transfer": 0.03, "unidirectional transfer": 0.01}
+
+
+# --- ensembles
+
+
+def test_an_ensemble_takes_each_image_from_one_of_its_trainings(tmp_path):
+    first = science_task()
+    second = first | {name: first[name] + 10.0 for name in style.METHODS}
+    for name, arrays in (("a", first), ("b", second)):
+        np.savez(tmp_path / f"{name}.npz", **arrays)
+    files = [str(tmp_path / "a.npz"), str(tmp_path / "b.npz")]
+    for run in ("first", "again"):
+        arguments = ["--moved", *files, "--seed", "7", "--output", str(tmp_path / f"{run}.npz")]
+        script("mix_ensemble").main(arguments)
+    assert (tmp_path / "first.npz").read_bytes() == (tmp_path / "again.npz").read_bytes()
+    mixed = np.load(tmp_path / "first.npz")
+    np.testing.assert_array_equal(mixed["reference"], first["reference"])
+    shift = mixed["unidirectional"] - first["unidirectional"]
+    from_second = np.isclose(shift, 10.0).all(axis=1)
+    assert (from_second | np.isclose(shift, 0.0).all(axis=1)).all()
+    assert 0.4 < from_second.mean() < 0.6
+    # All methods of a point come from the same training.
+    np.testing.assert_allclose(mixed["base_transfer"] - first["base_transfer"], shift)
+
+
+def test_trainings_on_other_points_make_no_ensemble(tmp_path):
+    np.savez(tmp_path / "a.npz", **science_task())
+    np.savez(tmp_path / "b.npz", **science_task() | {"reference": np.zeros((600, 5))})
+    files = [str(tmp_path / "a.npz"), str(tmp_path / "b.npz")]
+    with pytest.raises(InputError, match="b.npz: its points are not those"):
+        script("mix_ensemble").main(
+            ["--moved", *files, "--seed", "1", "--output", str(tmp_path / "c.npz")]
+        )
+    assert not (tmp_path / "c.npz").exists()
+
+
+# --- figures
+
+
+def shifted(arrays: dict[str, np.ndarray], by: float) -> dict[str, np.ndarray]:
+    return arrays | {name: arrays[name] + by for name in style.METHODS}
+
+
+def bands(fig) -> int:
+    return sum(
+        getattr(patch, "get_alpha", lambda: None)() == 0.25
+        for ax in fig.axes
+        for patch in ax.patches
+    )
+
+
+def test_bands_are_drawn_for_what_varies_between_trainings():
+    toy, science = toy_task(), science_task()
+    again = [[shifted(toy, 0.3)], [shifted(toy, 0.6)]]
+    fig = distances.distance_figure([toy], repeats=again)
+    assert bands(fig) == len(style.METHODS)  # the baseline is the same in every training
+    assert "3 trainings" in fig.legends[0].get_title().get_text()
+    assert bands(distances.distance_figure([toy])) == 0
+    others = [shifted(science, 0.25)]
+    assert bands(distances.feature_distance_figure(science, repeats=others)) == 5 * 5
+    ratios = features.feature_ratios(science, repeats=others)
+    assert bands(ratios) == 2 * 5 * len(style.METHODS)
+    assert bands(features.feature_ratios(science)) == 0
+
+
+def test_the_numbers_of_a_figure_are_means_over_trainings():
+    toy = toy_task()
+    for name in style.METHODS:
+        toy[name] = toy["reference"] + [0.5, 0.0]
+    fig = distances.distance_figure([toy], repeats=[[shifted(toy, 0.0)]])
+    assert "0.500 ± 0.000" in fig.legends[0].get_texts()[1].get_text()
+
+
+def test_closure_marks_the_spread_over_trainings():
+    measures = regions()
+    lines = [len(ax.lines) for ax in closure.closure_figure(measures).axes]
+    again = {
+        region: each + [m._replace(task="science_seed2", value=1.02 * m.value) for m in each]
+        for region, each in measures.items()
+    }
+    fig = closure.closure_figure(again)
+    rows = len(closure.ROWS)
+    more = [len(ax.lines) - before for ax, before in zip(fig.axes, lines, strict=True)]
+    assert more == [2 * rows, 2 * rows, 2 * len(style.METHODS)]
+
+
+def test_files_are_grouped_by_training(tmp_path):
+    for name in "abcd":
+        np.savez(tmp_path / f"{name}.npz", x=np.full((2, 1), ord(name)))
+    files = [tmp_path / f"{name}.npz" for name in "abcd"]
+    trainings = samples.load_trainings(files, 2, ["x"])
+    assert [[chr(int(task["x"][0, 0])) for task in t] for t in trainings] == [
+        ["a", "b"],
+        ["c", "d"],
+    ]
+    with pytest.raises(InputError, match="4 files are not the same tasks in 3 trainings"):
+        samples.load_trainings(files, 3, ["x"])
+
+
+def test_costs_are_counted_from_histories_and_weights(tmp_path):
+    from safetensors.numpy import save_file
+
+    note = {"flowmorph": '{"config": {"recipe": {"batch": 256}}}'}
+    save_file({"w": np.zeros(3)}, tmp_path / "w.safetensors", metadata=note)
+    (tmp_path / "loss.csv").write_text("step,train_loss\n20,1.5\n40,1.25\n")
+    script("count_costs").main(
+        ["--tasks", "science", "--methods", "unidirectional"]
+        + ["--weights", str(tmp_path / "w.safetensors"), "--histories", str(tmp_path / "loss.csv")]
+        + ["--output", str(tmp_path / "costs.csv")]
+    )
+    with (tmp_path / "costs.csv").open(newline="") as stream:
+        rows = {row["metric"]: row["value"] for row in csv.DictReader(stream)}
+    assert rows == {"steps": "40", "points_shown": "10240"}
+    (tmp_path / "loss.csv").write_text("nothing\n")
+    with pytest.raises(InputError, match="not a loss history"):
+        script("count_costs").steps_of(str(tmp_path / "loss.csv"))
