@@ -6,7 +6,7 @@ Writes a file of the published layout (pandas "fixed", key df, 700 x (pT, eta, p
 ``--rows`` rows, by repeating the given events and jittering each particle (pT by 1 %, eta, phi by
 0.01, so that compression and clustering meet new numbers), runs the rules up to the feature table
 with ``--cores``, and prints wall and processor time, the peak memory of all processes together and
-what both are for 1.1 million events. The files go to a temporary folder beside the working one.
+what both are for 1.1 million events. The files go to a temporary folder in results/.
 """
 
 from __future__ import annotations
@@ -107,7 +107,8 @@ def main() -> None:
     parser.add_argument("--chunk-events", type=int, default=20_000)
     parser.add_argument("--cores", type=int, default=2)
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=".") as name:
+    Path("results").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir="results") as name:
         folder = Path(name).absolute()
         path = folder / "events.h5"
         write_repeated(args.events, path, args.rows)

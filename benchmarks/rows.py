@@ -2,7 +2,7 @@
 
     PYTHONPATH=workflow python benchmarks/rows.py --rows 10000000 --format parquet
 
-Writes a sample of six columns to a temporary folder beside the working one; then, in a process of
+Writes a sample of six columns to a temporary folder in results/; then, in a process of
 its own, brings its five features to the flows' box and back chunk by chunk, as a move does, into a
 file of the same format; then, in another, reads all of it at once, as the preparation of a training
 does. Prints wall time, processor time and peak memory (resident, libraries included) of each.
@@ -95,7 +95,8 @@ def main() -> None:
     parser.add_argument("--format", choices=("parquet", "root"), default="parquet")
     args = parser.parse_args()
     spawn = multiprocessing.get_context("spawn")
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    Path("results").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir="results") as folder:
         path = Path(folder) / f"sample.{args.format}"
         write(path, args.rows)
         print(f"{args.rows:,} rows of 6 columns, {path.stat().st_size / 1e9:.2f} GB")

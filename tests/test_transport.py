@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import awkward as ak
@@ -251,3 +253,9 @@ def test_another_version_of_the_file_is_refused(folder, tmp_path):
     save_file(tensors, tmp_path / "new.safetensors", metadata=text)
     with pytest.raises(InputError, match="of version 99, not 1: update flowmorph"):
         flowmorph.load(str(tmp_path / "new.safetensors"))
+
+
+def test_the_installed_command_is_the_module():
+    project = tomllib.loads((LIBRARY.parent / "pyproject.toml").read_text())
+    module, _, name = project["project"]["scripts"]["flowmorph"].partition(":")
+    assert callable(getattr(importlib.import_module(module), name))

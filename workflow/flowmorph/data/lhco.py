@@ -14,7 +14,7 @@ import tables
 from flowmorph.data.events import FIELDS, check_events, make_events
 from flowmorph.data.formats import open_sample
 from flowmorph.data.formats.base import Chunk, check_readable, reading
-from flowmorph.data.formats.hdf5 import check_size, no_code
+from flowmorph.data.formats.hdf5_open import check_size, check_survives, no_code, opened
 from flowmorph.errors import InputError
 
 #: Zero-padded particles in a row of the LHC Olympics files, each (pT [GeV], eta, phi).
@@ -122,25 +122,29 @@ def _unpack(block: np.ndarray) -> ak.Array:
 def _lhco_values(path: str | PathLike) -> Iterator[tables.Array]:
     """Open an LHC Olympics file and give the array of its rows, after looking at the layout."""
     check_readable(Path(path))
+    check_survives(path, lambda: _layout(path))
+    with opened(path) as file:
+        yield _values(path, file)
+
+
+def _layout(path: str | PathLike) -> None:
+    with opened(path) as file:
+        _values(path, file)
+
+
+def _values(path: str | PathLike, file: tables.File) -> tables.Array:
     with reading(Path(path), "HDF5"), no_code():
-        file = tables.open_file(str(path), mode="r")
-    with file:
-        with reading(Path(path), "HDF5"), no_code():
-            if "/df" not in file:
-                keys = ", ".join(file.root._v_children) or "nothing"
-                raise InputError(f"{path}: no key 'df' (it has {keys}): give an LHC Olympics file")
-            if "/df/block0_values" not in file:
-                raise InputError(f"{path}: 'df' is not in pandas' fixed format: convert it")
-            values = file.root.df.block0_values
-        shape, width = getattr(values, "shape", ()), 3 * LHCO_PARTICLES
-        if (
-            not isinstance(values, tables.Array)
-            or len(shape) != 2
-            or shape[1] - width not in (0, 1)
-        ):
-            raise InputError(
-                f"{path}: rows of {shape[1:]} values, {width} or {width + 1} expected: "
-                "this is not a particle file"
-            )
-        check_size(Path(path), values, int(shape[0]), int(shape[1]) * values.atom.size)
-        yield values
+        if "/df" not in file:
+            keys = ", ".join(file.root._v_children) or "nothing"
+            raise InputError(f"{path}: no key 'df' (it has {keys}): give an LHC Olympics file")
+        if "/df/block0_values" not in file:
+            raise InputError(f"{path}: 'df' is not in pandas' fixed format: convert it")
+        values = file.root.df.block0_values
+    shape, width = getattr(values, "shape", ()), 3 * LHCO_PARTICLES
+    if not isinstance(values, tables.Array) or len(shape) != 2 or shape[1] - width not in (0, 1):
+        raise InputError(
+            f"{path}: rows of {shape[1:]} values, {width} or {width + 1} expected: "
+            "this is not a particle file"
+        )
+    check_size(Path(path), values, int(shape[0]), int(shape[1]) * values.atom.size)
+    return values

@@ -46,7 +46,11 @@ def iterate(found: FileFacts, columns: Sequence[str], size: int) -> Iterator[Chu
     """Read the columns of one file in chunks of at most ``size`` rows."""
     if not columns:
         return
-    with reading(found.path, "parquet"), pyarrow.parquet.ParquetFile(found.path) as file:
+    with (
+        reading(found.path, "parquet"),
+        # Buffered beforehand, all row groups that were read would stay in memory.
+        pyarrow.parquet.ParquetFile(found.path, pre_buffer=False) as file,
+    ):
         for batch in file.iter_batches(batch_size=size, columns=list(columns)):
             if batch.num_rows:
                 yield {name: to_column(batch.column(name)) for name in columns}

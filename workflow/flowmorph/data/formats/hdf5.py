@@ -1,26 +1,15 @@
-"""HDF5 files, pandas' table and fixed formats and plain datasets, by PyTables.
-
-Nothing is unpickled but plain Python values: pandas keeps column names as pickles, and a pickle of
-anything else could run code. Files that claim far more than they hold are refused.
-"""
+"""HDF5 files, pandas' table and fixed formats and plain datasets, by PyTables."""
 
 from __future__ import annotations
 
-import io
-import pickle
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
-from unittest import mock
 
 import numpy as np
 import tables
 
 from flowmorph.data.formats.base import (
-    PIECE_BYTES,
     Chunk,
     Column,
     FileFacts,
@@ -29,17 +18,15 @@ from flowmorph.data.formats.base import (
     native,
     reading,
 )
+from flowmorph.data.formats.hdf5_open import check_size, check_survives, no_code, opened
 from flowmorph.data.formats.hdf5_write import Writer
 from flowmorph.data.formats.matrix import sources, split_columns
 from flowmorph.errors import InputError
 
-__all__ = ["Writer", "check_size", "inspect", "iterate", "no_code"]
+__all__ = ["Writer", "inspect", "iterate"]
 
 #: Groups in groups, and nodes in all, that are looked at: groups may contain themselves.
 DEPTH, NODES = 8, 20_000
-
-#: How many times its place on disk a dataset may claim to hold.
-RATIO = 10_000
 
 
 @dataclass(frozen=True)
@@ -73,48 +60,15 @@ class Layout:
     filters: tables.Filters | None = None
 
 
-class _Plain(pickle.Unpickler):
-    """Unpickle lists, texts and numbers, and nothing that would have to be imported."""
-
-    def find_class(self, module, name):
-        raise pickle.UnpicklingError(f"{module}.{name} is no plain value")
-
-
-def _loads(data: bytes, **options) -> object:
-    return _Plain(io.BytesIO(data), **options).load()
-
-
-_PICKLE = SimpleNamespace(loads=_loads, dumps=pickle.dumps)
-
-
-@contextmanager
-def no_code() -> Iterator[None]:
-    """Keep PyTables from running what attributes of a file's nodes hold; it has no option."""
-    with mock.patch("tables.attributeset.pickle", _PICKLE), warnings.catch_warnings():
-        # Types that PyTables does not know become nodes that are reported as unreadable.
-        warnings.simplefilter("ignore")
-        yield
-
-
-@contextmanager
-def opened(path: str | Path) -> Iterator[tables.File]:
-    """Open a file for reading; its nodes must be taken inside `no_code`."""
-    with reading(Path(path), "HDF5"):
-        with no_code():
-            file = tables.open_file(str(path), mode="r")
-        try:
-            yield file
-        finally:
-            file.close()
-
-
 def inspect(paths: Sequence[Path], tree: str | None) -> list[FileFacts]:
     """Find columns and rows of each file."""
+    for path in paths:
+        check_survives(path, lambda path=path: _inspect(path, tree))
     return [_inspect(path, tree) for path in paths]
 
 
 def _inspect(path: Path, tree: str | None) -> FileFacts:
-    with opened(path) as file, no_code():
+    with opened(path) as file, reading(path, "HDF5"), no_code():
         place = _find(path, file, tree)
         attributes = place._v_attrs
         kind = attributes.pandas_type if "pandas_type" in attributes else None
@@ -162,24 +116,6 @@ def _walk(group: tables.Group) -> Iterator[tables.Node]:
         if isinstance(node, tables.Group) and not _is_frame(node):
             children = (node._f_get_child(name) for name in sorted(node._v_children))
             waiting += [(child, depth + 1) for child in children]
-
-
-def check_size(path: Path, node: tables.Leaf, rows: int, row_bytes: int) -> None:
-    """Raise `InputError` for a dataset that would unpack to what no data would."""
-    name, declared = node._v_pathname, rows * row_bytes
-    pieces = [row_bytes]
-    if node.chunkshape is not None:
-        pieces.append(row_bytes * node.chunkshape[0])
-    if max(pieces) > PIECE_BYTES:
-        raise InputError(
-            f"{path}: a piece of {name} unpacks to {max(pieces):,} bytes: write smaller chunks"
-        )
-    stored = node.size_on_disk
-    if declared > max(PIECE_BYTES, RATIO * stored):
-        raise InputError(
-            f"{path}: {name} claims {rows:,} rows ({declared:,} bytes) but stores {stored:,}: "
-            "this is no data"
-        )
 
 
 def _datasets(path: Path, place: tables.Node) -> tuple[dict[str, str], int, Layout]:
@@ -378,7 +314,7 @@ def iterate(found: FileFacts, columns: Sequence[str], size: int) -> Iterator[Chu
     if not columns:
         return
     wanted = {layout.places[name][0]: layout.stored[layout.places[name][0]] for name in columns}
-    with opened(found.path) as file:
+    with opened(found.path) as file, reading(found.path, "HDF5"):
         with no_code():
             nodes = {name: file.get_node(one.node) for name, one in wanted.items()}
         for low in range(0, found.rows, size):
