@@ -117,7 +117,7 @@ rule move_reference:
         "python {input.script} move --transport {input.transport} --input {input.files:q} "
         " {params.tree} --columns {params.columns} --suffix {params.suffix} "
         " --chunk {params.chunk} --device {params.device} --threads {threads} "
-        " --output {output.moved:q} > {log} 2>&1"
+        " --output {output.moved:q} > {log:q} 2>&1"
 
 
 use rule move_reference as move_file with:

@@ -123,6 +123,8 @@ def test_files_to_apply_have_names_of_their_own(tmp_path):
         own.named([str(tmp_path / "*/more.csv")])
     with pytest.raises(InputError, match="no such file"):
         own.named([str(tmp_path / "b/*.csv"), "nowhere.csv"])
+    (tmp_path / "b/last[1].csv").touch()
+    assert list(own.named(str(tmp_path / "b/last[1].csv"))) == ["last[1].csv"]
     (tmp_path / "b/{x}.csv").touch()
     with pytest.raises(InputError, match="rename this file"):
         own.named(str(tmp_path / "b/*.csv"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import uproot
+import yaml
 from test_workflow import ROOT, Project
 
 TEXT = (ROOT / "docs/own-data.md").read_text()
@@ -99,3 +101,17 @@ def test_nothing_is_left_to_do_and_applying_trains_nothing(tutorial):
     command = [sys.executable, "-m", "snakemake", "--configfile", "my.yaml", "--dry-run"]
     output = subprocess.run(command, cwd=tutorial, text=True, capture_output=True).stdout
     assert "Nothing to be done" in output
+
+
+def test_a_file_to_apply_is_one_word_to_the_shell(tutorial):
+    name = "it's $(touch pwned) `touch pwned`; touch pwned.root"
+    shutil.copy(tutorial / "data/more.root", tutorial / "data" / name)
+    more = (tutorial / "my.yaml").read_text() + yaml.safe_dump({"apply": f"data/{name}"})
+    (tutorial / "odd.yaml").write_text(more)
+    command = [sys.executable, "-m", "snakemake", "apply", "--cores", "1"]
+    done = subprocess.run(
+        [*command, "--configfile", "odd.yaml"], cwd=tutorial, text=True, capture_output=True
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert (tutorial / "results/mine/applied/movement_penalty" / name).stat().st_size
+    assert not [path for path in tutorial.rglob("*") if path.name.startswith("pwned")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterable
 from glob import glob
@@ -22,11 +23,15 @@ def patterns(files: str | list[str] | None) -> list[str]:
 
 def matching(files: str | list[str] | None) -> list[str]:
     """Files that match, sorted; raises InputError for names that Snakemake cannot take."""
-    found = sorted({name for pattern in patterns(files) for name in glob(pattern, recursive=True)})
+    found = set()
+    for pattern in patterns(files):
+        # A name that exists is that file, even if it has brackets.
+        exists = os.path.lexists(pattern)
+        found.update([pattern] if exists else glob(pattern, recursive=True))
     for name in found:
         if set(name) & set("{}\n"):
             raise InputError(f"{name!r}: rename this file, without braces and line breaks")
-    return found
+    return sorted(found)
 
 
 def suffix(files: str | list[str] | None) -> str:
