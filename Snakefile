@@ -24,7 +24,7 @@ if set("{}$`") & set(workflow.basedir):
 LIBRARY = os.path.join(workflow.basedir, "workflow")
 sys.path.insert(0, LIBRARY)
 
-from flowmorph import paths, repeats, targets
+from flowmorph import own, paths, repeats, targets
 from flowmorph.config import check
 from flowmorph.errors import InputError
 
@@ -34,10 +34,12 @@ configfile: "config/config.yaml"
 
 try:
     check(config, os.path.join(workflow.basedir, "config", "schema.yaml"))
+    APPLIED = own.named(config["apply"])
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
 OUT = paths.run_folder(config["run"])
+RESULTS = targets.results(OUT, config)
 
 # For every job, by its environment: neither changes a result, so neither is a reason to run again.
 # Snakemake's own prefix, which this replaces, is the first word: without it a program that fails
@@ -50,20 +52,21 @@ shell.prefix(
 )
 
 
-report: "workflow/report/workflow.rst"
+report: f"workflow/report/{'own' if own.given(config) else 'workflow'}.rst"
 
 
 wildcard_constraints:
     sample="|".join(targets.SAMPLES),
     chunk="[0-9]+",
-    family="|".join(targets.ONE_TRAINING),
-    dataset="(" + "|".join(targets.DATASETS) + f")({repeats.SEED})?",
-    task="(" + "|".join(targets.TASKS) + f")({repeats.SEED})?",
+    family="|".join(targets.families(config)),
+    dataset="(" + "|".join(targets.datasets(config)) + f")({repeats.SEED})?",
+    task="(" + "|".join(targets.tasks(config)) + f")({repeats.SEED})?",
     method="(" + "|".join((*targets.TRAINED_METHODS, *targets.FLOW_ALTERNATIVES)) + r")(_w[0-9.]+)?",
 
 
 include: "rules/common.smk"
 include: "rules/lhco.smk"
+include: "rules/delphes.smk"
 include: "rules/data.smk"
 include: "rules/density.smk"
 include: "rules/transport.smk"
@@ -71,6 +74,11 @@ include: "rules/evaluate.smk"
 include: "rules/figures.smk"
 include: "rules/losses.smk"
 include: "rules/alternatives.smk"
+
+
+if own.given(config):
+
+    include: "rules/own.smk"
 
 
 # Seconds each: not worth a place in a queue, so Snakemake runs them on the machine that it runs on.
@@ -125,8 +133,7 @@ rule all:
     """Make every figure, table and training picture of the configured run."""
     default_target: True
     input:
-        targets.everything(OUT, config["collider"]["source"], config["seeds"]),
-        targets.alternative_pictures(OUT, config),
+        RESULTS,
 
 
 rule penalty_scan:

@@ -22,7 +22,7 @@ import tables
 from threadpoolctl import threadpool_limits
 
 from flowmorph import jets
-from flowmorph.data import events
+from flowmorph.data import events, lhco
 from flowmorph.features import build_features
 
 
@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=5)
     args = parser.parse_args()
-    array = events.read_lhco(args.events, 0, args.rows)
+    array = lhco.read_lhco(args.events, 0, args.rows)
     with tables.open_file(args.events) as file:
         rows = file.root.df.block0_values[: args.rows]
     with threadpool_limits(1):

@@ -37,11 +37,26 @@ def recipe_of(dataset: str) -> str:
     if targets.family(dataset) == "science":
         from_file = {"path": paths.prepared(OUT, repeats.plain(dataset)), "condition": ["m_jj"]}
         return as_json(from_file | {"features": COLLIDER_FEATURES})
+    if targets.family(dataset) == targets.OWN:
+        return as_json(own_recipe(dataset))
     return as_json(toy_recipe(targets.family(dataset)))
+
+
+def own_recipe(dataset: str) -> dict:
+    """Give where the user's own points are and what they are."""
+    settings = config["own"]
+    return {
+        "path": paths.own_prepared(OUT, repeats.plain(dataset)),
+        "features": own.columns(settings["features"]),
+        "condition": own.columns(settings["condition"]),
+        "weights": settings[repeats.plain(dataset).removeprefix("own_")]["weights"],
+    }
 
 
 def file_of(dataset: str) -> list[str]:
     """Give the prepared file of a data set that is one; the toys are recipes."""
+    if targets.family(dataset) == targets.OWN:
+        return [paths.own_prepared(OUT, repeats.plain(dataset))]
     if targets.family(dataset) != "science":
         return []
     return [paths.prepared(OUT, repeats.plain(dataset))]
@@ -106,13 +121,15 @@ def penalty_of(task: str, method: str) -> float:
 
 def task_of(moved: str) -> str:
     """Give the task whose transports move these points."""
-    return moved.removesuffix(repeats.SIGNAL).removesuffix("_penalty_scan")
+    moved = moved.removesuffix(repeats.SIGNAL).removesuffix("_penalty_scan")
+    own_apply = repeats.plain(moved) == targets.OWN_APPLY
+    return targets.OWN + repeats.part(moved) if own_apply else moved
 
 
 def methods_of(moved: str) -> list[str]:
     """Give the methods that have a transport of these points: in the scan, those of no other."""
     if moved != targets.PENALTY_SCAN:
-        return [*targets.TRAINED_METHODS, *targets.flow_alternatives(moved, config)]
+        return [*targets.trained_methods(config), *targets.flow_alternatives(moved, config)]
     return [name for name in PENALTIES.values() if name not in targets.TRAINED_METHODS]
 
 
@@ -120,24 +137,26 @@ def split_of(moved: str) -> str:
     """Give the points that are moved: never those that a flow was trained on."""
     if moved.endswith("_signal"):
         return "signal"
-    return "validation" if targets.pair(moved).family == "science" else "evaluation"
+    if repeats.plain(moved) == targets.OWN_APPLY:
+        return "apply"
+    return "validation" if targets.pair(moved).family in ("science", "own") else "evaluation"
 
 
 def held_out(dataset: str) -> str:
     """Give the split of a data set that no flow was trained on."""
-    return "validation" if targets.family(dataset) == "science" else "evaluation"
+    return "validation" if targets.family(dataset) in ("science", "own") else "evaluation"
 
 
 def trainings_of(family: str) -> list[tuple[str, str, str]]:
     """Give folder, data set or task, and method of each training of a family."""
     densities = [
         (paths.density(OUT, name), name, "density")
-        for name in repeated(targets.DATASETS)
+        for name in repeated(targets.datasets(config))
         if targets.family(name) == family
     ]
     return densities + [
         (paths.transport(OUT, task, method), task, method)
-        for task in repeated(targets.TASKS)
+        for task in repeated(targets.tasks(config))
         if targets.pair(task).family == family
         for method in methods_of(task)
     ]
@@ -180,6 +199,8 @@ def regions(wildcards) -> str:
 
 def features_of(moved: str) -> list[str]:
     """Give the names of the features that a task moves."""
+    if targets.pair(moved).family == targets.OWN:
+        return own.columns(config["own"]["features"])
     return COLLIDER_FEATURES if moved.startswith(targets.SCIENCE) else ["x1", "x2"]
 
 

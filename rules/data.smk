@@ -35,7 +35,7 @@ if config["collider"]["source"] == "pythia":
             " --output {output.events} > {log} 2>&1"
 
 
-if config["collider"]["source"] != "pythia":
+if config["collider"]["source"].startswith("lhco"):
 
     rule download_lhco:
         """Download a published LHC Olympics file, or verify the one that is there."""
@@ -123,6 +123,35 @@ if config["collider"]["source"] == "lhco":
         shell:
             "python {input.script} --input {params.file:q} {params.rows} "
             " --signal-fraction {params.signal} --output {output.events} > {log} 2>&1"
+
+
+if config["collider"]["source"] == "delphes":
+
+    rule extract_delphes_events:
+        """Read a chunk of events from Delphes' files."""
+        input:
+            events=lambda wildcards: delphes_files(wildcards.sample),
+            script=script("extract_delphes_events.py"),
+            code=code("extract_delphes_events.py"),
+        output:
+            events=temp(paths.events(OUT, "{sample}", "{chunk}")),
+        log:
+            paths.log(OUT, "extract_delphes_events", "{sample}", "{chunk}"),
+        benchmark:
+            paths.benchmark(OUT, "extract_delphes_events", "{sample}", "{chunk}")
+        conda:
+            "../envs/environment.yaml"
+        resources:
+            mem_mb=1500,
+            runtime=30,
+        params:
+            files=lambda wildcards: delphes_patterns(wildcards.sample),
+            rows=lambda wildcards: "--start {} --stop {}".format(
+                *targets.chunks(config, wildcards.sample)[int(wildcards.chunk)]
+            ),
+        shell:
+            "python {input.script} --input {params.files:q} {params.rows} "
+            " --output {output.events} > {log} 2>&1"
 
 
 if config["collider"]["source"] == "lhco_features":

@@ -4,10 +4,10 @@ Tables of measures share a script: the first is written out, the others take ove
 (`use rule`) with inputs and options of their own.
 """
 
-DENSITIES = repeated(targets.DATASETS)
-MOVED = repeated(targets.MOVED)
-ENSEMBLES = targets.ensembles(targets.MOVED, config["seeds"])
-COSTS = [paths.cost_measures(OUT, family) for family in targets.ONE_TRAINING]
+DENSITIES = repeated(targets.datasets(config))
+MOVED = repeated(targets.moved(config))
+ENSEMBLES = targets.ensembles(targets.moved(config), config["seeds"])
+COSTS = [paths.cost_measures(OUT, family) for family in targets.families(config)]
 MEASURES = [paths.measures(OUT, moved) for moved in MOVED + ENSEMBLES]
 FLOW_MEASURES = [paths.flow_measures(OUT, moved) for moved in MOVED]
 
@@ -16,7 +16,7 @@ rule evaluate_densities:
     """Measure each density's likelihood and, for toys, its divergence from the exact density."""
     input:
         densities=[paths.weights(paths.density(OUT, name)) for name in DENSITIES],
-        data=[paths.prepared(OUT, sample) for sample in targets.SAMPLES],
+        data=[file for name in targets.datasets(config) for file in file_of(name)],
         script=script("evaluate_densities.py"),
         code=code("evaluate_densities.py"),
     output:
@@ -97,7 +97,10 @@ rule measure_task:
         runtime=scaled(60),
     params:
         task=lambda wildcards: measured_task(wildcards.moved),
-        methods=lambda wildcards: ["base_transfer", *methods_of(wildcards.moved)],
+        methods=lambda wildcards: [
+            *(["base_transfer"] if "base_transfer" in targets.methods(config) else []),
+            *methods_of(wildcards.moved),
+        ],
         alternatives=lambda wildcards: targets.alternatives(wildcards.moved, config),
         split=lambda wildcards: split_of(wildcards.moved),
         features=lambda wildcards: features_of(wildcards.moved),
@@ -110,7 +113,7 @@ rule measure_task:
         assignment=config["measures"]["assignment_points"],
     shell:
         "python {input.script} --task {wildcards.moved} --moved {input.moved} "
-        " --methods {params.methods} --features {params.features} {params.task} "
+        " --methods {params.methods} --features {params.features:q} {params.task} "
         " --alternatives {params.alternatives} --alternative-files {input.alternatives} "
         " --split {params.split} "
         " --half-width {params.half_width} --seed {params.seed} "
@@ -290,7 +293,7 @@ use rule claims as penalty_claims with:
 rule times:
     """Add up what the run's time went into, by stage, rule and method."""
     input:
-        everything=targets.everything(OUT, config["collider"]["source"], config["seeds"]),
+        everything=RESULTS,
         script=script("sum_times.py"),
         code=code("sum_times.py"),
     output:

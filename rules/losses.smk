@@ -4,7 +4,10 @@
 rule plot_density_losses:
     """Show the training of every density."""
     input:
-        losses=[paths.loss_table(paths.density(OUT, name)) for name in repeated(targets.DATASETS)],
+        losses=[
+            paths.loss_table(paths.density(OUT, name))
+            for name in repeated(targets.datasets(config))
+        ],
         script=script("plot_loss.py"),
         code=code("plot_loss.py"),
     output:
@@ -16,7 +19,7 @@ rule plot_density_losses:
                 subcategory="densities",
                 labels={"data set": name},
             )
-            for name in repeated(targets.DATASETS)
+            for name in repeated(targets.datasets(config))
         ],
     log:
         paths.log(OUT, "plot_density_losses"),
@@ -25,7 +28,7 @@ rule plot_density_losses:
     conda:
         "../envs/environment.yaml"
     params:
-        titles=[f"density of {name}" for name in repeated(targets.DATASETS)],
+        titles=[f"density of {name}" for name in repeated(targets.datasets(config))],
     shell:
         "python {input.script} --losses {input.losses} --titles {params.titles:q} "
         " --output {output} > {log} 2>&1"
@@ -36,7 +39,7 @@ rule plot_transport_losses:
     input:
         losses=[
             paths.loss_table(paths.transport(OUT, "{task}", method))
-            for method in targets.TRAINED_METHODS
+            for method in targets.trained_methods(config)
         ],
         script=script("plot_loss.py"),
         code=code("plot_loss.py"),
@@ -49,7 +52,7 @@ rule plot_transport_losses:
                 subcategory="transports",
                 labels={"task": "{task}", "method": method},
             )
-            for method in targets.TRAINED_METHODS
+            for method in targets.trained_methods(config)
         ],
     log:
         paths.log(OUT, "plot_transport_losses", "{task}"),
@@ -59,7 +62,7 @@ rule plot_transport_losses:
         "../envs/environment.yaml"
     params:
         titles=lambda wildcards: [
-            f"{wildcards.task}, {method}" for method in targets.TRAINED_METHODS
+            f"{wildcards.task}, {method}" for method in targets.trained_methods(config)
         ],
     shell:
         "python {input.script} --losses {input.losses} --titles {params.titles:q} "

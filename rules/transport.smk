@@ -72,7 +72,7 @@ rule move_samples:
     benchmark:
         paths.benchmark(OUT, "move_samples", "{moved}")
     wildcard_constraints:
-        moved=f"({'|'.join(targets.TASKS)})({repeats.SEED})?({repeats.SIGNAL})?"
+        moved=f"({'|'.join(targets.moved(config))})({repeats.SEED})?({repeats.SIGNAL})?"
         f"|{targets.PENALTY_SCAN}",
     conda:
         "../envs/environment.yaml"
@@ -115,7 +115,7 @@ rule mix_ensemble:
     benchmark:
         paths.benchmark(OUT, "mix_ensemble", "{name}{signal}")
     wildcard_constraints:
-        name="|".join(targets.TASKS),
+        name="|".join([*targets.tasks(config), targets.OWN_APPLY]),
         signal=f"({repeats.SIGNAL})?",
     conda:
         "../envs/environment.yaml"

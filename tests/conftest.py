@@ -9,10 +9,21 @@ import pytest
 @pytest.fixture(scope="session")
 def lhco_tiny() -> Path:
     """The first 1,000 events of the LHC Olympics R&D sample, which is not part of the project."""
-    beside = Path(__file__).parents[2] / "shared/data/events_anomalydetection_tiny.h5"
-    path = Path(os.environ.get("LHCO_TINY", beside))
+    return outside("LHCO_TINY", "events_anomalydetection_tiny.h5", "LHC Olympics events")
+
+
+@pytest.fixture(scope="session")
+def delphes_file() -> Path:
+    """Ten events of Delphes, scikit-hep-testdata's uproot-issue513.root."""
+    return outside("DELPHES_FILE", "uproot-issue513.root", "Delphes events")
+
+
+def outside(variable: str, name: str, what: str) -> Path:
+    """A file that is not part of the project: where a variable says, or beside the project."""
+    beside = Path(__file__).parents[2] / "shared/data" / name
+    path = Path(os.environ.get(variable, beside))
     if not path.is_file():
-        pytest.skip(f"no LHC Olympics events at {path}: set LHCO_TINY")
+        pytest.skip(f"no {what} at {path}: set {variable}")
     return path
 
 

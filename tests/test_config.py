@@ -40,12 +40,12 @@ def keys(config: dict, prefix: str = "") -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("name", ["config", "quick", "lhco", "paper"])
+@pytest.mark.parametrize("name", ["config", "quick", "lhco", "paper", "own"])
 def test_shipped_configurations_fit_the_schema(name):
     check(merged(name), SCHEMA)
 
 
-@pytest.mark.parametrize("name", ["quick", "lhco", "paper"])
+@pytest.mark.parametrize("name", ["quick", "lhco", "paper", "own"])
 def test_other_runs_change_values_only(name):
     assert keys(read(name)) <= keys(read("config"))
     assert read(name)["run"] == name
@@ -121,7 +121,7 @@ def test_paper_is_the_paper():
                 "batch": 128, "epochs": epochs, "learning_rate": 1e-4,
                 "warmup_steps": 0, "clip": 5.0,
             }  # fmt: skip
-    assert paper["penalty"] == {"toy": 1.0, "rotated": 1.0, "science": 0.05}
+    assert paper["penalty"] == {"toy": 1.0, "rotated": 1.0, "science": 0.05, "own": 0.05}
     assert paper["rotated"]["angles"] == [7.5, 15, 22.5, 30, 37.5, 45]
 
 

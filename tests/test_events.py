@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 import tables
 
-from flowmorph.data import events
+from flowmorph.data import events, lhco
 from flowmorph.errors import InputError
 
 
@@ -40,7 +40,7 @@ def write_lhco(path, rows, key="df"):
 
 @pytest.fixture
 def chunk():
-    return events._unpack(lhco_rows(40))
+    return lhco._unpack(lhco_rows(40))
 
 
 def test_parquet_keeps_every_bit(chunk, tmp_path):
@@ -70,39 +70,39 @@ def test_empty_chunk_and_empty_event(tmp_path, chunk):
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 40), (0, 1), (39, 40), (7, 31)])
 def test_row_ranges(tmp_path, start, stop, monkeypatch):
-    monkeypatch.setattr(events, "BLOCK_ROWS", 9)
+    monkeypatch.setattr(lhco, "BLOCK_ROWS", 9)
     rows = lhco_rows(40)
     path = write_lhco(tmp_path / "x.h5", rows)
-    read = events.read_lhco(path, start, stop)
-    assert read.tolist() == events._unpack(rows[start:stop]).tolist()
+    read = lhco.read_lhco(path, start, stop)
+    assert read.tolist() == lhco._unpack(rows[start:stop]).tolist()
     assert read.label.tolist() == rows[start:stop, 2100].tolist()
-    quiet = events.read_lhco(path, start, stop, signal_fraction=0)
+    quiet = lhco.read_lhco(path, start, stop, signal_fraction=0)
     assert quiet.tolist() == read[read.label == 0].tolist()
 
 
 def test_file_without_labels_is_background(tmp_path):
     path = write_lhco(tmp_path / "x.h5", lhco_rows(5, label=False))
-    assert events.lhco_rows(path) == 5
-    assert events.read_lhco(path, 0, 5, signal_fraction=0).label.tolist() == [0] * 5
+    assert lhco.lhco_rows(path) == 5
+    assert lhco.read_lhco(path, 0, 5, signal_fraction=0).label.tolist() == [0] * 5
 
 
 def test_real_events(lhco_tiny):
     """Facts of the file as its README states them."""
-    assert events.lhco_rows(lhco_tiny) == 1000
-    whole = events.read_lhco(lhco_tiny, 0, 1000)
+    assert lhco.lhco_rows(lhco_tiny) == 1000
+    whole = lhco.read_lhco(lhco_tiny, 0, 1000)
     assert ak.sum(whole.label) == 93
     assert ak.mean(ak.num(whole.pt)) == pytest.approx(170, abs=0.5)
     assert ak.max(abs(whole.eta)) < 5
-    assert events.read_lhco(lhco_tiny, 250, 260).tolist() == whole[250:260].tolist()
-    assert len(events.read_lhco(lhco_tiny, 0, 1000, signal_fraction=0)) == 907
+    assert lhco.read_lhco(lhco_tiny, 250, 260).tolist() == whole[250:260].tolist()
+    assert len(lhco.read_lhco(lhco_tiny, 0, 1000, signal_fraction=0)) == 907
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(events, "BLOCK_ROWS", 100)
+    monkeypatch.setattr(lhco, "BLOCK_ROWS", 100)
     path = write_lhco(tmp_path / "x.h5", lhco_rows(3000))
-    events.read_lhco(path, 0, 1)
+    lhco.read_lhco(path, 0, 1)
     tracemalloc.start()
-    events.read_lhco(path, 100, 2900)
+    lhco.read_lhco(path, 100, 2900)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 3000 * 2101 * 8 / 4
@@ -114,11 +114,11 @@ def test_rows_outside_the_file(tmp_path):
         with pytest.raises(
             InputError, match=f"x.h5: rows {start} to {stop} asked for, but it has 5"
         ):
-            events.read_lhco(path, start, stop)
+            lhco.read_lhco(path, start, stop)
 
 
 def test_missing_files(tmp_path):
-    for read in (events.read_events, events.lhco_rows):
+    for read in (events.read_events, lhco.lhco_rows):
         with pytest.raises(InputError, match="nowhere: no such file"):
             read(tmp_path / "nowhere")
 
@@ -128,7 +128,7 @@ def test_truncated_hdf5(tmp_path, size):
     path = write_lhco(tmp_path / "x.h5", lhco_rows(500))
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(InputError, match="x.h5: .*truncated"):
-        events.read_lhco(path, 0, 500)
+        lhco.read_lhco(path, 0, 500)
 
 
 def test_damaged_hdf5(tmp_path):
@@ -138,7 +138,7 @@ def test_damaged_hdf5(tmp_path):
     data[middle - 2000 : middle + 2000] = bytes(4000)
     path.write_bytes(data)
     with pytest.raises(InputError, match="x.h5: rows 0 to 500 cannot be read"):
-        events.read_lhco(path, 0, 500)
+        lhco.read_lhco(path, 0, 500)
 
 
 @pytest.mark.parametrize("cut", [0, 10, 1000])
@@ -153,17 +153,17 @@ def test_truncated_parquet(chunk, tmp_path, cut):
 def test_hdf5_without_df(tmp_path):
     path = write_lhco(tmp_path / "x.h5", lhco_rows(3), key="events")
     with pytest.raises(InputError, match="x.h5: no key 'df' .it has events."):
-        events.read_lhco(path, 0, 3)
+        lhco.read_lhco(path, 0, 3)
 
 
 def test_hdf5_of_another_layout(tmp_path):
     path = write_lhco(tmp_path / "x.h5", np.zeros((3, 14)))
     with pytest.raises(InputError, match="2100 or 2101 expected"):
-        events.read_lhco(path, 0, 3)
+        lhco.read_lhco(path, 0, 3)
     with tables.open_file(tmp_path / "y.h5", "w") as file:
         file.create_table("/", "df", {"pt": tables.Float32Col()})
     with pytest.raises(InputError, match="y.h5: 'df' is not in pandas' fixed format"):
-        events.read_lhco(tmp_path / "y.h5", 0, 3)
+        lhco.read_lhco(tmp_path / "y.h5", 0, 3)
 
 
 @pytest.mark.parametrize(
@@ -176,13 +176,13 @@ def test_hdf5_of_another_layout(tmp_path):
     ],
 )
 def test_particles_that_cannot_be(tmp_path, column, value, what, monkeypatch):
-    monkeypatch.setattr(events, "BLOCK_ROWS", 4)
+    monkeypatch.setattr(lhco, "BLOCK_ROWS", 4)
     rows = lhco_rows(12)
     rows[9, column] = value
     path = write_lhco(tmp_path / "x.h5", rows)
     with pytest.raises(InputError, match=f"x.h5: event 9 has a particle with {what}"):
-        events.read_lhco(path, 0, 12)
-    events.write_events(tmp_path / "a.parquet", events._unpack(rows))
+        lhco.read_lhco(path, 0, 12)
+    events.write_events(tmp_path / "a.parquet", lhco._unpack(rows))
     with pytest.raises(InputError, match=f"a.parquet: event 9 has a particle with {what}"):
         events.read_events(tmp_path / "a.parquet")
 

@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from flowmorph import selection
-from flowmorph.data import events, tables
+from flowmorph.data import events, lhco, tables
 from flowmorph.errors import InputError
 from flowmorph.features import build_features, delta_r
-from flowmorph.scaling import MinMaxScaler
+from flowmorph.preprocess import Preprocessor
 
 SCRIPTS = Path(__file__).parents[1] / "workflow/scripts"
 
@@ -113,7 +113,7 @@ def test_label_follows_its_event():
 
 def test_real_events(lhco_tiny):
     """Every event of the file has two jets and passes the trigger; medians pinned."""
-    table, counts = build_features(events.read_lhco(lhco_tiny, 0, 1000, signal_fraction=0))
+    table, counts = build_features(lhco.read_lhco(lhco_tiny, 0, 1000, signal_fraction=0))
     assert (counts.events, counts.selected) == (907, 907)
     assert (table["delta_m_jj"] >= 0).all()
     assert all(np.isfinite(column).all() for column in table.values())
@@ -226,14 +226,14 @@ def test_prepared_samples(feature_files):
         for name in ("r", "t")
     }
     assert sizes == {"r": [192, 48, 120], "t": [160, 40, 100]}
-    scaler = MinMaxScaler.load(feature_files / "scaling.json")
-    assert scaler.columns == selection.COLUMNS
-    assert (scaler.minimum[5], scaler.maximum[5]) == (3000, 3900)
+    scaling = Preprocessor.load(feature_files / "scaling.json")
+    assert scaling.columns == selection.COLUMNS
+    assert (scaling.maps["m_jj"].minimum, scaling.maps["m_jj"].maximum) == (3000, 3900)
     train = [tables.read_table(feature_files / f"{name}.root", "train") for name in ("r", "t")]
     for name in selection.COLUMNS:
         both = np.concatenate([table[name] for table in train])
         assert (both.min(), both.max()) == pytest.approx((-3, 3))
-    signal = scaler.unscale(tables.read_table(feature_files / "t.root", "signal"))
+    signal = scaling.inverse(tables.read_table(feature_files / "t.root", "signal"))
     assert signal["m_jj"] == pytest.approx(np.full(100, 3500.0))
     first = (feature_files / "r.root").read_bytes()
     assert prepare(feature_files) == 0
@@ -350,4 +350,5 @@ def test_missing_and_broken_inputs_leave_nothing(tmp_path, capfd):
 def test_scaling_file_is_plain_json(feature_files):
     assert prepare(feature_files) == 0
     saved = json.loads((feature_files / "scaling.json").read_text())
-    assert set(saved) == {"columns", "minimum", "maximum", "low", "high"}
+    assert {column["transform"] for column in saved["columns"]} == {"minmax"}
+    assert set(saved["columns"][0]) >= {"name", "minimum", "maximum", "low", "high"}

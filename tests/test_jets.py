@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from flowmorph import jets
-from flowmorph.data import detector, events, pythia
+from flowmorph.data import detector, events, lhco, pythia
 from flowmorph.errors import InputError
 
 
@@ -114,7 +114,7 @@ def test_engines_give_equal_jets_on_generated_events(dijets):
 
 def test_engines_give_equal_jets_on_real_events(lhco_tiny):
     pytest.importorskip("pyjet", reason="second jet engine not installed")
-    same_jets(events.read_lhco(lhco_tiny, 0, 60))
+    same_jets(lhco.read_lhco(lhco_tiny, 0, 60))
 
 
 def test_pyjet_absent(monkeypatch, dijets):

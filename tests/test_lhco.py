@@ -21,7 +21,7 @@ from test_workflow import OUT, Project
 
 from flowmorph import paths, selection
 from flowmorph.config import check
-from flowmorph.data import events, tables
+from flowmorph.data import lhco, tables
 from flowmorph.errors import InputError
 from flowmorph.features import build_features, features_of_jets
 
@@ -34,7 +34,7 @@ def test_every_real_event_against_plain_numpy_and_pyjet(lhco_tiny):
 
     with hdf5.open_file(lhco_tiny) as file:
         rows = file.root.df.block0_values[:]
-    table, counts = build_features(events.read_lhco(lhco_tiny, 0, len(rows)))
+    table, counts = build_features(lhco.read_lhco(lhco_tiny, 0, len(rows)))
     assert counts.selected == len(rows) == 1000
     assert (table["label"] == rows[:, 2100]).all()
     theirs = np.array([pyjet_loop.features(row) for row in rows])
@@ -64,7 +64,7 @@ def jets(count=60, seed=4, signal=0.3):
 def test_features_of_published_jets_against_plain_numpy(tmp_path, layout):
     frame = jets()
     frame.to_hdf(tmp_path / "a.h5", key="df", format=layout)
-    table, counts = features_of_jets(events.read_lhco_features(tmp_path / "a.h5"))
+    table, counts = features_of_jets(lhco.read_lhco_features(tmp_path / "a.h5"))
     assert (counts.events, counts.selected) == (60, 60)
     for i, row in enumerate(frame.itertuples()):
         pair = []
@@ -92,7 +92,7 @@ def test_jets_as_published_from_our_own(lhco_tiny):
     """Written as the organisers write theirs, our jets give the features that particles give."""
     from flowmorph import jets as ours
 
-    array = events.read_lhco(lhco_tiny, 0, 50)
+    array = lhco.read_lhco(lhco_tiny, 0, 50)
     found = ours.cluster(array)
     columns = {"label": np.asarray(array.label)}
     for jet in (1, 2):
@@ -115,7 +115,7 @@ def test_jets_that_are_left_out(tmp_path):
     frame.loc[3, ["tau1j1", "tau2j1"]] = 0.0
     frame.loc[4, "tau2j2"] = np.nan
     frame.to_hdf(tmp_path / "a.h5", key="df")
-    table, counts = features_of_jets(events.read_lhco_features(tmp_path / "a.h5"))
+    table, counts = features_of_jets(lhco.read_lhco_features(tmp_path / "a.h5"))
     assert (counts.fewer_than_two_jets, counts.below_trigger) == (2, 1)
     assert (counts.undefined, counts.selected) == (2, 1)
     assert len(table["m_jj"]) == 1
@@ -123,17 +123,17 @@ def test_jets_that_are_left_out(tmp_path):
 
 def test_signal_is_dropped_or_kept_by_row_and_not_by_chunk(tmp_path):
     label = (np.random.default_rng(2).random(10_000) < 0.1).astype(int)
-    assert events.kept(label, 1.0).all()
-    assert (events.kept(label, 0.0) == (label == 0)).all()
-    part = events.kept(label, 0.25)
+    assert lhco.kept(label, 1.0).all()
+    assert (lhco.kept(label, 0.0) == (label == 0)).all()
+    part = lhco.kept(label, 0.25)
     assert part[label == 0].all()
     assert part[label == 1].mean() == pytest.approx(0.25, abs=0.05)
-    pieces = [events.kept(label[low : low + 77], 0.25, low) for low in range(0, 10_000, 77)]
+    pieces = [lhco.kept(label[low : low + 77], 0.25, low) for low in range(0, 10_000, 77)]
     assert (np.concatenate(pieces) == part).all()
 
     path = write_lhco(tmp_path / "x.h5", lhco_rows(200))
-    whole = events.read_lhco(path, 0, 200, signal_fraction=0.5)
-    halves = [events.read_lhco(path, low, low + 100, signal_fraction=0.5) for low in (0, 100)]
+    whole = lhco.read_lhco(path, 0, 200, signal_fraction=0.5)
+    halves = [lhco.read_lhco(path, low, low + 100, signal_fraction=0.5) for low in (0, 100)]
     assert whole.tolist() == [event for half in halves for event in half.tolist()]
     assert 0 < np.sum(whole.label) < np.sum(lhco_rows(200)[:, 2100])
 
@@ -158,8 +158,8 @@ def test_feature_files_that_cannot_be_read(tmp_path, capfd):
     whole = path.read_bytes()
     cases = [
         ("no such file", None),
-        ("no readable table", b""),
-        ("no readable table", whole[:5000]),
+        ("is empty", b""),
+        ("no readable HDF5", whole[:5000]),
     ]
     wrong = jets().drop(columns="tau2j1"), jets().assign(mj1="heavy")
     for number, frame in enumerate(wrong):
@@ -273,7 +273,7 @@ def test_own_files_go_through_the_rules_where_they_are(tmp_path, lhco_tiny):
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(settings))
     wanted = paths.table(OUT, "event_counts", "csv")
     project.snakemake("--cores", "2", wanted)
-    direct, _ = build_features(events.read_lhco(lhco_tiny, 0, 1000))
+    direct, _ = build_features(lhco.read_lhco(lhco_tiny, 0, 1000))
     for sample in ("reference", "target"):
         merged = tables.read_table(tmp_path / paths.features(OUT, sample), "features")
         for column in direct:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from flowmorph import jets
-from flowmorph.data import detector, events, pythia
+from flowmorph.data import detector, events, lhco, pythia
 from flowmorph.errors import InputError
 
 CUTS = pythia.PhaseSpace(1100, 2600)
@@ -110,7 +110,7 @@ def test_objects_are_those_of_the_real_events(lhco_tiny):
     generator = pythia.Generator("simple", EARLY, 2)
     (record,) = generator.records(200)
     ours = events.make_events(detector.simulate(pythia.visible(record), np.random.default_rng(2)))
-    real = events.read_lhco(lhco_tiny, 0, 1000, signal_fraction=0)
+    real = lhco.read_lhco(lhco_tiny, 0, 1000, signal_fraction=0)
     for low, high, field, tolerance in (
         (0.0, 1e9, "pt", 0.08),
         (0.0, 1.0, "pt", 0.12),

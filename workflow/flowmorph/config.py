@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator
 
-from flowmorph import targets
+from flowmorph import own, targets
 from flowmorph.errors import InputError
 from flowmorph.morphing import source_of
 
@@ -32,6 +32,10 @@ def check(config: dict, schema: str | Path) -> None:
         raise InputError(
             "config: collider.lhco_features.files.reference: no such file is published, name yours"
         )
+    for sample, files in collider["delphes"]["files"].items():
+        if collider["source"] == "delphes" and files is None:
+            raise InputError(f"config: collider.delphes.files.{sample}: name your files")
+    own.check(config)
     _check_alternatives(config)
 
 

@@ -95,7 +95,7 @@ def features_of_jets(
 ) -> tuple[dict[str, np.ndarray], Counts]:
     """Compute the observables from the organisers' jets, as `build_features` does from particles.
 
-    ``columns`` are those of `flowmorph.data.events.read_lhco_features`. An event without a second
+    ``columns`` are those of `flowmorph.data.lhco.read_lhco_features`. An event without a second
     jet has no finite, positive pT for it.
     """
     pts = [np.hypot(columns[f"pxj{jet}"], columns[f"pyj{jet}"]) for jet in (1, 2)]

@@ -40,5 +40,9 @@ def _file_of(name: str) -> Path | None:
     parts = name.split(".")
     if parts[0] != PACKAGE.name or len(parts) == 1:
         return None
-    file = PACKAGE.joinpath(*parts[1:]).with_suffix(".py")
-    return file if file.is_file() else None
+    place = PACKAGE.joinpath(*parts[1:])
+    # A package's own file counts where it holds code: most are empty.
+    for file in (place.with_suffix(".py"), place / "__init__.py"):
+        if file.is_file() and file.stat().st_size:
+            return file
+    return None

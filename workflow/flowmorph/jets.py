@@ -110,7 +110,8 @@ def subjettiness(events: ak.Array, constituents: ak.Array, radius: float = 1.0) 
     particles = ak.zip({name: events[name] for name in ("pt", "eta", "phi")})
     chosen = four_momenta(particles[constituents])
     # The clustering is only the way into fastjet-contrib: N-subjettiness takes all particles.
-    definition = fastjet.JetDefinition(fastjet.kt_algorithm, 10 * radius)
+    # A tiny radius makes it cheap.
+    definition = fastjet.JetDefinition(fastjet.kt_algorithm, 1e-3)
     taus = fastjet.ClusterSequence(chosen, definition).njettiness(
         measure_definition="NormalizedMeasure",
         axes_definition="OnePass_KT_Axes",

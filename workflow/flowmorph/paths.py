@@ -46,6 +46,16 @@ def scaling(out: str) -> str:
     return f"{out}/science/scaling.json"
 
 
+def own_prepared(out: str, dataset: str) -> str:
+    """One of the user's samples as flows see it (npz: points, conditions, weights by split)."""
+    return f"{out}/own/{dataset}.npz"
+
+
+def preprocessing(out: str) -> str:
+    """How the columns of the user's samples are brought to the flows' box and back (JSON)."""
+    return f"{out}/own/preprocessing.json"
+
+
 def density(out: str, dataset: str) -> str:
     """Folder of one density flow."""
     return f"{out}/densities/{dataset}"
@@ -66,6 +76,11 @@ def weights(model: str) -> str:
     return f"{model}/weights.safetensors"
 
 
+def bundle(model: str) -> str:
+    """All that it takes to use a transport anywhere, in a flow's folder."""
+    return f"{model}/transport.safetensors"
+
+
 def loss_table(model: str) -> str:
     """Loss history in a flow's folder."""
     return f"{model}/loss.csv"
@@ -79,6 +94,16 @@ def loss_picture(model: str) -> str:
 def moved(out: str, task: str) -> str:
     """Reference points of a task before and after every method (npz)."""
     return f"{out}/moved/{task}.npz"
+
+
+def moved_reference(out: str, method: str, suffix: str) -> str:
+    """The user's reference, moved by one method, in the format in which it came."""
+    return f"{out}/moved/reference/{method}{suffix}"
+
+
+def applied(out: str, method: str, name: str) -> str:
+    """A further file of the user's, moved by one method, in the format in which it came."""
+    return f"{out}/applied/{method}/{name}"
 
 
 def alternative(out: str, task: str, method: str) -> str:

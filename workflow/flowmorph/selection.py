@@ -10,13 +10,18 @@ CONDITION = "m_jj"
 COLUMNS = (*FEATURES, CONDITION)
 
 
+def inside(values: np.ndarray, bands: np.ndarray) -> np.ndarray:
+    """Whether values (N,) lie in one of the bands (n, 2): low <= value < high."""
+    value = values[:, None]
+    return ((value >= bands[:, 0]) & (value < bands[:, 1])).any(axis=1)
+
+
 def select(
     table: dict[str, np.ndarray], condition: str, bands: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Keep the events whose condition lies in one of the bands (n, 2): low <= value < high."""
-    value = table[condition][:, None]
-    inside = ((value >= bands[:, 0]) & (value < bands[:, 1])).any(axis=1)
-    return {name: column[inside] for name, column in table.items()}
+    chosen = inside(table[condition], bands)
+    return {name: column[chosen] for name, column in table.items()}
 
 
 def split(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from flowmorph import paths, repeats
+from flowmorph import own, paths, repeats
+from flowmorph.errors import InputError
 
 TOYS = ("fourcircles", "star", "checkerboard")
 TRAINED_METHODS = (
@@ -18,6 +19,10 @@ METHODS = ("base_transfer", *TRAINED_METHODS)
 FLOW_ALTERNATIVES = ("penalty_identity",)  # trained and moved as the paper's methods are
 SCIENCE = "science"
 SAMPLES = ("reference", "target")
+
+OWN = "own"
+OWN_APPLY = "own_apply"  # the own task's points outside of the region where flows are trained
+OWN_SAMPLES = ("own_reference", "own_target")
 
 DIFFERENT_TASKS = [f"{a}_to_{b}" for a in TOYS for b in TOYS if a != b]
 IDENTICAL_TASKS = [f"{toy}_to_{toy}_twin" for toy in TOYS]
@@ -42,7 +47,10 @@ TABLES = (
     "distances", "divergences", "likelihoods", "medians",
     "two_sample", "movement", "marginals", "costs", "claims",
 )  # fmt: skip
-ONE_TRAINING = {"toy": 1, "rotated": 1, "science": 1}
+OWN_FIGURES = ("fig_own_ratios", "fig_own_distances", "fig_own_feature_distances")
+OWN_APPLY_FIGURES = ("fig_own_apply_ratios", "fig_own_apply_distances")
+OWN_TABLES = ("own_rows", "likelihoods", "two_sample", "movement", "marginals")
+ONE_TRAINING = {"toy": 1, "rotated": 1, "science": 1, "own": 1}
 PUBLISHED_TABLES = ("event_counts",)  # what only published events can be held against
 
 
@@ -61,6 +69,8 @@ def pair(task: str) -> Pair:
     The second training of a task belongs to the second trainings of its densities.
     """
     repetition, task = repeats.part(task), repeats.plain(task)
+    if task in (OWN, OWN_APPLY):
+        return Pair(OWN, *(name + repetition for name in OWN_SAMPLES))
     if task.startswith(SCIENCE):
         family, names = "science", SAMPLES
     else:
@@ -71,7 +81,9 @@ def pair(task: str) -> Pair:
 
 
 def family(dataset: str) -> str:
-    """The family, toy, rotated or science, whose settings a data set follows."""
+    """The family, toy, rotated, science or own, whose settings a data set follows."""
+    if repeats.plain(dataset) in OWN_SAMPLES:
+        return OWN
     if repeats.plain(dataset) in SAMPLES:
         return "science"
     return "rotated" if dataset.startswith("rotated_") else "toy"
@@ -88,7 +100,7 @@ def ensembles(tasks: Iterable[str], seeds: Mapping[str, int]) -> list[str]:
 
 
 def _family(name: str) -> str:
-    return family(name) if name in DATASETS else pair(name).family
+    return family(name) if name in (*DATASETS, *OWN_SAMPLES) else pair(name).family
 
 
 def condition(task: str, config: dict) -> str | None:
@@ -96,10 +108,46 @@ def condition(task: str, config: dict) -> str | None:
     family = pair(task).family
     if family == "science":
         return "shared"
+    if family == OWN:
+        return "shared" if config["own"]["condition"] else None
     if family == "toy":
         return None
     kind = "identical" if repeats.plain(task).endswith("_twin") else "different"
     return config["rotated"]["condition"][kind]
+
+
+def families(config: dict) -> list[str]:
+    """Families of a run's tasks."""
+    return [OWN] if own.given(config) else [name for name in ONE_TRAINING if name != OWN]
+
+
+def datasets(config: dict) -> list[str]:
+    """Data sets of a run: the paper's, or the user's own."""
+    return list(OWN_SAMPLES) if own.given(config) else DATASETS
+
+
+def tasks(config: dict) -> list[str]:
+    """Tasks of a run."""
+    return [OWN] if own.given(config) else TASKS
+
+
+def moved(config: dict) -> list[str]:
+    """Tasks of a run, each with every region where its points are moved and measured."""
+    if not own.given(config):
+        return MOVED
+    regions = config["own"]["regions"]
+    return [OWN, OWN_APPLY] if regions["train"] and regions["closure"] else [OWN]
+
+
+def methods(config: dict) -> list[str]:
+    """Methods that a run compares, in the paper's order."""
+    wanted = config["own"]["methods"] if own.given(config) else METHODS
+    return [method for method in METHODS if method in wanted]
+
+
+def trained_methods(config: dict) -> list[str]:
+    """Those of a run's methods that train a transport."""
+    return [method for method in methods(config) if method in TRAINED_METHODS]
 
 
 def chunks(config: dict, sample: str) -> list[tuple[int, int]]:
@@ -117,7 +165,7 @@ def everything(
     out: str, source: str = "pythia", seeds: Mapping[str, int] = ONE_TRAINING
 ) -> list[str]:
     """All figures, tables and training pictures of a run with this source of events."""
-    tables = TABLES if source == "pythia" else TABLES + PUBLISHED_TABLES
+    tables = TABLES + PUBLISHED_TABLES if source.startswith("lhco") else TABLES
     models = [paths.density(out, dataset) for dataset in repeated(DATASETS, seeds)]
     models += [
         paths.transport(out, task, method)
@@ -129,6 +177,52 @@ def everything(
         *(paths.table(out, name, kind) for name in tables for kind in ("csv", "md")),
         *(paths.loss_picture(model) for model in models),
         paths.moved(out, f"{SCIENCE}_signal"),
+    ]
+
+
+def results(out: str, config: dict) -> list[str]:
+    """All that a run makes."""
+    if own.given(config):
+        return own_results(out, config)
+    made = everything(out, config["collider"]["source"], config["seeds"])
+    return made + alternative_pictures(out, config)
+
+
+def own_results(out: str, config: dict) -> list[str]:
+    """All that is made from the user's own two samples."""
+    figures = [*OWN_FIGURES, *(OWN_APPLY_FIGURES if OWN_APPLY in moved(config) else ())]
+    seeds = config["seeds"]
+    models = [paths.density(out, dataset) for dataset in repeated(OWN_SAMPLES, seeds)]
+    models += [
+        paths.transport(out, task, method)
+        for task in repeated([OWN], seeds)
+        for method in trained_methods(config)
+    ]
+    return [
+        *(paths.figure(out, name, kind) for name in figures for kind in ("pdf", "png")),
+        *(paths.table(out, name, kind) for name in OWN_TABLES for kind in ("csv", "md")),
+        *(paths.loss_picture(model) for model in models),
+        *(paths.bundle(paths.transport(out, OWN, method)) for method in methods(config)),
+        *moved_references(out, config),
+    ]
+
+
+def moved_references(out: str, config: dict) -> list[str]:
+    """The user's reference, moved by each method that was asked for."""
+    suffix = own.suffix(config["own"]["reference"]["files"])
+    return [paths.moved_reference(out, method, suffix) for method in own.output_methods(config)]
+
+
+def applied(out: str, config: dict) -> list[str]:
+    """The user's further files, moved by each method that was asked for.
+
+    Raises InputError where there are none: nothing would be made, and nobody told.
+    """
+    names = own.named(config["apply"])
+    if not names:
+        raise InputError("name the files to move: --config apply='more/*.root'")
+    return [
+        paths.applied(out, method, name) for method in own.output_methods(config) for name in names
     ]
 
 

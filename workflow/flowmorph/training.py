@@ -50,22 +50,60 @@ class Recipe:
         )
 
 
-class Sample:
-    """Training points of one data set, drawn in batches without replacement epoch by epoch."""
+def equal_weights(weights: Tensor, generator: torch.Generator) -> Tensor:
+    """Choose as many rows as there are so that equal weights stand for the given ones, (N,).
 
-    def __init__(self, x: Tensor, c: Tensor | None, batch: int, generator: torch.Generator) -> None:
+    Systematic resampling: row i is there floor or ceil of N w_i / sum w times, in row order, and
+    N w_i / sum w times on average (Kitagawa, J. Comput. Graph. Stat. 5 (1996) 1).
+    """
+    total = weights.double().cumsum(0)
+    start = torch.rand((), generator=generator, dtype=torch.float64)
+    steps = (torch.arange(len(weights), dtype=torch.float64) + start) / len(weights)
+    # A step that rounding puts at the very end would lie behind the last row.
+    return torch.searchsorted(total, steps * total[-1], right=True).clamp_(max=len(weights) - 1)
+
+
+def unweighted(
+    x: Tensor, c: Tensor | None, weights: Tensor | None, seed: int
+) -> tuple[Tensor, Tensor | None]:
+    """Points (N, D) and conditions with the weighted ones' mean; the same without weights."""
+    if weights is None:
+        return x, c
+    rows = equal_weights(weights, torch.Generator().manual_seed(seed)).to(x.device)
+    return x[rows], None if c is None else c[rows]
+
+
+class Sample:
+    """Training points of one data set, drawn in batches without replacement epoch by epoch.
+
+    With ``weights`` (N,) each epoch shows a point in proportion to its weight, so that the mean
+    over batches is the weighted mean of the sample. Its variance is that of the weighted points,
+    while multiplying losses by weights would let single points of large weight rule a batch.
+    """
+
+    def __init__(
+        self,
+        x: Tensor,
+        c: Tensor | None,
+        batch: int,
+        generator: torch.Generator,
+        weights: Tensor | None = None,
+    ) -> None:
         if len(x) < batch:
             raise InputError(
                 f"{len(x)} training points are fewer than one batch of {batch}: lower "
                 "training.*.batch or provide more events"
             )
         self.x, self.c, self.batch, self.generator = x, c, batch, generator
+        self.weights = weights
         self.order, self.position = torch.empty(0, dtype=torch.long), 0
         self.before = generator.get_state()
 
     def _shuffle(self) -> None:
         self.before = self.generator.get_state()
         order = torch.randperm(len(self.x), generator=self.generator)
+        if self.weights is not None:
+            order = equal_weights(self.weights, self.generator)[order]
         self.order, self.position = order.to(self.x.device), 0
 
     def resume(self, before: Tensor, position: int) -> None:

@@ -38,7 +38,9 @@ def main(argv: list[str] | None = None) -> None:
             flow.compile(size := args.batch)
         log_q = setup.in_chunks(flow.log_prob, *setup.tensors(x, c, device), size=size)
         numbers = divergence.likelihood_numbers(
-            log_q.double().cpu().numpy(), datasets.exact_log_density(dataset, x, c)
+            log_q.double().cpu().numpy(),
+            datasets.exact_log_density(dataset, x, c),
+            datasets.weights(split, data),
         ) | {"parameters": sum(p.numel() for p in flow.parameters())}
         measured += [
             measures.Measure(training, measures.DENSITY, "", *number) for number in numbers.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from flowmorph.data import events
+from flowmorph.data import events, lhco
 from flowmorph.errors import InputError, cli
 from flowmorph.files import atomic
 
@@ -23,11 +23,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", required=True, help="chunk of events, parquet")
     args = parser.parse_args(argv)
 
-    rows = events.lhco_rows(args.input)
+    rows = lhco.lhco_rows(args.input)
     if args.start >= rows:
         raise InputError(f"{args.input}: only {rows} events: lower collider.lhco.events")
     stop = min(args.stop, rows)
-    chunk = events.read_lhco(args.input, args.start, stop, args.signal_fraction)
+    chunk = lhco.read_lhco(args.input, args.start, stop, args.signal_fraction)
     print(f"read {len(chunk)} events, rows {args.start} to {stop}", file=sys.stderr, flush=True)
     with atomic(args.output) as part:
         events.write_events(part, chunk)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 from itertools import chain
 
+import numpy as np
+
 from flowmorph.data import morphed
 from flowmorph.errors import InputError, cli
 from flowmorph.figures import samples
-from flowmorph.metrics import measures, mixing, task
+from flowmorph.metrics import measures, mixing, task, unweighting
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -28,12 +30,19 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
 
     names = ("reference", "target", *samples.CONDITIONS, *args.methods)
-    arrays = samples.load_moved(args.moved, names)
+    arrays = samples.load_weighted(args.moved, names)
+    reference_weights = None
+    if set(samples.WEIGHTS) & set(arrays):
+        rng = np.random.default_rng(args.seed)
+        arrays, reference_weights = unweighting.target_unweighted(arrays, rng)
     weights = morphed.add(arrays, args)
     if arrays["target"].shape[1] != len(args.features):
         raise InputError(f"{args.moved}: {len(args.features)} features were named, not as many")
     if len(arrays["target"]) < task.FEWEST_POINTS:
-        raise InputError(f"{args.moved}: fewer than {task.FEWEST_POINTS} points cannot be measured")
+        raise InputError(
+            f"{args.moved}: {len(arrays['target'])} points cannot be measured: fewer than "
+            f"{task.FEWEST_POINTS} are left after splitting, and unweighting the target"
+        )
     setting = task.Setting(
         task=args.task,
         methods=[*args.methods, *args.alternatives],
@@ -46,7 +55,9 @@ def main(argv: list[str] | None = None) -> None:
         assignment_points=args.assignment_points,
     )
     toys = mixing.measure(arrays, args.task, setting.methods, args.condition)
-    measures.write(chain(task.measure(arrays, setting, weights), toys), args.output)
+    measures.write(
+        chain(task.measure(arrays, setting, weights, reference_weights), toys), args.output
+    )
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ CYCLE_POINTS = 8192  # are moved there and back
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--task", required=True)
-    parser.add_argument("--split", required=True, help="evaluation, validation or signal")
+    parser.add_argument("--split", required=True, help="evaluation, validation, signal or apply")
     parser.add_argument("--condition", choices=("shared", "difference", "concat"))
     parser.add_argument("--reference", required=True, help="data set")
     parser.add_argument("--target", required=True, help="data set")
@@ -31,8 +31,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--target-data", type=json.loads, required=True, help="JSON")
     parser.add_argument("--reference-density", required=True, help="weights (safetensors)")
     parser.add_argument("--target-density", required=True, help="weights (safetensors)")
-    parser.add_argument("--methods", nargs="+", required=True, help="names")
-    parser.add_argument("--transports", nargs="+", required=True, help="weights, same order")
+    parser.add_argument("--methods", nargs="*", required=True, help="names of the trained")
+    parser.add_argument("--transports", nargs="*", required=True, help="weights, same order")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--batch", type=int, required=True, help="points moved at a time")
     parser.add_argument("--engine", default="auto", choices=engine.CHOICES)
@@ -45,13 +45,18 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
 
     device = setup.start(args.threads, args.seed, args.device)
-    points = []
+    points, weights = [], []
     for name, data in ((args.reference, args.reference_data), (args.target, args.target_data)):
         points.append(datasets.load(name, args.split, data))
+        weights.append(datasets.weights(args.split, data))
     # Rows of reference and target are independent draws: any pairing of them is a random one.
     size = min(len(x) for x, _ in points)
     (x, c_x), (y, c_y) = ((x[:size], c[:size]) for x, c in points)
     arrays = {"reference": x, "target": y, "condition_reference": c_x, "condition_target": c_y}
+    if any(w is not None for w in weights):
+        ones = np.ones(size)
+        w_x, w_y = (ones if w is None else w[:size] for w in weights)
+        arrays |= {"weight_reference": w_x, "weight_target": w_y}
     t_x, t_cx = setup.tensors(x, c_x, device)
     t_y, t_cy = setup.tensors(y, c_y, device)
 
@@ -91,7 +96,8 @@ def main(argv: list[str] | None = None) -> None:
         if not np.isfinite(arrays[method]).all():
             raise InputError(f"{args.task}: {method} moves some points to infinity; train it again")
         cycle = distances.euclidean(back.T.cpu().numpy(), x[:CYCLE_POINTS])
-        numbers = divergence.likelihood_numbers(likelihood.double().cpu().numpy(), exact) | {
+        log_q = likelihood.double().cpu().numpy()
+        numbers = divergence.likelihood_numbers(log_q, exact, arrays.get("weight_target")) | {
             "cycle_mean": cycle.mean(),
             "cycle_max": cycle.max(),
             "parameters": sum(p.numel() for flow in flows for p in flow.parameters()),

@@ -14,13 +14,25 @@ def main(argv: list[str] | None = None) -> None:
         "--moved",
         nargs="+",
         required=True,
-        help="moved samples of the science task, .npz, a training each",
+        help="moved samples of a task, .npz, a training each",
     )
+    parser.add_argument("--labels", nargs="+", default=features.SYMBOLS, help="of the features")
+    parser.add_argument("--limits", nargs=2, type=float, default=(-3.0, 3.0), help="scaled")
+    parser.add_argument("--methods", nargs="+", default=style.METHODS, help="names, in order")
     parser.add_argument("--note", default="", help="text in the figure, such as the region")
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)
-    first, *repeats = (samples.load_moved(path, samples.MOVED) for path in args.moved)
-    style.save(features.feature_ratios(first, repeats=repeats, note=args.note), args.output)
+    names = ("reference", "target", *args.methods)
+    first, *repeats = (samples.load_weighted(path, names) for path in args.moved)
+    fig = features.feature_ratios(
+        first,
+        repeats=repeats,
+        names=("reference", *args.methods),
+        labels=args.labels,
+        limits=tuple(args.limits),
+        note=args.note,
+    )
+    style.save(fig, args.output)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from flowmorph import selection
 from flowmorph.data import tables
 from flowmorph.errors import InputError, cli
 from flowmorph.files import atomic
-from flowmorph.scaling import MinMaxScaler
+from flowmorph.preprocess import Preprocessor
 from flowmorph.seeds import seed_for
 
 
@@ -66,13 +66,13 @@ def main(argv: list[str] | None = None) -> None:
         samples[name] = trees
 
     training = [trees["train"] for trees in samples.values()]
-    scaler = MinMaxScaler.fit(training, columns, args.low, args.high)
+    scaling = Preprocessor.fit(training, dict.fromkeys(columns, {}), args.low, args.high)
     outputs = {"reference": args.output_reference, "target": args.output_target}
     for name, trees in samples.items():
         with atomic(outputs[name]) as part:
-            tables.write_tables(part, {tree: scaler.scale(rows) for tree, rows in trees.items()})
+            tables.write_tables(part, {tree: scaling.forward(rows) for tree, rows in trees.items()})
     with atomic(args.output_scaling) as part:
-        scaler.save(part)
+        scaling.save(part)
 
 
 if __name__ == "__main__":

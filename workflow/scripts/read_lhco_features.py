@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from flowmorph.data import events, tables
+from flowmorph.data import lhco, tables
 from flowmorph.errors import cli
 from flowmorph.features import features_of_jets
 from flowmorph.files import atomic
@@ -21,7 +21,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", required=True, help="ROOT file, tree 'features'")
     args = parser.parse_args(argv)
 
-    columns = events.read_lhco_features(args.input, args.signal_fraction)
+    columns = lhco.read_lhco_features(args.input, args.signal_fraction)
     table, counts = features_of_jets(columns, args.trigger_pt)
     print(counts, file=sys.stderr, flush=True)
     with atomic(args.output) as part:

@@ -12,7 +12,7 @@ from flowmorph.data import datasets
 from flowmorph.errors import cli
 from flowmorph.flows import engine, setup, storage
 from flowmorph.flows.flow import Architecture, Flow
-from flowmorph.training import Recipe, Sample, train, write_history
+from flowmorph.training import Recipe, Sample, train, unweighted, write_history
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -33,13 +33,17 @@ def main(argv: list[str] | None = None) -> None:
 
     device = setup.start(args.threads, args.seed, args.device)
     x, c = setup.tensors(*datasets.load(args.dataset, "train", args.data), device)
-    held_x, held_c = setup.tensors(*datasets.load(args.dataset, "validation", args.data), device)
+    held = setup.tensors(*datasets.load(args.dataset, "validation", args.data), device)
+    weights, held_weights = (
+        setup.weights(datasets.weights(split, args.data)) for split in ("train", "validation")
+    )
+    held_x, held_c = unweighted(*held, held_weights, args.seed)
     flow = Flow(Architecture(x.shape[1], 0 if c is None else c.shape[1], **args.flow)).to(device)
     recipe = Recipe(**args.recipe)
     steps = recipe.steps(len(x))
     if engine.decide(args.engine, steps, device):
         engine.prepare(flow.compile(recipe.batch).libraries(["forward"], gradients=True))
-    sample = Sample(x, c, recipe.batch, torch.Generator().manual_seed(args.seed))
+    sample = Sample(x, c, recipe.batch, torch.Generator().manual_seed(args.seed), weights)
 
     def loss(step: int) -> torch.Tensor:
         return -flow.log_prob(*sample.draw()).mean()

@@ -13,7 +13,7 @@ from flowmorph.errors import cli
 from flowmorph.flows import engine, setup, storage
 from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.flows.methods import Task, context_size, parse_method
-from flowmorph.training import Recipe, Sample, train, write_history
+from flowmorph.training import Recipe, Sample, train, unweighted, write_history
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -52,8 +52,12 @@ def main(argv: list[str] | None = None) -> None:
         points = setup.tensors(*datasets.load(name, "train", data), device)
         # Each sample has its own order, so that reference and target are paired at random.
         generator = torch.Generator().manual_seed(args.seed + len(samples))
-        samples.append(Sample(*points, recipe.batch, generator))
-        held.append(setup.tensors(*datasets.load(name, "validation", data), device))
+        weights, held_weights = (
+            setup.weights(datasets.weights(split, data)) for split in ("train", "validation")
+        )
+        apart = setup.tensors(*datasets.load(name, "validation", data), device)
+        held.append(unweighted(*apart, held_weights, args.seed + len(samples)))
+        samples.append(Sample(*points, recipe.batch, generator, weights))
     reference, target = samples
     sizes = 0 if reference.c is None else reference.c.shape[1]
     features = reference.x.shape[1]

@@ -25,9 +25,12 @@ def load(dataset: str, split: str, recipe: dict) -> Points:
 
     ``split`` is ``train``, ``validation`` or, for the collider samples, ``signal``. ``recipe``
     holds ``points`` and ``seed`` (and ``angles`` in degrees) for toys, which are sampled afresh
-    from their seed, or ``path``, ``features`` and ``condition`` for a prepared file.
+    from their seed, or ``path``, ``features`` and ``condition`` for a prepared file: a ROOT file
+    with these columns, or an npz file with the user's own, whose names need not suit ROOT.
     """
-    if "path" in recipe:
+    if "path" in recipe and recipe["path"].endswith(".npz"):
+        x, c = (own_array(recipe["path"], split, kind) for kind in ("points", "condition"))
+    elif "path" in recipe:
         columns = [*recipe["features"], *recipe["condition"]]
         table = read_table(recipe["path"], split, columns)
         x = np.stack([table[name] for name in recipe["features"]], axis=1)
@@ -44,6 +47,24 @@ def load(dataset: str, split: str, recipe: dict) -> Points:
         else:
             x, c = toys.sample_toy(toy_name(dataset), points, rng), np.empty((points, 0))
     return x.astype(np.float32), c.astype(np.float32)
+
+
+def weights(split: str, recipe: dict) -> np.ndarray | None:
+    """Weights (N,), float64, of one split of a data set; None where all points count the same."""
+    if not recipe.get("weights"):
+        return None
+    return own_array(recipe["path"], split, "weights")
+
+
+def own_array(path: str, split: str, kind: str) -> np.ndarray:
+    """Points, condition or weights of one split of a user's prepared sample."""
+    try:
+        with np.load(path) as file:
+            return file[f"{split}.{kind}"]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{path}: no readable {kind} of {split} ({error}): delete it and run again"
+        ) from error
 
 
 def exact_log_density(dataset: str, x: np.ndarray, c: np.ndarray) -> np.ndarray | None:

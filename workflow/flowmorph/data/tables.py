@@ -17,7 +17,7 @@ from flowmorph.errors import InputError
 
 #: 1 January 2000 in ROOT's packed form (TDatime): the date that stands in every file.
 _DATE = (2000 - 1995) << 26 | 1 << 22 | 1 << 17
-_UUID = uuid.uuid5(uuid.NAMESPACE_URL, "flowmorph")
+FIXED_UUID = uuid.uuid5(uuid.NAMESPACE_URL, "flowmorph")
 
 
 class _Buffer(io.BytesIO):
@@ -28,7 +28,7 @@ class _Buffer(io.BytesIO):
 
 
 @contextmanager
-def _no_clock() -> Iterator[None]:
+def fixed_date() -> Iterator[None]:
     """Let uproot write a fixed date; it has no option for that."""
     with mock.patch("uproot._util.datetime_to_code", lambda when: _DATE):
         yield
@@ -40,7 +40,7 @@ def write_tables(path: str | PathLike, trees: Mapping[str, Mapping[str, np.ndarr
     The file goes through memory, because uproot would write the (temporary) file name into it.
     """
     buffer = _Buffer()
-    with _no_clock(), uproot.recreate(buffer, uuid_function=lambda: _UUID) as file:
+    with fixed_date(), uproot.recreate(buffer, uuid_function=lambda: FIXED_UUID) as file:
         for name, columns in trees.items():
             arrays = {key: np.ascontiguousarray(column) for key, column in columns.items()}
             tree = file.mktree(name, {key: array.dtype for key, array in arrays.items()})

@@ -10,8 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from flowmorph.errors import InputError
 from flowmorph.figures import style
-from flowmorph.figures.features import FEATURES
+from flowmorph.figures.features import SYMBOLS, shares
+from flowmorph.figures.samples import weights_of
 from flowmorph.metrics.distances import distances, feature_distances, summarise
 
 COLUMNS = ("baseline", *style.METHODS)
@@ -29,10 +31,11 @@ def distance_figure(
 ) -> Figure:
     """Draw the distribution of the Euclidean distance travelled, all tasks of ``samples`` pooled.
 
-    Each of ``samples`` holds `reference`, `target` and one array per method, of shape (N, D). The
-    legend states mean and standard deviation. ``units`` names the space ("scaled features"),
-    ``note`` is printed in the figure. ``repeats`` are the same tasks after further trainings: lines
-    and numbers are then means over trainings, bands the standard deviation of one.
+    Each of ``samples`` holds `reference`, `target` and one array per method, of shape (N, D), and
+    all or none of them weights. The legend states mean and standard deviation. ``units`` names the
+    space ("scaled features"), ``note`` is printed in the figure. ``repeats`` are the same tasks
+    after further trainings: lines and numbers are then means over trainings, bands the standard
+    deviation of one.
     """
     pooled = {
         name: [
@@ -41,13 +44,14 @@ def distance_figure(
         ]
         for name in names
     }
+    weights = {name: _pooled_weights(samples, name) for name in names}
     fig = style.figure(style.SINGLE_WIDTH, 2.9 + 0.26 * max(0, (len(names) - 5) // 2))
     ax = fig.subplots()
-    _histograms(ax, pooled)
+    _histograms(ax, pooled, weights)
     ax.set_xlabel(f"distance travelled ({units})" if units else "distance travelled")
     ax.set_ylabel("share of points per bin")
     fig.legend(
-        handles=_legend(pooled),
+        handles=_legend(pooled, weights),
         loc="outside upper center",
         ncols=2,
         columnspacing=1.2,
@@ -65,41 +69,50 @@ def feature_distance_figure(
     *,
     repeats: Sequence[dict[str, np.ndarray]] = (),
     names: Sequence[str] = COLUMNS,
+    labels: Sequence[str] = SYMBOLS,
     note: str = "",
 ) -> Figure:
-    """Draw the distribution of the distance travelled in each of the five features.
+    """Draw the distribution of the distance travelled in each of the features.
 
-    ``sample`` holds arrays of shape (N, 5) in scaled units. Each panel states the means.
-    ``repeats`` are further trainings, drawn as in `distance_figure`.
+    ``sample`` holds arrays of shape (N, D) in scaled units, and weights where there are any;
+    ``labels`` names the D features. Each panel states the means. ``repeats`` are further trainings,
+    drawn as in `distance_figure`.
     """
     moved = {
         name: [feature_distances(training, name) for training in (sample, *repeats)]
         for name in names
     }
-    fig = style.figure(style.DOUBLE_WIDTH, 3.9)
-    axes = fig.subplots(2, 3).ravel()
-    for i, (ax, feature) in enumerate(zip(axes, FEATURES, strict=False)):
+    if sample["target"].shape[1] != len(labels):
+        raise InputError(f"{len(labels)} labels for {sample['target'].shape[1]} features")
+    weights = {name: weights_of(sample, name) for name in names}
+    cells = 1 + len(labels)  # the last one has the legend
+    columns = {2: 2, 4: 2, 7: 4, 8: 4}.get(cells, 3 if cells < 10 else 4)
+    rows = -(-cells // columns)
+    fig = style.figure(style.DOUBLE_WIDTH, max(1.95 * rows, 2.3))
+    axes = fig.subplots(rows, columns).ravel()
+    for i, (ax, label) in enumerate(zip(axes, labels, strict=False)):
         pooled = {name: [each[:, i] for each in trainings] for name, trainings in moved.items()}
-        _histograms(ax, pooled)
-        ax.set_xlabel(f"|shift of {feature.symbol}| (scaled)")
+        _histograms(ax, pooled, weights)
+        ax.set_xlabel(f"|shift of {label}| (scaled)")
         for j, (name, trainings) in enumerate(pooled.items()):
             colour = "0.4" if name == "baseline" else style.look(name).colour
             ax.text(
                 0.03,
                 0.96 - 0.075 * j,
-                _number([summarise(distance).mean for distance in trainings]),
+                _number([summarise(distance, weights[name]).mean for distance in trainings]),
                 color=colour,
                 transform=ax.transAxes,
                 ha="left",
                 va="top",
                 fontsize=6,
             )
-    for ax in axes[::3]:
+    for ax in axes[::columns]:
         ax.set_ylabel("share of points per bin")
-    axes[-1].axis("off")
+    for ax in axes[len(labels) :]:
+        ax.axis("off")
     title = _title("\n".join(filter(None, (note, "numbers: mean shift"))), repeats)
-    axes[-1].legend(
-        handles=_legend(dict.fromkeys(names)),
+    axes[len(labels)].legend(
+        handles=_legend(dict.fromkeys(names), weights),
         loc="center left",
         fontsize=7.5,
         title=title,
@@ -109,7 +122,14 @@ def feature_distance_figure(
     return fig
 
 
-def _histograms(ax: Axes, pooled: dict[str, list[np.ndarray]]) -> None:
+def _pooled_weights(samples: Sequence[dict[str, np.ndarray]], name: str) -> np.ndarray | None:
+    parts = [weights_of(task, name) for task in samples]
+    return None if parts[0] is None else np.concatenate(parts)
+
+
+def _histograms(
+    ax: Axes, pooled: dict[str, list[np.ndarray]], weights: dict[str, np.ndarray | None]
+) -> None:
     """Draw histograms in equal logarithmic bins, the baseline as a hatched area behind the rest.
 
     A logarithmic axis, because the methods differ by factors: on a linear one the methods that
@@ -126,7 +146,7 @@ def _histograms(ax: Axes, pooled: dict[str, list[np.ndarray]]) -> None:
         # The last edge may lose its last digit to rounding: keep the largest distance inside.
         inside = [np.clip(distance, edges[0], edges[-1]) for distance in trainings]
         share, spread = style.mean_and_spread(
-            [np.histogram(distance, edges)[0] / len(distance) for distance in inside]
+            [shares(distance, edges, weights[name]) for distance in inside]
         )
         if spread is not None and spread.any():
             style.band(ax, share, spread, edges, look.colour)
@@ -146,17 +166,20 @@ def _histograms(ax: Axes, pooled: dict[str, list[np.ndarray]]) -> None:
     ax.set_xlim(edges[0], edges[-1])
     ax.set_ylim(bottom=0.0)
     decades = np.log10(edges[-1] / edges[0])
-    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2.3 else (1.0,)))
+    spacious = decades < (2.3 if ax.get_subplotspec().get_gridspec().ncols < 4 else 1.3)
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if spacious else (1.0,)))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _legend(pooled: dict[str, list[np.ndarray] | None]) -> list[Artist]:
+def _legend(
+    pooled: dict[str, list[np.ndarray] | None], weights: dict[str, np.ndarray | None]
+) -> list[Artist]:
     handles = []
     for name, trainings in pooled.items():
         label = style.look(name).label
         if trainings is not None:
-            summaries = [summarise(distance) for distance in trainings]
+            summaries = [summarise(distance, weights[name]) for distance in trainings]
             mean, std = (np.mean([getattr(s, key) for s in summaries]) for key in ("mean", "std"))
             label += f"\n{mean:.3f} ± {std:.3f}"
         make = style.area_handle if name == "baseline" else style.line_handle

@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 
 from flowmorph.errors import InputError
 from flowmorph.figures import style
+from flowmorph.figures.samples import weights_of
+from flowmorph.metrics.unweighting import effective_number
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,10 @@ FEATURES: tuple[Feature, ...] = (
     Feature("tau21_j2", r"$\tau^{21}_{J_2}$", "", 0, 1),
     Feature("delta_r_jj", r"$\Delta R_{JJ}$", "", 2.2, 4.2),
 )
+SYMBOLS = tuple(feature.symbol for feature in FEATURES)
+FEATURES_IN_A_ROW = 5
+# Inches, by the number of panels in a row: panels of a few features are wider, up to a point.
+WIDTHS = (style.SINGLE_WIDTH, 4.6, 5.8, style.DOUBLE_WIDTH, style.DOUBLE_WIDTH)
 MASS = Feature("m_jj", r"$M$", "TeV", 2.9, 4.1, scale=1e-3)
 
 
@@ -90,53 +96,70 @@ def feature_ratios(
     *,
     repeats: Sequence[dict[str, np.ndarray]] = (),
     names: Sequence[str] = ("reference", *style.METHODS),
+    labels: Sequence[str] = SYMBOLS,
+    limits: tuple[float, float] = (-3.0, 3.0),
     note: str = "",
     weights: Mapping[str, np.ndarray] | None = None,
 ) -> Figure:
     """Draw each scaled feature's distributions and, below, the ratio of every sample to the target.
 
-    ``arrays`` maps names to (N, 5) in scaled units [-3, 3]. Error bars are the Poisson errors of
-    both counts; each ratio panel states chi2 per bin of the sample against the target. ``weights``
-    maps names of weighted samples to (N,). ``repeats`` are further trainings: markers, numbers and
-    lines are then means over trainings, error bars those of a single one, and bands the standard
-    deviation of a single one.
+    ``arrays`` maps names to (N, D) in scaled units, which fill ``limits``, and may hold weights
+    (see `samples.weights_of`); ``weights`` maps further weighted samples to (N,). ``labels`` names
+    the D features; they are drawn five in a row. Error bars are the Poisson errors of both counts;
+    each ratio panel states chi2 per bin of the sample against the target. ``repeats`` are further
+    trainings: markers, numbers and lines are then means over trainings, error bars those of a
+    single one, and bands the standard deviation of a single one.
     """
-    weights, trainings = weights or {}, (arrays, *repeats)
-    fig = style.figure(style.DOUBLE_WIDTH, 1.55 + 0.62 * len(names))
+    if arrays["target"].shape[1] != len(labels):
+        raise InputError(f"{len(labels)} labels for {arrays['target'].shape[1]} features")
+    trainings = (arrays, *repeats)
+    columns = min(len(labels), FEATURES_IN_A_ROW)
+    blocks = -(-len(labels) // columns)
     rows = 1 + len(names)
+    fig = style.figure(WIDTHS[columns - 1], (1.55 + 0.62 * len(names)) * blocks)
     axes = fig.subplots(
-        rows,
-        len(FEATURES),
+        rows * blocks,
+        columns,
         sharex="col",
         squeeze=False,
-        gridspec_kw={"height_ratios": [2.3] + [1.0] * len(names)},
+        gridspec_kw={"height_ratios": ([2.3] + [1.0] * len(names)) * blocks},
     )
-    counts = [len(arrays[name]) for name in ("target", *names)]
-    edges = np.linspace(-3.0, 3.0, style.bins(counts, 80, 8, 24) + 1)
-    for j, feature in enumerate(FEATURES):
-        top = axes[0, j]
+    own = {name: weights_of(arrays, name) for name in ("target", *names)}
+    weights = own | dict(weights or {})
+    counts = [effective_number(len(arrays[name]), weights[name]) for name in ("target", *names)]
+    edges = np.linspace(*limits, style.bins(counts, 80, 8, 24) + 1)
+    for j, label in enumerate(labels):
+        block = rows * (j // columns)
+        panels = axes[block : block + rows, j % columns]
         for name in ("target", *names):
             values = [each[name][:, j] for each in trainings]
-            _distribution(top, values, edges, name, weights.get(name))
-        top.set_xlim(-3, 3)
-        top.set_yticklabels([])
-        for i, name in enumerate(names):
-            values = [each[name][:, j] for each in trainings], arrays["target"][:, j]
-            _ratio_panel(axes[i + 1, j], *values, edges, name, weights.get(name))
-            axes[i + 1, j].tick_params(labelleft=j == 0)
-        axes[-1, j].set_xlabel(f"{feature.symbol} (scaled)")
-        axes[-1, j].set_xticks((-2, 0, 2))
-    axes[0, 0].set_ylabel("share of events\nper bin")
-    for i, name in enumerate(names):
-        label = style.look(name).label.replace(" ", "\n", 1).replace("uni", "uni-\n")
-        axes[i + 1, 0].set_ylabel(label, fontsize=6)
+            _distribution(panels[0], values, edges, name, weights[name])
+        panels[0].set_xlim(*limits)
+        panels[0].set_yticklabels([])
+        for ax, name in zip(panels[1:], names, strict=True):
+            values = [each[name][:, j] for each in trainings]
+            compared = (arrays["target"][:, j], edges, weights[name], weights["target"])
+            _ratio_panel(ax, values, compared, name)
+            ax.tick_params(labelleft=j % columns == 0)
+        panels[-1].tick_params(labelbottom=True)
+        panels[-1].set_xlabel(f"{label} (scaled)")
+        panels[-1].set_xticks(
+            [limits[0] + part * (limits[1] - limits[0]) / 6 for part in (1, 3, 5)]
+        )
+    for ax in axes[rows * (blocks - 1) :, len(labels) - columns * (blocks - 1) :].ravel():
+        ax.axis("off")
+    for block in range(0, rows * blocks, rows):
+        axes[block, 0].set_ylabel("share of events\nper bin")
+        for ax, name in zip(axes[block + 1 : block + rows, 0], names, strict=True):
+            label = style.look(name).label.replace(" ", "\n", 1).replace("uni", "uni-\n")
+            ax.set_ylabel(label, fontsize=6)
     fig.align_ylabels(axes[:, 0])
     fig.get_layout_engine().set(h_pad=0.01, w_pad=0.015, hspace=0.0, wspace=0.01)
     handles = [style.area_handle("target"), *(style.line_handle(name) for name in names)]
     fig.legend(
         handles=handles,
         loc="outside upper center",
-        ncols=4,
+        ncols=min(4, columns + 1),
         columnspacing=1.4,
         title=_title(note, repeats),
         title_fontsize=7,
@@ -144,26 +167,47 @@ def feature_ratios(
     return fig
 
 
+def histogram(
+    values: np.ndarray, edges: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Give the sum of weights in each bin, its variance (the sum of squares), and the whole sum.
+
+    Without weights these are the counts, twice, and the number of values.
+    """
+    if weights is None:
+        counts = np.histogram(values, edges)[0].astype(np.float64)
+        return counts, counts.copy(), float(len(values))
+    sums = np.histogram(values, edges, weights=weights)[0]
+    return sums, np.histogram(values, edges, weights=weights**2)[0], float(weights.sum())
+
+
+def shares(values: np.ndarray, edges: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Give the share of the sample in each bin."""
+    sums, _, whole = histogram(values, edges, weights)
+    return sums / whole
+
+
 def ratio_to_target(
     values: np.ndarray,
     target: np.ndarray,
     edges: np.ndarray,
     weights: np.ndarray | None = None,
+    target_weights: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Give the ratio of two normalised histograms and its Poisson error, per bin.
 
     Counts n and m of samples of sizes N and M give r = (n / N) / (m / M) with the error
-    r sqrt(1/n + 1/m); both are NaN where a count is zero. With ``weights`` of the values, n is
-    their sum W, N the sum of all, and 1/n becomes sum w^2 / W^2.
+    r sqrt(1/n + 1/m), or, of weighted events, r sqrt(sum w^2 / n^2 + ...); both are NaN where a
+    count is zero.
     """
     if len(values) == 0 or len(target) == 0:
         raise InputError("a ratio needs events in both samples")
-    n, squares, total = _counts(values, edges, weights)
-    m = np.histogram(target, edges)[0].astype(np.float64)
-    n[(n == 0) | (m == 0)] = np.nan
-    m[m == 0] = np.nan
-    ratio = (n / total) / (m / len(target))
-    return ratio, ratio * np.sqrt(squares / n**2 + 1 / m)
+    n, n_variance, n_all = histogram(values, edges, weights)
+    m, m_variance, m_all = histogram(target, edges, target_weights)
+    empty = (n == 0) | (m == 0)
+    n[empty] = m[empty] = np.nan
+    ratio = (n / n_all) / (m / m_all)
+    return ratio, ratio * np.sqrt(n_variance / n**2 + m_variance / m**2)
 
 
 def chi2_per_bin(
@@ -171,29 +215,21 @@ def chi2_per_bin(
     target: np.ndarray,
     edges: np.ndarray,
     weights: np.ndarray | None = None,
+    target_weights: np.ndarray | None = None,
 ) -> float:
     """Compare two histograms: chi2 of the normalised counts, divided by the number of bins used.
 
-    Bins with fewer than five entries in either sample are left out; NaN if none remains.
+    Bins with fewer than five (effective) entries in either sample are left out; NaN if none
+    remains.
     """
-    n, squares, total = _counts(values, edges, weights)
-    m = np.histogram(target, edges)[0].astype(np.float64)
-    used = (np.histogram(values, edges)[0] >= 5) & (m >= 5)
+    n, n_variance, n_all = histogram(values, edges, weights)
+    m, m_variance, m_all = histogram(target, edges, target_weights)
+    used = (n**2 >= 5 * n_variance) & (m**2 >= 5 * m_variance) & (n > 0) & (m > 0)
     if not used.any():
         return float("nan")
-    difference = n / total - m / len(target)
-    variance = squares / total**2 + m / len(target) ** 2
+    difference = n / n_all - m / m_all
+    variance = n_variance / n_all**2 + m_variance / m_all**2
     return float(np.mean(difference[used] ** 2 / variance[used]))
-
-
-def _counts(
-    values: np.ndarray, edges: np.ndarray, weights: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Sum of weights and of their squares in each bin, and the sum of all weights."""
-    if weights is None:
-        weights = np.ones(len(values))
-    sums, squares = (np.histogram(values, edges, weights=w)[0] for w in (weights, weights**2))
-    return sums, squares, float(weights.sum())
 
 
 def _distribution(
@@ -205,8 +241,7 @@ def _distribution(
 ) -> None:
     if len(trainings[0]) == 0:
         raise InputError(f"sample '{name}' has no events to draw")
-    counts = [_counts(values, edges, weights) for values in trainings]
-    share, spread = style.mean_and_spread([sums / total for sums, _, total in counts])
+    share, spread = style.mean_and_spread([shares(each, edges, weights) for each in trainings])
     look = style.look(name)
     if spread is not None and spread.any():
         style.band(ax, share, spread, edges, look.colour)
@@ -219,17 +254,13 @@ def _distribution(
 
 
 def _ratio_panel(
-    ax: Axes,
-    trainings: Sequence[np.ndarray],
-    target: np.ndarray,
-    edges: np.ndarray,
-    name: str,
-    weights: np.ndarray | None = None,
+    ax: Axes, trainings: Sequence[np.ndarray], compared: tuple[np.ndarray | None, ...], name: str
 ) -> None:
-    look = style.look(name)
-    ratios = [ratio_to_target(values, target, edges, weights) for values in trainings]
-    ratio, spread = style.mean_and_spread([each for each, _ in ratios])
-    error = np.mean([each for _, each in ratios], axis=0)
+    """``compared`` are the arguments of `ratio_to_target` but the first."""
+    look, edges = style.look(name), compared[1]
+    ratios, errors = zip(*(ratio_to_target(each, *compared) for each in trainings), strict=True)
+    ratio, spread = style.mean_and_spread(ratios)
+    error = np.mean(errors, axis=0)
     if spread is not None and np.any(spread > 0):
         style.band(ax, ratio, spread, edges, look.colour)
     ax.axhline(1.0, color="black", lw=0.5, zorder=1)
@@ -249,11 +280,12 @@ def _ratio_panel(
     ax.text(
         0.96,
         0.93,
-        f"χ²/bin {np.mean([chi2_per_bin(v, target, edges, weights) for v in trainings]):.1f}",
+        f"χ²/bin {np.mean([chi2_per_bin(each, *compared) for each in trainings]):.1f}",
         va="top",
         ha="right",
         transform=ax.transAxes,
         fontsize=5.5,
+        bbox=style.PATCH,
     )
 
 

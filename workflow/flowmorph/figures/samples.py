@@ -22,6 +22,8 @@ MOVED = (
     "identity_initialization",
 )
 
+WEIGHTS = ("weight_reference", "weight_target")
+
 FULL_ANGLE = 45.0  # degrees: a rotated toy's condition is its angle divided by this
 ANGLE_TOLERANCE = 0.01  # degrees: conditions are stored in single precision
 
@@ -52,13 +54,36 @@ def load_moved(path: str | os.PathLike, names: Sequence[str]) -> dict[str, np.nd
     return arrays
 
 
+def load_weighted(path: str | os.PathLike, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Read the named arrays as `load_moved` does and, where the file has them, the weights (N,)."""
+    arrays = load_moved(path, names)
+    with np.load(path) as stored:
+        weights = {name: stored[name] for name in WEIGHTS if name in stored}
+    for name, array in weights.items():
+        if array.shape != (len(arrays[names[0]]),) or not np.isfinite(array).all():
+            raise InputError(f"{path}: '{name}' is not one finite number a row")
+    return arrays | weights
+
+
+def weights_of(arrays: dict[str, np.ndarray], name: str) -> np.ndarray | None:
+    """Weights (N,) of the rows of one sample, None where all count the same.
+
+    A moved point has its reference's weight; a pair of ``baseline`` that of both its points.
+    """
+    if "weight_reference" not in arrays:
+        return None
+    if name == "baseline":
+        return arrays["weight_reference"] * arrays["weight_target"]
+    return arrays["weight_target" if name == "target" else "weight_reference"]
+
+
 def load_trainings(
     paths: Sequence[str | os.PathLike], trainings: int, names: Sequence[str]
 ) -> list[list[dict[str, np.ndarray]]]:
     """Read moved samples of several tasks, all tasks of the first training first, by training."""
     if len(paths) % trainings:
         raise InputError(f"{len(paths)} files are not the same tasks in {trainings} trainings")
-    moved = [load_moved(path, names) for path in paths]
+    moved = [load_weighted(path, names) for path in paths]
     tasks = len(moved) // trainings
     return [moved[first : first + tasks] for first in range(0, len(moved), tasks)]
 

@@ -31,6 +31,11 @@ def tensors(x: np.ndarray, c: np.ndarray, device: torch.device) -> tuple[Tensor,
     return torch.from_numpy(x).to(device), torch.from_numpy(c).to(device) if c.shape[1] else None
 
 
+def weights(values: np.ndarray | None) -> Tensor | None:
+    """Weights (N,) as a tensor, None for none; on the CPU, where the order of points is drawn."""
+    return None if values is None else torch.from_numpy(values)
+
+
 def in_chunks(function, *arrays: Tensor | None, size: int = CHUNK) -> Tensor:
     """Apply ``function`` to feature-major chunks of point-major arrays, joined along points.
 

@@ -29,16 +29,29 @@ def save(flow: Flow, path: str | Path, provenance: dict) -> None:
 
 def load(path: str | Path) -> Flow:
     """Read a flow written by :func:`save`; raises InputError for a file of another kind."""
+    weights, note = read(path, "pt")
+    return build(note["architecture"], weights)
+
+
+def read(path: str | Path, framework: str) -> tuple[dict, dict]:
+    """Weights, as tensors of ``pt`` or ``numpy``, and the note of a file written by :func:`save`.
+
+    Raises InputError for a file of another kind.
+    """
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework=framework) as file:
             note = json.loads((file.metadata() or {})["flowmorph"])
-            weights = {name: file.get_tensor(name) for name in file.keys()}
+            return {name: file.get_tensor(name) for name in file.keys()}, note
     except (SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise InputError(
             f"{path}: not a flow written by this workflow ({type(error).__name__}); "
             "delete it and rerun the training"
         ) from None
-    arch = Architecture(**note["architecture"])
+
+
+def build(architecture: dict, weights: dict) -> Flow:
+    """Make a frozen flow of an architecture, as its note has it, with these weights."""
+    arch = Architecture(**architecture)
     transform = build_nflows(arch)
     transform.load_state_dict(weights)
     flow = Flow(arch)

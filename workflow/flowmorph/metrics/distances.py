@@ -45,10 +45,14 @@ def feature_distances(arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
     return per_feature(arrays["target" if name == "baseline" else name], arrays["reference"])
 
 
-def summarise(distance: np.ndarray) -> Summary:
+def summarise(distance: np.ndarray, weights: np.ndarray | None = None) -> Summary:
     """Give mean, standard deviation (of the population, as numpy's) and number of distances."""
     if distance.size == 0:
         raise InputError("no distances to summarise: the sample is empty")
+    if weights is not None:
+        mean = np.average(distance, weights=weights)
+        variance = np.average(np.square(distance - mean), weights=weights)
+        return Summary(float(mean), float(np.sqrt(variance)), int(distance.size))
     return Summary(float(distance.mean()), float(distance.std()), int(distance.size))
 
 

@@ -14,9 +14,16 @@ class Estimate(NamedTuple):
     error: float
 
 
-def mean(values: np.ndarray) -> Estimate:
-    """Average independent numbers, shape (n,) with n >= 2, with the standard error."""
+def mean(values: np.ndarray, weights: np.ndarray | None = None) -> Estimate:
+    """Average independent numbers, shape (n,) with n >= 2, with the standard error.
+
+    With ``weights`` (n,), the error is that of a ratio of sums, sqrt(sum w^2 (v - mean)^2) / sum w.
+    """
     values = np.asarray(values, dtype=np.float64)
+    if weights is not None:
+        average = np.average(values, weights=weights)
+        spread = np.sqrt(np.sum(np.square(weights * (values - average))))
+        return Estimate(float(average), float(spread / np.sum(weights)))
     return Estimate(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))))
 
 
@@ -37,13 +44,16 @@ def kl_divergence(log_p: np.ndarray, log_q: np.ndarray) -> Estimate:
     return mean(log_p - log_q)
 
 
-def likelihood_numbers(log_q: np.ndarray, log_p: np.ndarray | None) -> dict[str, float]:
+def likelihood_numbers(
+    log_q: np.ndarray, log_p: np.ndarray | None, weights: np.ndarray | None = None
+) -> dict[str, float]:
     """Name what a model's log-density, (n,) in nats, says at points that were not trained on.
 
     ``log_p`` is the exact log-density at the same points where it is known, and None elsewhere;
     with it come the divergence and the entropy, the lowest negative log-likelihood possible.
+    ``weights``, (n,), are those of the points; the likelihood is then their weighted mean.
     """
-    likelihood = mean(log_q)
+    likelihood = mean(log_q, weights)
     numbers = {
         "points": float(len(log_q)),
         "log_likelihood": likelihood.value,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flowmorph.metrics import distances, optimal_transport, two_sample
+from flowmorph.metrics import distances, optimal_transport, two_sample, unweighting
 from flowmorph.metrics.measures import BASELINE, CEILING, FLOOR, Measure
 
 FEWEST_POINTS = 20  # for five folds of half of the target
@@ -54,17 +54,22 @@ def measure(
     arrays: Mapping[str, np.ndarray],
     setting: Setting,
     weights: Mapping[str, np.ndarray] | None = None,
+    reference_weights: np.ndarray | None = None,
 ) -> Iterator[Measure]:
     """Measure a task whose ``arrays`` hold reference, target, conditions and every method, (N, D).
 
-    ``weights`` holds those of the methods that weigh points, (N,). Rows are shuffled first, so that
-    the points of metrics that cannot afford all are a fair sample.
+    ``weights`` holds those of the methods that weigh points, (N,), and ``reference_weights`` those
+    of the reference, (N,), with which its points are moved. Rows are shuffled first, so that the
+    points of metrics that cannot afford all are a fair sample.
     """
     order = np.random.default_rng(setting.seed).permutation(len(arrays["target"]))
     arrays = {name: array[order] for name, array in arrays.items()}
     weights = {name: weight[order] for name, weight in (weights or {}).items()}
+    if reference_weights is not None:
+        reference_weights = reference_weights[order]
+        weights = dict.fromkeys((CEILING, *setting.methods), reference_weights) | weights
     yield from _two_sample(arrays, setting, weights)
-    yield from _movement(arrays, setting)
+    yield from _movement(arrays, setting, reference_weights)
 
 
 def _two_sample(
@@ -77,7 +82,7 @@ def _two_sample(
     arrival = start if setting.condition == "shared" else end
     compared = {
         FLOOR: (target[:half], target[half:]),
-        CEILING: (Sample(arrays["reference"], start), target),
+        CEILING: (Sample(arrays["reference"], start, weights.get(CEILING)), target),
         **{
             name: (Sample(arrays[name], arrival, weights.get(name)), target)
             for name in setting.methods
@@ -118,23 +123,19 @@ def _two_sample(
             yield Measure(setting.task, name, feature, "chi2_ndf", result.chi2_per_degree)
 
 
-def _movement(arrays: Mapping[str, np.ndarray], setting: Setting) -> Iterator[Measure]:
+def _movement(
+    arrays: Mapping[str, np.ndarray], setting: Setting, weights: np.ndarray | None
+) -> Iterator[Measure]:
     reference, target = arrays["reference"], arrays["target"]
-    bounds = _bounds(arrays, setting)
-    bounds["bound_marginals"] = optimal_transport.marginal_bound(reference, target)
+    bounds = _bounds(arrays if weights is None else _fair(arrays, setting, weights), setting)
+    bounds["bound_marginals"] = optimal_transport.marginal_bound(reference, target, weights)
     inside = (np.abs(reference) <= setting.half_width).all(axis=1)
     for name in (BASELINE, *setting.methods):
         moved = target if name == BASELINE else arrays[name]
         length = distances.euclidean(moved, reference)
         each = distances.per_feature(moved, reference)
-        l1 = float(each.sum(axis=1).mean())
-        numbers = {
-            "points": len(length),
-            "distance_mean": length.mean(),
-            "distance_std": length.std(),
-            **{key: np.quantile(length, level) for key, level in QUANTILES.items()},
-            "l1_mean": l1,
-        }
+        l1 = distances.summarise(each.sum(axis=1), weights).mean
+        numbers = {"points": len(length), **_moments(length, weights), "l1_mean": l1}
         if name != BASELINE:
             left = (np.abs(moved[inside]) > setting.half_width).any(axis=1)
             numbers |= {
@@ -150,10 +151,27 @@ def _movement(arrays: Mapping[str, np.ndarray], setting: Setting) -> Iterator[Me
         for key, value in numbers.items():
             yield Measure(setting.task, name, "", key, float(value))
         for i, feature in enumerate(setting.features):
-            yield Measure(setting.task, name, feature, "distance_mean", each[:, i].mean())
-            yield Measure(setting.task, name, feature, "distance_std", each[:, i].std())
-            for key, level in QUANTILES.items():
-                yield Measure(setting.task, name, feature, key, np.quantile(each[:, i], level))
+            for key, value in _moments(each[:, i], weights).items():
+                yield Measure(setting.task, name, feature, key, value)
+
+
+def _moments(distance: np.ndarray, weights: np.ndarray | None) -> dict[str, float]:
+    """Mean, standard deviation and quantiles of distances (N,)."""
+    summary = distances.summarise(distance, weights)
+    how = {} if weights is None else {"weights": weights, "method": "inverted_cdf"}
+    quantiles = {key: np.quantile(distance, at, **how) for key, at in QUANTILES.items()}
+    return {"distance_mean": summary.mean, "distance_std": summary.std, **quantiles}
+
+
+def _fair(
+    arrays: Mapping[str, np.ndarray], setting: Setting, weights: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Rows of the reference in proportion to their weights, as many as they are worth."""
+    rows = unweighting.resampled(weights, np.random.default_rng(setting.seed))
+    return {
+        name: array[: len(rows)] if name in ("target", "condition_target") else array[rows]
+        for name, array in arrays.items()
+    }
 
 
 def _bounds(arrays: Mapping[str, np.ndarray], setting: Setting) -> dict[str, float]:

@@ -1,0 +1,285 @@
+"""The user's own samples: settings that fit together, splits, weights, unweighting."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from flowmorph import own, targets
+from flowmorph.data.own_samples import Settings, prepare
+from flowmorph.errors import InputError
+from flowmorph.metrics import divergence, task
+from flowmorph.metrics.distances import summarise
+from flowmorph.metrics.unweighting import (
+    accepted,
+    effective_number,
+    resampled,
+    target_unweighted,
+)
+from flowmorph.training import Sample, equal_weights
+
+ROOT = Path(__file__).parents[1]
+CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+REGIONS = {"column": "m", "train": [[0, 1], [2, 3]], "apply": [[1, 2]], "closure": True}
+
+
+def settings(**changes) -> Settings:
+    values = {
+        "features": {"x": {}, "k": {"integer": True}}, "condition": {"m": {}}, "regions": REGIONS,
+        "missing": "drop", "rows": (300, 100), "scaling": (-3.0, 3.0), "fraction": 0.2, "seed": 1,
+    }  # fmt: skip
+    return Settings(**(values | changes))
+
+
+@pytest.fixture
+def samples(tmp_path) -> dict:
+    """A weighted reference of 1,000 rows, sorted by m, and a target of 500."""
+    rng = np.random.default_rng(2)
+    result = {}
+    for name, rows in (("reference", 1000), ("target", 500)):
+        m = np.sort(rng.uniform(0, 3, rows))
+        table = {"x": rng.normal(m), "k": rng.poisson(3, rows), "m": m, "w": rng.gamma(2, 1, rows)}
+        pd.DataFrame(table).to_csv(tmp_path / f"{name}.csv", index=False)
+        result[name] = {"files": str(tmp_path / f"{name}.csv"), "tree": None, "format": None}
+        result[name]["weights"] = "w" if name == "reference" else None
+    return result
+
+
+# --- settings
+
+
+def configured(**changes) -> dict:
+    config, changes = copy.deepcopy((CONFIG, changes))
+    for role in ("reference", "target"):
+        config["own"][role]["files"] = f"{role}.csv"
+    config["own"] |= {"features": ["x", {"column": "y", "preprocess": "logit"}], **changes}
+    return config
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"features": []}, "own.features: name at least one"),
+        ({"condition": ["x"]}, "column 'x' is used twice"),
+        ({"features": ["x", "x"]}, "column 'x' is used twice"),
+        ({"target": {"files": None, "weights": None}}, "own.target.files"),
+        ({"target": {"files": [], "weights": None}}, "own.target.files"),
+        ({"target": {"files": "t.csv", "weights": "y"}}, "column 'y' is used twice"),
+        ({"regions": REGIONS | {"train": [[2, 1]]}}, r"own.regions.train: \[2, 1\] is not"),
+        ({"regions": REGIONS | {"column": None}}, "own.regions.column: name the column"),
+        ({"regions": REGIONS | {"column": "x"}}, "own.regions.column: 'x' is a feature"),
+        ({"scaling": {"low": 1, "high": 0}}, "own.scaling"),
+        (
+            {"methods": ["base_transfer"], "output": {"methods": ["unidirectional"]}},
+            "own.output.methods: unidirectional is not in own.methods",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_are_named(changes, message):
+    with pytest.raises(InputError, match=message):
+        own.check(configured(**changes))
+
+
+def test_files_to_apply_need_own_samples():
+    with pytest.raises(InputError, match="config: apply"):
+        own.check(CONFIG | {"apply": "more.root"})
+    own.check(CONFIG)
+
+
+def test_entries_are_names_or_objects():
+    entries = configured()["own"]["features"]
+    assert own.columns(entries) == ["x", "y"]
+    assert own.choices(entries) == {"x": {"transform": "minmax"}, "y": {"transform": "logit"}}
+    assert own.labels([*entries, {"column": "z$", "label": "$z$"}, "a$"])[2:] == ["$z$", r"a\$"]
+
+
+def test_an_own_run_makes_the_own_task_and_nothing_else():
+    config = configured(methods=["movement_penalty", "base_transfer"])
+    assert targets.moved(config) == ["own"] and targets.condition("own", config) is None
+    assert targets.trained_methods(config) == ["movement_penalty"]
+    results = targets.own_results("results/x", config)
+    assert "results/x/moved/reference/base_transfer.csv" in results
+    assert not any("science" in name or "star" in name or "apply" in name for name in results)
+    config = configured(regions=REGIONS, condition=["m"])
+    assert targets.moved(config) == ["own", "own_apply"]
+    assert targets.condition("own_apply", config) == "shared"
+    config["own"]["regions"]["closure"] = False
+    assert targets.moved(config) == ["own"]
+
+
+def test_files_to_apply_have_names_of_their_own(tmp_path):
+    for name in ("a/more.csv", "b/more.csv", "b/last.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = own.named(str(tmp_path / "b/*.csv"))
+    assert found == {name: str(tmp_path / "b" / name) for name in ("last.csv", "more.csv")}
+    with pytest.raises(InputError, match="would be moved to the same file"):
+        own.named([str(tmp_path / "*/more.csv")])
+    with pytest.raises(InputError, match="no such file"):
+        own.named([str(tmp_path / "b/*.csv"), "nowhere.csv"])
+    (tmp_path / "b/last[1].csv").touch()
+    assert list(own.named(str(tmp_path / "b/last[1].csv"))) == ["last[1].csv"]
+    (tmp_path / "b/{x}.csv").touch()
+    with pytest.raises(InputError, match="rename this file"):
+        own.named(str(tmp_path / "b/*.csv"))
+
+
+# --- preparation
+
+
+def test_rows_are_dealt_by_region_shuffled_and_scaled(samples):
+    prepared, preprocessing, rows = prepare(samples, settings())
+    arrays = prepared["reference"]
+    m = np.sort(pd.read_csv(samples["reference"]["files"])["m"])
+    inside = int((m < 1).sum() + (m >= 2).sum())
+    assert rows.rows[0] == {
+        "sample": "reference", "read": 1000, "missing": 0, "region": inside, "train": 300,
+        "validation": 100, "apply": 100, "effective": rows.rows[0]["effective"],
+    }  # fmt: skip
+    assert 150 < rows.rows[0]["effective"] < 250  # Gamma(2): 2/3 of the rows
+    assert rows.rows[1]["effective"] == rows.rows[1]["train"]
+    for split, size in (("train", 300), ("validation", 100), ("apply", 100)):
+        assert arrays[f"{split}.points"].shape == (size, 2)
+        assert arrays[f"{split}.weights"].shape == (size,)
+        given = preprocessing.inverse({"m": arrays[f"{split}.condition"][:, 0]})["m"]
+        assert (((given > 1) & (given < 2)) == (split == "apply")).all()
+        assert abs(np.corrcoef(given, np.arange(size))[0, 1]) < 0.3  # the file is sorted
+    assert "train.weights" not in prepared["target"]
+    both = np.concatenate([prepared[name]["train.points"][:, 0] for name in prepared])
+    assert (both.min(), both.max()) == pytest.approx((-3, 3), abs=1e-5)
+    again, _, _ = prepare(samples, settings())
+    assert all(np.array_equal(again["reference"][key], arrays[key]) for key in arrays)
+
+
+def test_without_regions_every_row_is_used(samples):
+    regions = {"column": None, "train": [], "apply": [], "closure": True}
+    prepared, _, rows = prepare(samples, settings(regions=regions, condition={}, rows=(9999, 9999)))
+    assert set(prepared["target"]) == {
+        f"{split}.{kind}" for split in ("train", "validation") for kind in ("points", "condition")
+    }
+    assert [row["train"] + row["validation"] for row in rows.rows] == [1000, 500]
+    assert prepared["target"]["train.condition"].shape == (400, 0)
+
+
+def test_a_region_without_events_says_what_to_do(samples):
+    with pytest.raises(InputError, match="0 events for apply .*closure: false"):
+        prepare(samples, settings(regions=REGIONS | {"apply": [[7, 8]]}))
+    blind = REGIONS | {"apply": [[7, 8]], "closure": False}
+    assert "apply.points" not in prepare(samples, settings(regions=blind))[0]["target"]
+    with pytest.raises(InputError, match="events for train in the training region"):
+        prepare(samples, settings(regions=REGIONS | {"train": [[7, 8]]}))
+
+
+# --- weights
+
+
+def test_equal_weights_stand_for_the_given_ones():
+    weights = torch.tensor([0.0, 1.0, 2.5, 0.5, 4.0], dtype=torch.float64)
+    generator = torch.Generator().manual_seed(3)
+    expected = 5 * weights / weights.sum()
+    total = torch.zeros(5)
+    for _ in range(100):
+        counts = torch.bincount(equal_weights(weights, generator), minlength=5)
+        assert ((counts >= expected.floor()) & (counts <= expected.ceil())).all()
+        total += counts
+    torch.testing.assert_close(total / 100, expected.float(), atol=0.2, rtol=0)
+
+
+def test_batches_have_the_weighted_mean_and_none_without_weights_changes():
+    x = torch.arange(1000.0)[:, None]
+    weights = torch.linspace(0, 1, 1000, dtype=torch.float64) ** 4
+    sample = Sample(x, None, 100, torch.Generator().manual_seed(4), weights)
+    drawn = torch.cat([sample.draw()[0][0] for _ in range(50)])
+    expected = float((x[:, 0].double() * weights).sum() / weights.sum())
+    assert drawn.mean().item() == pytest.approx(expected, rel=1e-3)
+    first = drawn[:1000]
+    assert abs(np.corrcoef(first, np.arange(1000))[0, 1]) < 0.15  # not in row order
+    plain = Sample(x, None, 100, torch.Generator().manual_seed(4))
+    order = torch.randperm(1000, generator=torch.Generator().manual_seed(4))
+    assert torch.equal(plain.draw()[0][0], x[order[:100], 0])
+
+
+def test_a_weighted_sample_goes_on_where_it_stopped():
+    x, weights = torch.arange(100.0)[:, None], torch.rand(100, dtype=torch.float64)
+    whole = Sample(x, None, 20, torch.Generator().manual_seed(5), weights)
+    drawn = [whole.draw()[0] for _ in range(12)]
+    part = Sample(x, None, 20, torch.Generator().manual_seed(5), weights)
+    for _ in range(7):
+        part.draw()
+    resumed = Sample(x, None, 20, torch.Generator(), weights)
+    resumed.resume(part.before, part.position)
+    assert all(torch.equal(resumed.draw()[0], batch) for batch in drawn[7:])
+
+
+def test_unweighting_keeps_fair_rows_once():
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=20_000)
+    weights = np.exp(0.5 * x)  # moves a unit Gaussian by 0.5
+    rows = accepted(np.minimum(weights, 5), rng)
+    assert len(np.unique(rows)) == len(rows)
+    assert x[rows].mean() == pytest.approx(0.5, abs=0.05) and x[rows].std() == pytest.approx(
+        1, abs=0.05
+    )
+    assert effective_number(20_000, weights) == pytest.approx(20_000 * np.exp(-0.25), rel=0.05)
+    assert effective_number(7, None) == 7
+
+
+def test_the_target_is_unweighted_and_the_rest_keeps_its_weights():
+    rng = np.random.default_rng(7)
+    rows = np.arange(500.0)[:, None]
+    arrays = {name: rows for name in ("reference", "condition_reference", "base_transfer")}
+    arrays |= {"target": -rows, "condition_target": -rows}
+    arrays |= {"weight_reference": rows[:, 0], "weight_target": rng.gamma(2, 1, 500)}
+    result, weights = target_unweighted(arrays, rng)
+    assert set(result) == {name for name in arrays if not name.startswith("weight_")}
+    assert 50 < len(result["reference"]) == len(result["target"]) < 400
+    assert np.array_equal(result["reference"], result["base_transfer"])
+    assert np.array_equal(result["reference"][:, 0], weights)
+    assert np.array_equal(result["target"], result["condition_target"])
+
+
+def test_resampled_rows_have_the_weighted_mean():
+    rng = np.random.default_rng(9)
+    x = rng.normal(size=20_000)
+    weights = np.exp(x)  # moves a unit Gaussian by 1
+    rows = resampled(weights, rng)
+    assert len(rows) == effective_number(20_000, weights)
+    assert x[rows].mean() == pytest.approx(1, abs=0.05)
+    assert x[rows[:1000]].mean() == pytest.approx(1, abs=0.15)  # in random order
+
+
+def test_measures_of_a_weighted_reference_are_those_of_the_repeated_one():
+    """A reference whose weights make it the target: no measure may see a difference."""
+    rng = np.random.default_rng(10)
+    x, target = rng.normal(size=(3000, 2)), rng.normal((0.5, 0), size=(3000, 2))
+    none, weights = np.empty((3000, 0)), np.exp(0.5 * x[:, 0])
+    arrays = {"reference": x, "target": target, "base_transfer": x + [0.1, 0]}
+    arrays |= {"condition_reference": none, "condition_target": none}
+    setting = task.Setting("own", ["base_transfer"], ["a", "b"], None, False, 4.0, 1, 3000, 100)
+    found = {
+        (m.method, m.feature, m.metric): m.value
+        for m in task.measure(arrays, setting, reference_weights=weights)
+    }
+    assert found["ceiling", "", "auc"] == pytest.approx(0.5, abs=0.03)
+    assert found["ceiling", "a", "ks_pvalue"] > 0.01
+    assert found["base_transfer", "a", "distance_mean"] == pytest.approx(0.1)
+    assert found["base_transfer", "", "l1_mean"] == pytest.approx(0.1)
+    assert found["base_transfer", "", "bound_marginals"] < 0.1  # 0.5 without weights
+
+
+def test_weighted_means_and_errors():
+    rng = np.random.default_rng(8)
+    values, weights = rng.normal(size=400), rng.integers(1, 4, 400).astype(float)
+    repeated = np.repeat(values, weights.astype(int))
+    estimate = divergence.mean(values, weights)
+    assert estimate.value == pytest.approx(repeated.mean())
+    equal = divergence.mean(values, np.full(400, 2.5))
+    assert equal.error == pytest.approx(divergence.mean(values).error, rel=2e-3)
+    summary = summarise(values, weights)
+    assert (summary.mean, summary.std) == pytest.approx((repeated.mean(), repeated.std()))

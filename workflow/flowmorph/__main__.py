@@ -1,0 +1,54 @@
+"""The command ``flowmorph``: what can be done with a trained transport outside of the workflow."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from flowmorph.errors import InputError, cli
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run one command; raises InputError for input that cannot be used."""
+    parser = argparse.ArgumentParser(prog="flowmorph", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    move = commands.add_parser("move", help="move the rows of files, and write them as they came")
+    move.add_argument("--transport", required=True, help="file, or the folder that holds it")
+    move.add_argument("--input", nargs="+", required=True, help="files or patterns, one sample")
+    move.add_argument("--output", required=True, help="file, in the format of the input")
+    move.add_argument("--tree", help="tree, key or group, where the input has several")
+    move.add_argument("--format", help="of the input, where its name does not tell")
+    move.add_argument("--columns", choices=("append", "replace"), default="append")
+    move.add_argument("--suffix", default="_moved", help="of appended columns")
+    move.add_argument("--everywhere", action="store_true", help="move rows of every region")
+    move.add_argument("--chunk", type=int, default=100_000, help="rows in memory at a time")
+    move.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    move.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args(argv)
+    if args.chunk < 1:
+        raise InputError(f"--chunk {args.chunk}: give a positive number of rows")
+    # PyTorch takes seconds to import: not for --help.
+    from flowmorph import moving, transport
+
+    loaded = transport.load(args.transport, device=args.device, threads=args.threads)
+    counts = moving.move_files(
+        loaded,
+        args.input,
+        args.output,
+        tree=args.tree,
+        format=args.format,
+        columns=args.columns,
+        suffix=args.suffix,
+        everywhere=args.everywhere,
+        chunk_rows=args.chunk,
+    )
+    print(f"{args.output}: {counts}", file=sys.stderr)
+
+
+def console() -> None:
+    """Entry point of the installed command."""
+    cli(main)
+
+
+if __name__ == "__main__":
+    console()

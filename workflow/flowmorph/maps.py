@@ -1,0 +1,275 @@
+"""Increasing, invertible maps of one feature to the flows' box: linear, by quantiles, logit."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from scipy.special import expit, logit, ndtr, ndtri
+
+from flowmorph.errors import InputError
+
+#: Knots of the quantile map: a few hundred follow any density that a flow could follow.
+KNOTS = 129
+
+#: Least distance of two knots, relative to the larger of spread and size: rounding is far below.
+KNOT_GAP = 1e-9
+
+#: How far the bounds are from 0 and 1 in the logit, so that values at a bound stay finite.
+LOGIT_EDGE = 1e-3
+
+
+class Map(ABC):
+    """An increasing map of the real line, or of an interval, to the real line."""
+
+    @classmethod
+    @abstractmethod
+    def fit(
+        cls, name: str, values: Sequence[np.ndarray], shares: Sequence[np.ndarray],
+        low: float, high: float, integer: bool, options: dict,
+    ) -> Map:  # fmt: skip
+        """Fit the map so that all values, those of several samples, fill [low, high].
+
+        ``shares`` are the rows' weights; an ``integer`` feature is spread over +- 1/2 first.
+        """
+
+    @abstractmethod
+    def forward(self, x: np.ndarray, name: str = "") -> np.ndarray:
+        """Map values; an error names the feature ``name``."""
+
+    @abstractmethod
+    def inverse(self, y: np.ndarray) -> np.ndarray:
+        """Map back."""
+
+    @abstractmethod
+    def log_slope(self, x: np.ndarray) -> np.ndarray:
+        """Logarithm of the derivative of `forward`."""
+
+    def parameters(self) -> dict:
+        """Numbers that make the map, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_parameters(cls, parameters: dict) -> Map:
+        """Make the map from its `parameters`."""
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in parameters.items()})
+
+
+def _only(name: str, options: dict, *known: str) -> None:
+    for key in options:
+        if key not in known:
+            raise InputError(f"feature {name!r}: this transform has no option {key!r}: remove it")
+
+
+def _range(values: Sequence[np.ndarray], integer: bool) -> tuple[float, float]:
+    lowest = min(float(part.min()) for part in values if len(part))
+    highest = max(float(part.max()) for part in values if len(part))
+    return (lowest - 0.5, highest + 0.5) if integer else (lowest, highest)
+
+
+@dataclass(frozen=True)
+class MinMax(Map):
+    """Linear map of [minimum, maximum] to [low, high]."""
+
+    minimum: float
+    maximum: float
+    low: float = -3.0
+    high: float = 3.0
+
+    @classmethod
+    def fit(cls, name, values, shares, low, high, integer, options) -> MinMax:
+        """Take the range over all values."""
+        _only(name, options)
+        return cls(*_range(values, integer), low, high)
+
+    @property
+    def _slope(self) -> float:
+        return (self.high - self.low) / (self.maximum - self.minimum)
+
+    def forward(self, x, name=""):
+        return self.low + (x - self.minimum) * self._slope
+
+    def inverse(self, y):
+        return self.minimum + (y - self.low) / self._slope
+
+    def log_slope(self, x):
+        return np.full(np.shape(x), np.log(self._slope))
+
+
+@dataclass(frozen=True)
+class Quantile(Map):
+    """Monotone rational-quadratic interpolation between quantiles and those of a Gaussian.
+
+    ``x`` are quantiles of the data and ``y`` the Gaussian's, scaled so that the extremes of the
+    data are low and high; ``slopes`` are the derivatives there. Beyond the outermost knots the map
+    is linear. Interpolation: J. A. Gregory and R. Delbourgo, IMA J. Numer. Anal. 2 (1982) 123;
+    its inverse: arXiv:1906.04032, eqs. 6 to 8.
+    """
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    slopes: tuple[float, ...]
+
+    @classmethod
+    def fit(cls, name, values, shares, low, high, integer, options) -> Quantile:
+        """Take quantiles of all values with their weights."""
+        _only(name, options)
+        data, weight = np.concatenate(values), np.concatenate(shares)
+        rows = len(data)
+        order = np.argsort(data, kind="stable")
+        order = order[weight[order] > 0]
+        data, total = data[order], np.cumsum(weight[order])
+        probability = (total - 0.5 * weight[order]) / total[-1]
+        if integer:
+            # Each whole number is spread evenly over +- 1/2: the probability grows linearly there.
+            data, first = np.unique(data, return_index=True)
+            ends = np.append(total[first[1:] - 1], total[-1]) / total[-1]
+            probability = np.repeat(np.append(0.0, ends), 2)[1:-1]
+            data = np.stack([data - 0.5, data + 0.5], axis=1).ravel()
+        reach = ndtri(1 - 0.5 / rows)
+        z = np.linspace(-reach, reach, KNOTS)
+        x = np.interp(ndtr(z), probability, data)
+        x[0], x[-1] = data[0], data[-1]
+        y = low + (z + reach) / (2 * reach) * (high - low)
+        x, y = _spaced(x, y)
+        return cls(*(tuple(part.tolist()) for part in (x, y, _slopes(x, y))))
+
+    def _segments(self, values: np.ndarray, knots: Sequence[float]):
+        """Segment of each value, with its corner, size and slopes relative to the mean slope."""
+        x, y, slopes = map(np.asarray, (self.x, self.y, self.slopes))
+        k = np.clip(np.searchsorted(knots, values, side="right") - 1, 0, len(x) - 2)
+        width, height = x[k + 1] - x[k], y[k + 1] - y[k]
+        mean = height / width
+        return x[k], y[k], width, height, slopes[k] / mean, slopes[k + 1] / mean
+
+    def forward(self, x, name=""):
+        x = np.asarray(x, dtype=float)
+        x0, y0, width, height, d0, d1 = self._segments(x, self.x)
+        t = np.clip((x - x0) / width, 0, 1)
+        bow = t * (1 - t)
+        inside = y0 + height * (t * t + d0 * bow) / (1 + (d0 + d1 - 2) * bow)
+        below, above = x < self.x[0], x > self.x[-1]
+        inside = np.where(below, self.y[0] + (x - self.x[0]) * self.slopes[0], inside)
+        return np.where(above, self.y[-1] + (x - self.x[-1]) * self.slopes[-1], inside)
+
+    def inverse(self, y):
+        y = np.asarray(y, dtype=float)
+        x0, y0, width, height, d0, d1 = self._segments(y, self.y)
+        v = np.clip((y - y0) / height, 0, 1)
+        curve = v * (d0 + d1 - 2)
+        a, b, c = 1 - d0 + curve, d0 - curve, -v
+        # The root in [0, 1], in the form in which nothing cancels.
+        t = -2 * c / (b + np.sqrt(np.maximum(b * b - 4 * a * c, 0)))
+        inside = x0 + width * np.clip(t, 0, 1)
+        below, above = y < self.y[0], y > self.y[-1]
+        inside = np.where(below, self.x[0] + (y - self.y[0]) / self.slopes[0], inside)
+        return np.where(above, self.x[-1] + (y - self.y[-1]) / self.slopes[-1], inside)
+
+    def log_slope(self, x):
+        x = np.asarray(x, dtype=float)
+        x0, _, width, height, d0, d1 = self._segments(x, self.x)
+        t = np.clip((x - x0) / width, 0, 1)
+        bow = t * (1 - t)
+        slope = d1 * t * t + 2 * bow + d0 * (1 - t) ** 2
+        return np.log(slope) - 2 * np.log1p((d0 + d1 - 2) * bow) + np.log(height / width)
+
+
+def _spaced(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Merge knots that are too close, which stand for values that repeat."""
+    quarter = len(x) // 4
+    spread = x[-1 - quarter] - x[quarter]
+    groups = [[0]]
+    for k in range(1, len(x)):
+        near = x[k] - x[groups[-1][0]] <= KNOT_GAP * (abs(x[k]) + spread)
+        groups[-1].append(k) if near else groups.append([k])
+    if len(groups) == 1:
+        groups = [[0], [len(x) - 1]]
+    knots = np.array([x[group[0]] for group in groups])
+    places = np.array([y[group].mean() for group in groups])
+    knots[-1], places[0], places[-1] = x[-1], y[0], y[-1]
+    return knots, places
+
+
+def _slopes(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Harmonic means of the slopes on both sides (SIAM J. Sci. Stat. Comput. 5 (1984) 300)."""
+    mean = np.diff(y) / np.diff(x)
+    inner = 2 * mean[:-1] * (mean[1:] / (mean[:-1] + mean[1:]))
+    return np.concatenate([mean[:1], inner, mean[-1:]])
+
+
+@dataclass(frozen=True)
+class Logit(Map):
+    """Logit of the place between two bounds, then a linear map of the data to [low, high].
+
+    ``declared`` bounds hold for any value: none outside comes in or goes out. Bounds that were seen
+    in the data only are passed by linear tails.
+    """
+
+    lower: float
+    upper: float
+    declared: bool
+    first: float
+    last: float
+    low: float = -3.0
+    high: float = 3.0
+
+    @classmethod
+    def fit(cls, name, values, shares, low, high, integer, options) -> Logit:
+        """Take the ``bounds`` given, or the range of the values."""
+        _only(name, options, "bounds")
+        lowest, highest = _range(values, integer)
+        declared = options.get("bounds") is not None
+        lower, upper = map(float, options["bounds"]) if declared else (lowest, highest)
+        if declared and integer:
+            lower, upper = lower - 0.5, upper + 0.5
+        if not lower < upper:
+            raise InputError(f"feature {name!r}: bounds {options['bounds']} are no interval")
+        if lowest < lower or highest > upper:
+            value = lowest if lowest < lower else highest
+            raise InputError(
+                f"feature {name!r}: {value:g} lies outside the bounds {options['bounds']}: "
+                "correct them"
+            )
+        one = cls(lower, upper, declared, 0.0, 1.0, 0.0, 1.0)
+        first, last = one.forward(np.array([lowest, highest])).tolist()
+        return cls(lower, upper, declared, first, last, low, high)
+
+    @property
+    def _scale(self) -> float:
+        return (self.high - self.low) / (self.last - self.first)
+
+    @property
+    def _end_slope(self) -> float:
+        """Slope, at the bounds, of the logit of the place."""
+        return (1 - 2 * LOGIT_EDGE) / (LOGIT_EDGE * (1 - LOGIT_EDGE))
+
+    def forward(self, x, name=""):
+        place = (np.asarray(x, dtype=float) - self.lower) / (self.upper - self.lower)
+        outside = (place < 0) | (place > 1)
+        if self.declared and outside.any():
+            row = int(np.argmax(outside))
+            raise InputError(
+                f"feature {name!r}: {np.ravel(x)[row]:g} in row {row} lies outside its bounds "
+                f"[{self.lower:g}, {self.upper:g}]: remove the row, or correct the bounds"
+            )
+        inner = np.clip(place, 0, 1)
+        raw = logit(LOGIT_EDGE + (1 - 2 * LOGIT_EDGE) * inner)
+        raw = raw + (place - inner) * self._end_slope
+        return self.low + (raw - self.first) * self._scale
+
+    def inverse(self, y):
+        raw = (np.asarray(y, dtype=float) - self.low) / self._scale + self.first
+        end = logit(1 - LOGIT_EDGE)
+        inner = np.clip(raw, -end, end)
+        place = np.clip((expit(inner) - LOGIT_EDGE) / (1 - 2 * LOGIT_EDGE), 0, 1)
+        if not self.declared:
+            place = place + (raw - inner) / self._end_slope
+        return self.lower + (self.upper - self.lower) * place
+
+    def log_slope(self, x):
+        place = (np.asarray(x, dtype=float) - self.lower) / (self.upper - self.lower)
+        u = LOGIT_EDGE + (1 - 2 * LOGIT_EDGE) * np.clip(place, 0, 1)
+        size = self._scale * (1 - 2 * LOGIT_EDGE) / (self.upper - self.lower)
+        return np.log(size) - np.log(u) - np.log1p(-u)

@@ -1,0 +1,58 @@
+"""From weighted to unweighted samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+
+def effective_number(rows: int, weights: np.ndarray | None) -> int:
+    """Number of equal points with the statistical weight of ``rows`` weighted ones.
+
+    (sum w)^2 / sum w^2 (Kish, Survey Sampling, 1965); ``rows`` without weights.
+    """
+    if weights is None:
+        return rows
+    return int(np.square(weights.sum()) / np.square(weights).sum())
+
+
+def accepted(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Choose rows, each at most once, in proportion to their weights: the rest is dropped.
+
+    Acceptance against the largest weight, as generators unweight events. What is left is a fair
+    sample of independent points, to which every test applies as it is; mean weight over largest
+    weight is the share that is left.
+    """
+    return np.flatnonzero(rng.random(len(weights)) * weights.max() < weights)
+
+
+def resampled(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Choose rows in proportion to their weights, as many as have their statistical weight.
+
+    Systematic resampling: rows of large weight come several times, so this is for averages, and not
+    for tests that take points for independent.
+    """
+    total = np.cumsum(weights)
+    number = max(effective_number(len(weights), weights), 1)
+    steps = (rng.permutation(number) + rng.random()) / number
+    rows = np.searchsorted(total, steps * total[-1], side="right")
+    return np.minimum(rows, len(weights) - 1)
+
+
+def target_unweighted(
+    arrays: Mapping[str, np.ndarray], rng: np.random.Generator
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Unweight a task's target, which is independent of the rest; give the reference's weights.
+
+    ``arrays`` are those of a file of moved samples with ``weight_reference`` and
+    ``weight_target``; the result has as many rows as the target has left, and no weights.
+    """
+    rows = accepted(arrays["weight_target"], rng)
+    kept = {
+        name: array[rows] if name in ("target", "condition_target") else array[: len(rows)]
+        for name, array in arrays.items()
+    }
+    weights = kept.pop("weight_reference")
+    del kept["weight_target"]
+    return kept, weights
