@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
 from flowmorph.figures import style
-from flowmorph.figures.scatter import CENTRES, RADIUS
+from flowmorph.parts import CENTRES, RADIUS
 from flowmorph.tables import HEURISTICS
 
 _SIDE = 1.6  # of a distribution's box, in the drawing's units
