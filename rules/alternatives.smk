@@ -1,22 +1,5 @@
 """What one could take instead of the flows, and its figures beside them."""
 
-
-def module_of(method: str) -> list[str]:
-    """Give a method's module and the library modules that it imports."""
-    name = f"alternatives/{method}.py"
-    own = modules_of(os.path.join(LIBRARY, "flowmorph", name))
-    return [f"workflow/flowmorph/{module}" for module in (name, *own)]
-
-
-def splits_of(task: str) -> list[str]:
-    """Give the points of a task that are morphed."""
-    return [
-        split_of(moved)
-        for moved in (task, f"{task}_signal")
-        if repeats.plain(moved) in targets.MOVED
-    ]
-
-
 SHOWN_FLOWS = ["flows_for_flows", "movement_penalty"]  # beside the alternatives, in their figures
 
 

@@ -162,6 +162,22 @@ def trainings_of(family: str) -> list[tuple[str, str, str]]:
     ]
 
 
+def module_of(method: str) -> list[str]:
+    """Give a method's module and the library modules that it imports."""
+    name = f"alternatives/{method}.py"
+    own = modules_of(os.path.join(LIBRARY, "flowmorph", name))
+    return [f"workflow/flowmorph/{module}" for module in (name, *own)]
+
+
+def splits_of(task: str) -> list[str]:
+    """Give the points of a task that are morphed."""
+    return [
+        split_of(moved)
+        for moved in (task, f"{task}_signal")
+        if repeats.plain(moved) in targets.MOVED
+    ]
+
+
 def figure(name: str, category: str, number: str, shows: str) -> dict:
     """Give a figure's two outputs, the picture of which goes into the report."""
     picture = report(
