@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import fcntl
 
 import pytest
 import torch
@@ -10,8 +11,9 @@ from nflows.transforms import CompositeTransform
 from torch.autograd.functional import jacobian
 
 from flowmorph.errors import InputError
-from flowmorph.flows import storage
+from flowmorph.flows import engine, storage
 from flowmorph.flows.flow import Architecture, Flow
+from flowmorph.flows.made import Shape
 
 # In float32 single points differ by what nflows itself differs from float64, so the mean is held.
 MEAN_TOLERANCE = 1e-5
@@ -73,26 +75,43 @@ def test_agrees_with_nflows_in_value_and_gradient(features, context, inverse, dt
             own_error = (its - truth).abs().max()
             assert (mine - truth).abs().max() <= 4 * own_error + MEAN_TOLERANCE
 
+    def gradients(apply, x, c, chosen, *weights):
+        y, log_det = apply(x, c)
+        loss = (weight.to(y.dtype) * y)[:, chosen].sum() + log_det[chosen].sum()
+        return torch.autograd.grad(loss, (x, *weights), allow_unused=True)
+
+    def gradients_n(chosen):
+        def apply(x, c):
+            y, log_det = (transform.inverse if inverse else transform.forward)(x, c)
+            return y.T, log_det
+
+        g_x, *g_n = gradients(
+            apply, theirs, None if c is None else c.T, chosen, *transform.parameters()
+        )
+        return g_x.T, nflows_parameters_as_flat(flow, transform, g_n)
+
     # A log-determinant has a kink at the edge of the box: rounding decides on which side the points
     # on the edge are after a layer. They are compared in value only.
-    weight, off_edge = torch.randn_like(y), slice(2, None)
-    loss = (weight * y)[:, off_edge].sum() + log_det[off_edge].sum()
-    g_x, g_flat = torch.autograd.grad(loss, (ours, flow.flat))
-    loss_n = (weight.T * y_n)[off_edge].sum() + log_det_n[off_edge].sum()
-    g_n = torch.autograd.grad(loss_n, (theirs, *transform.parameters()), allow_unused=True)
-    g_flat_n = nflows_parameters_as_flat(flow, transform, g_n[1:])
+    weight, off_edge = torch.randn_like(y), torch.arange(y.shape[1]) >= 2
+    apply = flow.inverse if inverse else flow.forward
     if dtype == torch.float64:
-        assert (g_x - g_n[0].T).norm() <= 1e-9 * g_x.norm()
-        assert (g_flat - g_flat_n).norm() <= 1e-9 * g_flat.norm()
-    else:
-        exact_x = x.double().requires_grad_()
-        apply = exact.inverse if inverse else exact.forward
-        y_64, log_det_64 = apply(exact_x, None if c is None else c.double())
-        loss = (weight * y_64)[:, off_edge].sum() + log_det_64[off_edge].sum()
-        truths = torch.autograd.grad(loss, (exact_x, exact.flat))
-        for mine, its, truth in zip((g_x, g_flat), (g_n[0].T, g_flat_n), truths, strict=True):
-            own_error = (its - truth).norm()
-            assert (mine - truth).norm() <= 2 * own_error + 1e-4 * truth.norm()
+        for mine, its in zip(
+            gradients(apply, ours, c, off_edge, flow.flat), gradients_n(off_edge), strict=True
+        ):
+            assert (mine - its).norm() <= 1e-9 * mine.norm()
+        return
+    exact_x, exact_c = x.double().requires_grad_(), None if c is None else c.double()
+    exact_apply = exact.inverse if inverse else exact.forward
+    # So it has at every knot, only smaller: few points are that close to one in some layer.
+    truth = gradients(exact_apply, exact_x, exact_c, off_edge)[0]
+    errors = (gradients(apply, ours, c, off_edge)[0] - truth).norm(dim=0)
+    smooth = off_edge & (errors <= 1e-4 * truth.norm(dim=0))
+    assert smooth.float().mean() > 0.95
+    mine = gradients(apply, ours, c, smooth, flow.flat)
+    truths = gradients(exact_apply, exact_x, exact_c, smooth, exact.flat)
+    for own, its, truth in zip(mine, gradients_n(smooth), truths, strict=True):
+        assert (own - truth).norm() <= 1e-4 * truth.norm()
+        assert (its - truth).norm() <= 1e-2 * truth.norm()  # a sum over the same points
 
 
 @pytest.mark.parametrize("context", [0, 1])
@@ -176,6 +195,31 @@ def test_compiled_layers_agree_with_plain_ones():
             results.append((y.detach(), log_det.detach(), grad))
         for ours, theirs in zip(*results, strict=True):
             assert (ours - theirs).norm() <= 1e-5 * ours.norm()
+
+
+def test_a_library_that_another_job_compiles_is_left_to_it(tmp_path, monkeypatch):
+    monkeypatch.setenv(engine.CACHE, str(tmp_path))
+    library = engine.Library(Shape(2, 0, 8, 1, 3), 4.0, 64, "forward")
+    with open(library.path.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        library.make(wait=False)
+    assert not library.path.exists()
+    assert library.path.parent == tmp_path
+
+
+def test_libraries_are_those_that_a_training_calls(tmp_path, monkeypatch):
+    monkeypatch.setenv(engine.CACHE, str(tmp_path))
+    made = []
+    monkeypatch.setattr(engine.Library, "load", lambda self: made.append(self) or self.plain())
+    trained, frozen = (random_flow(architecture(3, 1), torch.float32) for _ in range(2))
+    frozen.requires_grad_(False)
+    expected = trained.compile(32).libraries(["inverse"], gradients=True)
+    expected += frozen.compile(32).libraries(["forward"], gradients=True)
+    x, c = points(3, 1, torch.float32, 32)
+    y, log_det = trained.inverse(x, c)
+    (log_det + frozen.log_prob(y, c)).mean().backward()
+    assert set(made) == set(expected)
+    assert len({library.path for library in made}) == 4
 
 
 def test_storage_round_trip_and_nflows_names(tmp_path):

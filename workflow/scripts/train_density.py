@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
     recipe = Recipe(**args.recipe)
     steps = recipe.steps(len(x))
     if engine.decide(args.engine, steps, device):
-        flow.compile(recipe.batch)
+        engine.prepare(flow.compile(recipe.batch).libraries(["forward"], gradients=True))
     sample = Sample(x, c, recipe.batch, torch.Generator().manual_seed(args.seed))
 
     def loss(step: int) -> torch.Tensor:

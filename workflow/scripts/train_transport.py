@@ -63,8 +63,10 @@ def main(argv: list[str] | None = None) -> None:
     # The larger sample sets the length: an epoch shows each of its points once per direction.
     steps = recipe.steps(max(len(reference.x), len(target.x)))
     if engine.decide(args.engine, steps, device):
-        for part in (flow, task.density_reference, task.density_target):
-            part.compile(recipe.batch)
+        libraries = flow.compile(recipe.batch).libraries(method.directions, gradients=True)
+        for density in (task.density_reference, task.density_target):
+            libraries += density.compile(recipe.batch).libraries(["forward"], gradients=True)
+        engine.prepare(libraries)
 
     def loss(step: int) -> torch.Tensor:
         direction = method.directions[step % len(method.directions)]

@@ -13,11 +13,15 @@ import fcntl
 import hashlib
 import io
 import logging
+import multiprocessing
 import os
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -26,7 +30,7 @@ from torch import Tensor, nn
 from flowmorph.errors import InputError
 from flowmorph.files import atomic
 from flowmorph.flows import made, spline
-from flowmorph.flows.made import Autoregressive
+from flowmorph.flows.made import Autoregressive, Layout, Shape
 
 CHOICES = ("auto", "compile", "eager")
 # Compiling takes minutes of a core once and gains a factor 4 a step: short jobs do not repay it.
@@ -50,6 +54,98 @@ def decide(choice: str, steps: int, device: torch.device) -> bool:
     return False
 
 
+@dataclass(frozen=True)
+class Library:
+    """One compiled function of one layer shape, for batches of one size, in a file of its own."""
+
+    shape: Shape
+    bound: float
+    batch: int
+    name: str  # forward, inverse, forward_vjp or inverse_vjp
+    weights: bool = False  # whether a vector-Jacobian product gives the gradient by the weights
+
+    @property
+    def path(self) -> Path:
+        """The file, named after all that its content depends on."""
+        parts = [
+            *(Path(module.__file__).read_text() for module in (made, spline)), self,
+            torch.__version__, torch.backends.cpu.get_cpu_capability(), torch.get_num_threads(),
+        ]  # fmt: skip
+        name = f"{self.name}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:24]}.pt2"
+        return Path(os.environ.get(CACHE, ".cache/compiled")) / name
+
+    def make(self, wait: bool = True) -> None:
+        """Compile, if nobody has; where another job is about it, wait for it or leave it to it."""
+        path = self.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(path.with_suffix(".lock"), wait) as ours:
+            if ours and not path.exists():
+                # Here and below, because the compiler takes a second to import.
+                from torch._inductor import aoti_compile_and_package
+
+                start = time.monotonic()
+                with torch.no_grad(), _quiet(), _once_per_machine(), atomic(path) as part:
+                    program = torch.export.export(_Exportable(self), self._example())
+                    aoti_compile_and_package(program, package_path=str(part))
+                seconds = time.monotonic() - start
+                print(f"engine: compiled {self.name} in {seconds:.0f} s", flush=True)
+
+    def load(self) -> Callable:
+        """The compiled function, making it first if there is none."""
+        if not self.path.exists():
+            self.make()
+        from torch._inductor import aoti_load_package
+
+        with _quiet():
+            return aoti_load_package(str(self.path))
+
+    def plain(self) -> Callable:
+        """The same function, not compiled."""
+        function = getattr(Autoregressive(Layout(self.shape), self.bound), self.name)
+        return partial(function, weights=self.weights) if self._pulls_back else function
+
+    @property
+    def _pulls_back(self) -> bool:
+        return self.name.endswith("_vjp")
+
+    def _example(self) -> tuple:
+        """Arguments of the shapes that a flow calls with."""
+        layer = Autoregressive(Layout(self.shape), self.bound)
+        points = torch.zeros(self.shape.features, self.batch)
+        context = torch.zeros(self.shape.context, self.batch) if self.shape.context else None
+        flat = torch.zeros(layer.layout.size)
+        if not self._pulls_back:
+            return points, context, flat
+        tape = getattr(layer, self.name.removesuffix("_vjp"))(points, context, flat)[2]
+        return tape, context, flat, torch.zeros_like(points), torch.zeros(self.batch)
+
+
+class _Exportable(nn.Module):
+    def __init__(self, library: Library) -> None:
+        super().__init__()
+        self.function = library.plain()
+
+    def forward(self, *args):
+        return self.function(*args)
+
+
+def prepare(libraries: Iterable[Library]) -> None:
+    """Compile what is missing, as many at a time as this job may use cores."""
+    missing = [library for library in dict.fromkeys(libraries) if not library.path.exists()]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if len(missing) < 2 or cores < 2:
+        return  # the first call compiles
+    # Each worker's compiler has one thread, as this process has.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(cores, len(missing)), context) as pool:
+        list(pool.map(partial(_make, torch.get_num_threads()), missing))
+
+
+def _make(threads: int, library: Library) -> None:
+    torch.set_num_threads(threads)
+    library.make(wait=False)
+
+
 class Kernels:
     """Forward, inverse and their vector-Jacobian products for one layer shape.
 
@@ -59,86 +155,59 @@ class Kernels:
 
     def __init__(self, layer: Autoregressive, batch: int | None = None) -> None:
         self.layer, self.batch = layer, batch
-        self._libraries: dict[tuple[str, bool], Callable] = {}
+        self._loaded: dict[tuple[str, bool], Callable] = {}
+
+    def library(self, name: str, weights: bool = False) -> Library:
+        """The compiled function of this name."""
+        return Library(self.layer.shape, self.layer.bound, self.batch, name, weights)
 
     def forward(self, x: Tensor, c: Tensor | None, flat: Tensor):
         """See :meth:`Autoregressive.forward`."""
-        return self._call("forward", False, x, (x, c, flat))
+        return self._call("forward", x)(x, c, flat)
 
     def inverse(self, y: Tensor, c: Tensor | None, flat: Tensor):
         """See :meth:`Autoregressive.inverse`."""
-        return self._call("inverse", False, y, (y, c, flat))
+        return self._call("inverse", y)(y, c, flat)
 
     def forward_vjp(self, tape, c, flat, g_image, g_log_det, weights: bool):
         """See :meth:`Autoregressive.forward_vjp`."""
-        return self._call("forward_vjp", weights, g_image, (tape, c, flat, g_image, g_log_det))
+        return self._call("forward_vjp", g_image, weights)(tape, c, flat, g_image, g_log_det)
 
     def inverse_vjp(self, tape, c, flat, g_preimage, g_log_det, weights: bool):
         """See :meth:`Autoregressive.inverse_vjp`."""
-        return self._call(
-            "inverse_vjp", weights, g_preimage, (tape, c, flat, g_preimage, g_log_det)
-        )
+        return self._call("inverse_vjp", g_preimage, weights)(tape, c, flat, g_preimage, g_log_det)
 
-    def _call(self, name: str, weights: bool, points: Tensor, args: tuple):
-        function = getattr(self.layer, name)
-        if name.endswith("vjp"):
-            if points.shape[1] != self.batch:
-                return function(*args, weights)
-        elif points.shape[1] != self.batch:
-            return function(*args)
-        key = (name, weights)
-        if key not in self._libraries:
-            self._libraries[key] = _library(self.layer, name, weights, args)
-        return self._libraries[key](*args)
-
-
-class _Exportable(nn.Module):
-    def __init__(self, layer: Autoregressive, name: str, weights: bool) -> None:
-        super().__init__()
-        self.function, self.name, self.weights = getattr(layer, name), name, weights
-
-    def forward(self, *args):
-        if self.name.endswith("vjp"):
-            return self.function(*args, self.weights)
-        return self.function(*args)
-
-
-def _library(layer: Autoregressive, name: str, weights: bool, args: tuple) -> Callable:
-    """Load the compiled function for arguments of these shapes, making it if there is none."""
-    from torch._inductor import aoti_compile_and_package, aoti_load_package
-
-    folder = Path(os.environ.get(CACHE, ".cache/compiled"))
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{_fingerprint(layer, name, weights, args)}.pt2"
-    # Of several jobs that start at once one compiles and the others wait for it.
-    with _locked(path.with_suffix(".lock")):
-        if not path.exists():
-            start = time.monotonic()
-            module = _Exportable(layer, name, weights)
-            with torch.no_grad(), _quiet(), atomic(path) as part:
-                program = torch.export.export(module, args)
-                aoti_compile_and_package(program, package_path=str(part))
-            print(f"engine: compiled {name} in {time.monotonic() - start:.0f} s", flush=True)
-    with _quiet():
-        return aoti_load_package(str(path))
-
-
-def _fingerprint(layer: Autoregressive, name: str, weights: bool, args: tuple) -> str:
-    leaves = torch.utils._pytree.tree_leaves(args)
-    parts = [
-        *(Path(module.__file__).read_text() for module in (made, spline)),
-        layer.shape, layer.bound, name, weights,
-        [(tuple(leaf.shape), leaf.dtype, leaf.stride()) for leaf in leaves if leaf is not None],
-        torch.__version__, torch.backends.cpu.get_cpu_capability(), torch.get_num_threads(),
-    ]  # fmt: skip
-    return f"{name}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:24]}"
+    def _call(self, name: str, points: Tensor, weights: bool | None = None) -> Callable:
+        if points.shape[1] != self.batch:
+            function = getattr(self.layer, name)
+            return function if weights is None else partial(function, weights=weights)
+        key = (name, bool(weights))
+        if key not in self._loaded:
+            self._loaded[key] = self.library(*key).load()
+        return self._loaded[key]
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path, wait: bool) -> Iterator[bool]:
+    """Hold the lock, or give False when another job holds it and ``wait`` is not asked for."""
     with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def _once_per_machine() -> contextlib.AbstractContextManager:
+    """Settings of the compiler for few, small libraries that are made once.
+
+    Headers are not precompiled: that takes longer than the few compilations gain by it. Vector
+    instructions are not tried out one by one: g++ knows those of the processor that it runs on.
+    """
+    from torch._inductor import config
+
+    return config.patch({"cpp.vec_isa_ok": True})
 
 
 @contextlib.contextmanager

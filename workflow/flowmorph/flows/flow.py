@@ -8,6 +8,7 @@ that clipping and the optimizer are a handful of operations instead of hundreds.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import torch
@@ -19,7 +20,7 @@ from nflows.transforms import (
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from flowmorph.flows.engine import Kernels
+from flowmorph.flows.engine import Kernels, Library
 from flowmorph.flows.made import Autoregressive, Layout, Shape
 from flowmorph.flows.spline import UNIT_SLOPE
 
@@ -138,6 +139,14 @@ class Flow(nn.Module):
         """Run batches of this size through compiled layers (see :mod:`flowmorph.flows.engine`)."""
         self._kernels = Kernels(self.layer, batch)
         return self
+
+    def libraries(self, directions: Iterable[str], gradients: bool) -> list[Library]:
+        """The compiled functions that these directions (forward, inverse) need."""
+        found = [self._kernels.library(name) for name in directions]
+        if gradients:
+            weights = self.flat.requires_grad
+            found += [self._kernels.library(f"{name}_vjp", weights) for name in directions]
+        return found
 
     def _run(self, x: Tensor, c: Tensor | None, flat: Tensor, inverse: bool, keep: bool):
         step, tapes = self._kernels.inverse if inverse else self._kernels.forward, []

@@ -35,8 +35,28 @@ class Bin(NamedTuple):
     raw_k1: Tensor
 
 
+class _Knots(NamedTuple):
+    """The knots of each point's spline; the axis of size 2 is (x, y)."""
+
+    shares: Tensor  # (D, 2, K, B): widths and heights of the bins, adding up to 1
+    edges: list[Tensor]  # K + 1 of (D, 2, B), ends included
+    beyond: list[Tensor]  # K - 1 of (D, B): whether the point lies beyond bin k
+
+
 def _spread(bins: int, bound: float) -> float:
     return 2 * bound * (1 - MIN_BIN * bins)
+
+
+def _knots(values: Tensor, raw: Tensor, bound: float, inverse: bool) -> _Knots:
+    bins = (raw.shape[1] + 1) // 3
+    shares = raw[:, : 2 * bins].unflatten(1, (2, bins)).softmax(2)
+    widths = (shares * _spread(bins, bound) + 2 * bound * MIN_BIN).unbind(2)
+    edges = [torch.full_like(widths[0], -bound)]
+    for width in widths[:-1]:
+        edges.append(edges[-1] + width)
+    # The last edge is the box's exactly, so that spline and tail meet.
+    edges.append(torch.full_like(widths[0], bound))
+    return _Knots(shares, edges, [values >= edge[:, int(inverse)] for edge in edges[1:-1]])
 
 
 def find_bin(values: Tensor, raw: Tensor, bound: float, inverse: bool) -> Bin:
@@ -45,81 +65,47 @@ def find_bin(values: Tensor, raw: Tensor, bound: float, inverse: bool) -> Bin:
     Unrolled over the K bins, so that a compiler can keep all of it in registers: no gather, no
     cumulative sum, no boolean indexing.
     """
-    bins = (raw.shape[1] + 1) // 3
-    columns = raw.unbind(1)
-    x_edges, _ = _edges(columns[:bins], bound)
-    y_edges, _ = _edges(columns[bins : 2 * bins], bound)
-    slopes = columns[2 * bins :]
-    end = torch.full_like(values, UNIT_SLOPE)
-    x_k, y_k, raw_k = x_edges[0], y_edges[0], end
-    x_k1, y_k1, raw_k1 = x_edges[1], y_edges[1], slopes[0]
-    edges = y_edges if inverse else x_edges
-    for k in range(1, bins):
-        beyond = values >= edges[k]
-        x_k = torch.where(beyond, x_edges[k], x_k)
-        y_k = torch.where(beyond, y_edges[k], y_k)
-        raw_k = torch.where(beyond, slopes[k - 1], raw_k)
-        x_k1 = torch.where(beyond, x_edges[k + 1], x_k1)
-        y_k1 = torch.where(beyond, y_edges[k + 1], y_k1)
-        raw_k1 = torch.where(beyond, slopes[k] if k < bins - 1 else end, raw_k1)
-    return Bin(x_k, x_k1, y_k, y_k1, raw_k, raw_k1)
+    return _chosen(_knots(values, raw, bound, inverse), raw)
 
 
-def _shares(columns: tuple[Tensor, ...]) -> list[Tensor]:
-    largest = columns[0]
-    for column in columns[1:]:
-        largest = torch.maximum(largest, column)
-    weights = [torch.exp(column - largest) for column in columns]
-    total = weights[0]
-    for weight in weights[1:]:
-        total = total + weight
-    inverse_total = 1 / total
-    return [weight * inverse_total for weight in weights]
+def _chosen(knots: _Knots, raw: Tensor) -> Bin:
+    edges, bins = knots.edges, len(knots.edges) - 1
+    end = torch.full_like(raw[:, 0], UNIT_SLOPE)
+    slopes = [end, *raw[:, 2 * bins :].unbind(1), end]
+    left, right, raw_k, raw_k1 = edges[0], edges[1], slopes[0], slopes[1]
+    for k, beyond in enumerate(knots.beyond, start=1):
+        left = torch.where(beyond[:, None], edges[k], left)
+        right = torch.where(beyond[:, None], edges[k + 1], right)
+        raw_k = torch.where(beyond, slopes[k], raw_k)
+        raw_k1 = torch.where(beyond, slopes[k + 1], raw_k1)
+    return Bin(left[:, 0], right[:, 0], left[:, 1], right[:, 1], raw_k, raw_k1)
 
 
-def _edges(columns: tuple[Tensor, ...], bound: float) -> tuple[list[Tensor], list[Tensor]]:
-    bins = len(columns)
-    shares = _shares(columns)
-    edges = [torch.full_like(shares[0], -bound)]
-    for share in shares[:-1]:
-        edges.append(edges[-1] + (share * _spread(bins, bound) + 2 * bound * MIN_BIN))
-    # The last edge is the box's exactly, so that spline and tail meet.
-    edges.append(torch.full_like(shares[0], bound))
-    return edges, shares
-
-
-def find_bin_vjp(values: Tensor, raw: Tensor, bound: float, inverse: bool, grad: Bin) -> Tensor:
+def _chosen_vjp(knots: _Knots, bound: float, grad: Bin) -> Tensor:
     """Gradient by ``raw`` of :func:`find_bin`, which is piecewise constant in ``values``."""
-    bins = (raw.shape[1] + 1) // 3
-    columns = raw.unbind(1)
-    x_edges, x_shares = _edges(columns[:bins], bound)
-    y_edges, y_shares = _edges(columns[bins : 2 * bins], bound)
-    edges = y_edges if inverse else x_edges
-    beyond = [values >= edge for edge in edges[1:bins]]
-    zero = torch.zeros_like(values)
-    out: list[Tensor] = []
-    for shares, left, right in (
-        (x_shares, grad.x_k, grad.x_k1),
-        (y_shares, grad.y_k, grad.y_k1),
-    ):
-        # The last edge is a constant.
-        right = torch.where(beyond[-1], zero, right)
-        both = left + right
-        by_share = []
-        for k in range(bins):
-            own = right if k == 0 else torch.where(beyond[k - 1], right, zero)
-            by_share.append(torch.where(beyond[k], both, own) if k < bins - 1 else own)
-        mean = shares[0] * by_share[0]
-        for share, by in zip(shares[1:], by_share[1:], strict=True):
-            mean = mean + share * by
-        spread = _spread(bins, bound)
-        out += [share * (by - mean) * spread for share, by in zip(shares, by_share, strict=True)]
+    beyond, bins = knots.beyond, len(knots.edges) - 1
+    left = torch.stack([grad.x_k, grad.y_k], 1)
+    right = torch.stack([grad.x_k1, grad.y_k1], 1)
+    # The last edge is a constant.
+    right = torch.where(beyond[-1][:, None], 0.0, right)
+    both = left + right
+    # A wider bin k moves both edges of a point's bin beyond k, and the right edge of its own.
+    by_share = []
+    for k in range(bins):
+        own = right if k == 0 else torch.where(beyond[k - 1][:, None], right, 0.0)
+        by_share.append(torch.where(beyond[k][:, None], both, own) if k < bins - 1 else own)
+    gradient = torch.stack(by_share, 2)
+    mean = (knots.shares * gradient).sum(2, keepdim=True)
+    by_raw = knots.shares * (gradient - mean) * _spread(bins, bound)
+    by_slope = []
     for k in range(1, bins):
         # Knot k is the left one of bin k and the right one of bin k - 1.
-        as_left = beyond[k - 1] if k == bins - 1 else beyond[k - 1] & ~beyond[k]
-        as_right = ~beyond[0] if k == 1 else beyond[k - 2] & ~beyond[k - 1]
-        out.append(torch.where(as_left, grad.raw_k, torch.where(as_right, grad.raw_k1, zero)))
-    return torch.stack(out, dim=1)
+        as_left = torch.where(beyond[k - 1], grad.raw_k, 0.0)
+        as_right = grad.raw_k1 if k == 1 else torch.where(beyond[k - 2], grad.raw_k1, 0.0)
+        by_slope.append(torch.where(beyond[k - 1], as_left, as_right))
+        if k < bins - 1:
+            by_slope[-1] = torch.where(beyond[k], 0.0, by_slope[-1])
+    return torch.cat([by_raw.flatten(1, 2), torch.stack(by_slope, 1)], 1)
 
 
 def evaluate(values: Tensor, raw: Tensor, bound: float, inverse: bool) -> tuple[Tensor, Tensor]:
@@ -171,7 +157,8 @@ def evaluate_vjp(
     """Pull the gradients by image and log dy/dx, both (D, B), back to ``values`` and ``raw``."""
     inside = values.abs() <= bound
     safe = torch.where(inside, values, 0.0)
-    b = find_bin(safe, raw, bound, inverse)
+    knots = _knots(safe, raw, bound, inverse)
+    b = _chosen(knots, raw)
     xi = _position(safe, b, inverse)
     w, h = b.x_k1 - b.x_k, b.y_k1 - b.y_k
     d_k, d_k1 = softplus(b.raw_k) + MIN_SLOPE, softplus(b.raw_k1) + MIN_SLOPE
@@ -214,4 +201,4 @@ def evaluate_vjp(
         g_d_k * torch.sigmoid(b.raw_k),
         g_d_k1 * torch.sigmoid(b.raw_k1),
     )
-    return g_values, find_bin_vjp(safe, raw, bound, inverse, grad)
+    return g_values, _chosen_vjp(knots, bound, grad)
