@@ -18,7 +18,7 @@ from flowmorph import alternatives, morphing
 from flowmorph.data import morphed
 from flowmorph.errors import InputError
 from flowmorph.figures import style
-from flowmorph.metrics import distances, optimal_transport, two_sample
+from flowmorph.metrics import distances, optimal_transport, two_sample, unweighting
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = {
@@ -93,7 +93,7 @@ def test_weights_are_the_ratio_of_the_densities():
     assert difference.mean() == pytest.approx(0.0, abs=0.1)
     assert difference.std() < 0.25
     # (E w)^2 / E w^2 = exp(-shift^2), the part of the points' statistical power that is left.
-    share = two_sample.effective_points(weights) / len(x)
+    share = unweighting.effective_points(weights) / len(x)
     assert share == pytest.approx(np.exp(-1.0), abs=0.1)
 
 
@@ -125,9 +125,9 @@ def test_quantile_morphing_interpolates_between_sidebands():
 
 
 def test_effective_points_of_known_weights():
-    assert two_sample.effective_points(np.full(8, 0.3)) == pytest.approx(8)
-    assert two_sample.effective_points(np.array([1.0, 1.0, 0.0, 0.0])) == 2
-    assert two_sample.effective_points(np.array([3.0, 1.0])) == pytest.approx(16 / 10)
+    assert unweighting.effective_points(np.full(8, 0.3)) == pytest.approx(8)
+    assert unweighting.effective_points(np.array([1.0, 1.0, 0.0, 0.0])) == 2
+    assert unweighting.effective_points(np.array([3.0, 1.0])) == pytest.approx(16 / 10)
 
 
 def test_whole_weights_measure_as_repeated_points():

@@ -145,6 +145,18 @@ def test_an_ensemble_takes_each_image_from_one_of_its_trainings(tmp_path):
     np.testing.assert_allclose(mixed["base_transfer"] - first["base_transfer"], shift)
 
 
+def test_an_ensemble_of_weighted_points_keeps_their_weights(tmp_path):
+    weights = {name: np.linspace(0.5, 2.0, 600) for name in samples.WEIGHTS}
+    files = [str(tmp_path / "a.npz"), str(tmp_path / "b.npz")]
+    for file in files:
+        np.savez(file, **science_task() | weights)
+    arguments = ["--moved", *files, "--seed", "7", "--output", str(tmp_path / "c.npz")]
+    script("mix_ensemble").main(arguments)
+    mixed = samples.load_weighted(tmp_path / "c.npz", samples.MOVED)
+    for name in samples.WEIGHTS:
+        np.testing.assert_array_equal(mixed[name], weights[name])
+
+
 def test_trainings_on_other_points_make_no_ensemble(tmp_path):
     np.savez(tmp_path / "a.npz", **science_task())
     np.savez(tmp_path / "b.npz", **science_task() | {"reference": np.zeros((600, 5))})

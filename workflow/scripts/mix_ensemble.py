@@ -28,17 +28,18 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
 
     with np.load(args.moved[0]) as first:
-        names = list(first)
-    trainings = [samples.load_moved(path, names) for path in args.moved]
-    mixed = {name: trainings[0][name] for name in GIVEN}
+        names = [name for name in first if name not in samples.WEIGHTS]
+    trainings = [samples.load_weighted(path, names) for path in args.moved]
+    given = [name for name in trainings[0] if name in (*GIVEN, *samples.WEIGHTS)]
+    mixed = {name: trainings[0][name] for name in given}
     for path, training in zip(args.moved, trainings, strict=True):
-        if not all(np.array_equal(training[name], mixed[name]) for name in GIVEN):
+        if not all(np.array_equal(training.get(name), mixed[name]) for name in given):
             raise InputError(
                 f"{path}: its points are not those of {args.moved[0]}; move them again"
             )
     rows = np.arange(len(mixed["reference"]))
     chosen = np.random.default_rng(args.seed).integers(len(trainings), size=len(rows))
-    for name in set(names) - set(GIVEN):
+    for name in set(names) - set(given):
         mixed[name] = np.stack([training[name] for training in trainings])[chosen, rows]
     with atomic(args.output) as part:
         np.savez(part, **dict(sorted(mixed.items())))

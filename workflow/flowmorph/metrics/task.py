@@ -100,7 +100,7 @@ def _two_sample(
         )
         yield Measure(setting.task, name, "", "points", len(sample))
         if sample.weights is not None:
-            effective = two_sample.effective_points(sample.weights)
+            effective = unweighting.effective_points(sample.weights)
             yield Measure(setting.task, name, "", "effective_points", effective)
         yield Measure(setting.task, name, "", "auc", auc.value)
         yield Measure(setting.task, name, "", "auc_low", auc.low)

@@ -10,6 +10,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
+from flowmorph.metrics.unweighting import effective_points
+
 
 class Auc(NamedTuple):
     """An area under the ROC curve with its 95 % bootstrap interval."""
@@ -166,14 +168,6 @@ def compare_features(
             )
         )
     return results
-
-
-def effective_points(weights: np.ndarray) -> float:
-    """How many points of equal weight have the statistical power of these: (sum w)^2 / sum w^2.
-
-    Source: Kish, Survey Sampling (1965), section 11.7.
-    """
-    return float(weights.sum() ** 2 / (weights**2).sum())
 
 
 def _weighted_ks(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> tuple[float, float]:

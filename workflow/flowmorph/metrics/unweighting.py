@@ -7,14 +7,17 @@ from collections.abc import Mapping
 import numpy as np
 
 
-def effective_number(rows: int, weights: np.ndarray | None) -> int:
-    """Number of equal points with the statistical weight of ``rows`` weighted ones.
+def effective_points(weights: np.ndarray) -> float:
+    """How many points of equal weight have the statistical power of these: (sum w)^2 / sum w^2.
 
-    (sum w)^2 / sum w^2 (Kish, Survey Sampling, 1965); ``rows`` without weights.
+    Source: Kish, Survey Sampling (1965), section 11.7.
     """
-    if weights is None:
-        return rows
-    return int(np.square(weights.sum()) / np.square(weights).sum())
+    return float(np.square(weights.sum()) / np.square(weights).sum())
+
+
+def effective_number(rows: int, weights: np.ndarray | None) -> int:
+    """`effective_points` as a whole number; ``rows`` where there are no weights."""
+    return rows if weights is None else int(effective_points(weights))
 
 
 def accepted(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
