@@ -32,6 +32,7 @@ class Recipe:
     learning_rate: float
     warmup_steps: int
     clip: float
+    beta2: float = 0.999
 
     def steps(self, points: int) -> int:
         """Optimizer steps for ``points`` training points."""
@@ -126,7 +127,9 @@ class Training:
 
     def __init__(self, flow: Flow, samples: list[Sample], recipe: Recipe, steps: int) -> None:
         self.flow, self.samples, self.recipe, self.steps = flow, samples, recipe, steps
-        self.optimizer = torch.optim.Adam([flow.flat], lr=recipe.learning_rate, fused=True)
+        self.optimizer = torch.optim.Adam(
+            [flow.flat], lr=recipe.learning_rate, betas=(0.9, recipe.beta2), fused=True
+        )
         self.history: list[dict[str, float]] = []
         # Kept on the device: reading a loss each step would wait for it each step.
         self.recent = torch.zeros((), device=flow.flat.device)

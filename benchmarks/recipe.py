@@ -1,0 +1,229 @@
+"""Time to quality: which recipe brings a flow soonest to the quality of the paper's?
+
+    PYTHONPATH=workflow python benchmarks/recipe.py                      # densities of the toys
+    PYTHONPATH=workflow python benchmarks/recipe.py --kind transport     # transports between toys
+    PYTHONPATH=workflow python benchmarks/recipe.py --kind collider --samples RUN/science
+
+Quality of a toy density is its exact divergence in nats; of a transport, the divergence of the
+moved reference density on the target and a classifier's AUC; of a collider density, the
+log-likelihood of events that it was not trained on. Times are processor seconds of one thread,
+after compilation. docs/recipe.md holds the table and the choice that config/config.yaml makes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from flowmorph.data import tables, toys
+from flowmorph.flows.flow import Architecture, Flow
+from flowmorph.flows.methods import METHODS, Task
+from flowmorph.metrics import divergence
+from flowmorph.metrics.two_sample import classifier_auc
+from flowmorph.selection import CONDITION, FEATURES
+from flowmorph.training import Recipe, Sample, Training
+
+TRAIN, HELD = 500_000, 100_000
+PAPER = {"batch": 128, "learning_rate": 1e-4, "warmup_steps": 0, "beta2": 0.999, "width": 128}
+BEFORE = {"batch": 512, "learning_rate": 3e-3, "beta2": 0.999}
+DEFAULT = {"batch": 512, "learning_rate": 1e-2, "beta2": 0.98, "bins": 16}
+# What is varied, one thing at a time, from the recipe in use.
+DENSITIES = {
+    "in use": DEFAULT,
+    "8 bins": DEFAULT | {"bins": 8},
+    "Adam's own beta2": DEFAULT | {"beta2": 0.999},
+    "Adam's own beta2, peak rate 3e-3, 8 bins": BEFORE,
+    "beta2 0.95": DEFAULT | {"beta2": 0.95},
+    "peak rate 5e-3": DEFAULT | {"learning_rate": 5e-3},
+    "half the steps": DEFAULT | {"steps": 2000},
+    "batch 256": DEFAULT | {"batch": 256},
+    "2 layers": DEFAULT | {"layers": 2},
+    "width 32": DEFAULT | {"width": 32},
+    "the paper's, annealed in 10,000 steps": PAPER | {"steps": 10_000},
+}
+MOVES = {"layers": 8, "batch": 512, "learning_rate": 3e-3, "beta2": 0.98, "steps": 3000}
+TRANSPORTS = {
+    "Adam's own beta2, peak 1e-3": MOVES | {"learning_rate": 1e-3, "beta2": 0.999},
+    "in use": MOVES,
+    "twice the steps": MOVES | {"steps": 6000},
+    "peak rate 1e-3": MOVES | {"learning_rate": 1e-3},
+    "peak rate 1e-2": MOVES | {"learning_rate": 1e-2},
+    "4 layers": MOVES | {"layers": 4},
+    "16 bins": MOVES | {"bins": 16},
+    "identity initialization": MOVES | {"method": "identity_initialization"},
+}
+EVENTS = {"batch": 256, "steps": 1500, "learning_rate": 1e-3, "beta2": 0.999, "width": 64}
+COLLIDER = {
+    "Adam's own beta2, peak 1e-3": EVENTS,
+    "beta2 0.98": EVENTS | {"beta2": 0.98},
+    "peak rate 3e-3": EVENTS | {"learning_rate": 3e-3},
+    "half the steps": EVENTS | {"steps": 750},
+    "a quarter of the steps": EVENTS | {"steps": 375},
+    "2 layers": EVENTS | {"layers": 2},
+    "width 32": EVENTS | {"width": 32},
+    "1 block": EVENTS | {"blocks": 1},
+    "batch 512": EVENTS | {"batch": 512},
+}
+PAIRS = (("fourcircles", "star"), ("star", "checkerboard"), ("checkerboard", "fourcircles"))
+
+
+def build(settings: dict, features: int, context: int, identity: bool = False) -> Flow:
+    """A flow of these settings; what they do not say is as in the default configuration."""
+    sizes = {"layers": 4, "blocks": 2, "width": 64, "bins": 8} | {
+        key: settings[key] for key in ("layers", "blocks", "width", "bins") if key in settings
+    }
+    arch = Architecture(features, context, tail_bound=4.0, **sizes)
+    return Flow(arch, identity).compile(settings["batch"])
+
+
+def fit(
+    flow: Flow, samples: list[Sample], loss: Callable[[int], Tensor], settings: dict
+) -> tuple[float, int]:
+    """Train as the workflow does; processor seconds and steps."""
+    steps = settings.get("steps", 4000)
+    recipe = Recipe(
+        settings["batch"], 1.0, settings["learning_rate"], settings.get("warmup_steps", 100),
+        clip=5.0, beta2=settings["beta2"],
+    )  # fmt: skip
+    loss(0).backward()  # compiles or loads
+    loss(1).backward()
+    training = Training(flow, samples, recipe, steps)
+    start = time.process_time()
+    for _ in range(steps):
+        training.step(loss)
+    return time.process_time() - start, steps
+
+
+def toy(name: str, seed: int) -> Tensor:
+    """Training points of a toy."""
+    points = toys.sample_toy(name, TRAIN, np.random.default_rng(seed))
+    return torch.from_numpy(points.astype(np.float32))
+
+
+def sample(x: Tensor, c: Tensor | None, batch: int, seed: int) -> Sample:
+    """Points to draw batches from."""
+    return Sample(x, c, batch, torch.Generator().manual_seed(seed))
+
+
+def per_point(function: Callable, *arrays: Tensor | None) -> Tensor:
+    """Apply ``function`` to feature-major chunks of point-major arrays, without gradients."""
+    size = 9973  # no batch size, so that plain layers evaluate
+    with torch.no_grad():
+        return torch.cat(
+            [
+                function(*(None if a is None else a[i : i + size].T.contiguous() for a in arrays))
+                for i in range(0, len(arrays[0]), size)
+            ],
+            dim=-1,
+        )
+
+
+def train_density(name: str, settings: dict, seed: int) -> tuple[Flow, float, int]:
+    """A toy's density flow, with its processor seconds and steps."""
+    torch.manual_seed(seed)
+    flow = build(settings, 2, 0)
+    points = sample(toy(name, seed), None, settings["batch"], seed)
+    took = fit(flow, [points], lambda step: -flow.log_prob(*points.draw()).mean(), settings)
+    return flow, *took
+
+
+def densities(names: list[str], seed: int) -> Iterator[tuple[str, ...]]:
+    """The divergence of each toy's density by each recipe."""
+    for recipe, settings in DENSITIES.items():
+        for name in names:
+            flow, seconds, steps = train_density(name, settings, seed)
+            held = toys.sample_toy(name, HELD, np.random.default_rng(seed + 99))
+            model = per_point(flow.log_prob, torch.from_numpy(held.astype(np.float32)))
+            exact = toys.log_density(name, held)
+            kl = divergence.mean(exact - model.double().numpy())
+            yield recipe, name, f"{steps:,}", f"{seconds:.0f}", f"{kl.value:.4f} ± {kl.error:.4f}"
+
+
+def transports(seed: int) -> Iterator[tuple[str, ...]]:
+    """The divergence and the AUC of transports between densities of the recipe in use."""
+    learned = {}
+    for name in toys.TOYS:
+        learned[name] = train_density(name, DEFAULT, seed)[0].requires_grad_(False)
+    for recipe, settings in TRANSPORTS.items():
+        method = METHODS[settings.get("method", "flows_for_flows")]
+        for a, b in PAIRS:
+            torch.manual_seed(seed)
+            flow = build(settings, 2, 0, method.identity)
+            task = Task(learned[a], learned[b], None)
+            x, y = (sample(toy(n, seed + i), None, settings["batch"], i)
+                    for i, n in enumerate((a, b)))  # fmt: skip
+
+            def loss(step: int, method=method, flow=flow, task=task, x=x, y=y) -> Tensor:
+                direction = method.directions[step % len(method.directions)]
+                return task.loss(direction, flow, x.draw()[0], y.draw()[0], None, None, 0.0)
+
+            seconds, steps = fit(flow, [x, y], loss, settings)
+            held = toys.sample_toy(b, HELD, np.random.default_rng(seed + 99))
+            start = toys.sample_toy(a, HELD // 5, np.random.default_rng(seed + 98))
+            model = per_point(
+                lambda y, flow=flow, task=task: task.log_likelihood(flow, y, None, None),
+                torch.from_numpy(held.astype(np.float32)),
+            )
+            moved = per_point(
+                lambda x, flow=flow, task=task: task.move(flow, x, None, None),
+                torch.from_numpy(start.astype(np.float32)),
+            )
+            gap = divergence.mean(toys.log_density(b, held) - model.double().numpy())
+            auc = classifier_auc(moved.T.numpy(), held[: len(start)], seed=seed)
+            quality = f"{gap.value:.3f} ± {gap.error:.3f}, AUC {auc.value:.3f}"
+            yield recipe, f"{a} to {b}", f"{steps:,}", f"{seconds:.0f}", quality
+
+
+def collider(folder: Path, seed: int) -> Iterator[tuple[str, ...]]:
+    """The likelihood of held-out target events under densities by each recipe."""
+
+    def read(split: str) -> tuple[Tensor, Tensor]:
+        table = tables.read_table(folder / "target.root", split, [*FEATURES, CONDITION])
+        columns = np.stack([table[name] for name in (*FEATURES, CONDITION)], axis=1)
+        return torch.from_numpy(columns.astype(np.float32)).split(len(FEATURES), dim=1)
+
+    (x, c), held = read("train"), read("validation")
+    for recipe, settings in COLLIDER.items():
+        torch.manual_seed(seed)
+        flow = build(settings, len(FEATURES), 1)
+        points = sample(x, c, settings["batch"], seed)
+        seconds, steps = fit(
+            flow,
+            [points],
+            lambda step, flow=flow, points=points: -flow.log_prob(*points.draw()).mean(),
+            settings,
+        )
+        model = divergence.mean(per_point(flow.log_prob, *held).double().numpy())
+        quality = f"{model.value:.3f} ± {model.error:.3f}"
+        yield recipe, "target", f"{steps:,}", f"{seconds:.0f}", quality
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--kind", choices=("density", "transport", "collider"), default="density")
+    parser.add_argument("--toys", nargs="+", default=list(toys.TOYS), choices=list(toys.TOYS))
+    parser.add_argument("--samples", type=Path, help="prepared collider samples of a run")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    print("| recipe | sample | steps | seconds | quality |\n|---|---|---|---|---|", flush=True)
+    if args.kind == "density":
+        rows = densities(args.toys, args.seed)
+    elif args.kind == "transport":
+        rows = transports(args.seed)
+    else:
+        rows = collider(args.samples or parser.error("--samples is needed"), args.seed)
+    for row in rows:
+        print(f"| {' | '.join(row)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
