@@ -106,11 +106,16 @@ def seconds_of(job: Job, config: dict, times: dict, events: dict) -> float:
 
 def local_rules() -> set[str]:
     """The rules that stay on the machine where snakemake runs: listed together, or one by one."""
-    block = re.search(r"^localrules:\n((?: +\w+,\n)+)", (ROOT / "Snakefile").read_text(), re.M)
-    texts = [path.read_text() for path in (ROOT / "rules").glob("*.smk")]
+    files = [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]
+    texts = [path.read_text() for path in files]
+    listed = {
+        name
+        for text in texts
+        for block in re.findall(r"^localrules:\n((?: +\w+,\n)+)", text, re.M)
+        for name in re.findall(r"\w+", block)
+    }
     rules = [rule for text in texts for rule in re.split(r"^ *rule (?=\w+:$)", text, flags=re.M)]
-    marked = {rule.partition(":")[0] for rule in rules if "localrule: True" in rule}
-    return marked | set(re.findall(r"\w+", block.group(1)))
+    return listed | {rule.partition(":")[0] for rule in rules if "localrule: True" in rule}
 
 
 def grouped(jobs: dict[int, Job], profile: dict) -> dict[int, Job]:

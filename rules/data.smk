@@ -142,8 +142,8 @@ if config["collider"]["source"] == "delphes":
         conda:
             "../envs/environment.yaml"
         resources:
-            mem_mb=1500,
-            runtime=30,
+            mem_mb=scaled(1500),
+            runtime=scaled(30),
         params:
             files=lambda wildcards: delphes_patterns(wildcards.sample),
             rows=lambda wildcards: "--start {} --stop {}".format(
@@ -228,8 +228,8 @@ else:
         conda:
             "../envs/environment.yaml"
         resources:
-            mem_mb=1000,
-            runtime=30,
+            mem_mb=scaled(1000),
+            runtime=scaled(30),
         shell:
             "python {input.script} --input {input.chunks} --output {output.features} > {log} 2>&1"
 
@@ -252,8 +252,8 @@ rule prepare_samples:
     conda:
         "../envs/environment.yaml"
     resources:
-        mem_mb=1500,
-        runtime=30,
+        mem_mb=scaled(1500),
+        runtime=scaled(30),
     params:
         sidebands=[edge for band in config["collider"]["regions"]["sidebands"] for edge in band],
         signal=config["collider"]["regions"]["signal"],
