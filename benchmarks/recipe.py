@@ -134,9 +134,9 @@ def train_density(name: str, settings: dict, seed: int) -> tuple[Flow, float, in
     return flow, *took
 
 
-def densities(names: list[str], seed: int) -> Iterator[tuple[str, ...]]:
+def densities(recipes: dict, names: list[str], seed: int) -> Iterator[tuple[str, ...]]:
     """The divergence of each toy's density by each recipe."""
-    for recipe, settings in DENSITIES.items():
+    for recipe, settings in recipes.items():
         for name in names:
             flow, seconds, steps = train_density(name, settings, seed)
             held = toys.sample_toy(name, HELD, np.random.default_rng(seed + 99))
@@ -146,12 +146,12 @@ def densities(names: list[str], seed: int) -> Iterator[tuple[str, ...]]:
             yield recipe, name, f"{steps:,}", f"{seconds:.0f}", f"{kl.value:.4f} ± {kl.error:.4f}"
 
 
-def transports(seed: int) -> Iterator[tuple[str, ...]]:
+def transports(recipes: dict, seed: int) -> Iterator[tuple[str, ...]]:
     """The divergence and the AUC of transports between densities of the recipe in use."""
     learned = {}
     for name in toys.TOYS:
         learned[name] = train_density(name, DEFAULT, seed)[0].requires_grad_(False)
-    for recipe, settings in TRANSPORTS.items():
+    for recipe, settings in recipes.items():
         method = METHODS[settings.get("method", "flows_for_flows")]
         for a, b in PAIRS:
             torch.manual_seed(seed)
@@ -181,7 +181,7 @@ def transports(seed: int) -> Iterator[tuple[str, ...]]:
             yield recipe, f"{a} to {b}", f"{steps:,}", f"{seconds:.0f}", quality
 
 
-def collider(folder: Path, seed: int) -> Iterator[tuple[str, ...]]:
+def collider(recipes: dict, folder: Path, seed: int) -> Iterator[tuple[str, ...]]:
     """The likelihood of held-out target events under densities by each recipe."""
 
     def read(split: str) -> tuple[Tensor, Tensor]:
@@ -190,7 +190,7 @@ def collider(folder: Path, seed: int) -> Iterator[tuple[str, ...]]:
         return torch.from_numpy(columns.astype(np.float32)).split(len(FEATURES), dim=1)
 
     (x, c), held = read("train"), read("validation")
-    for recipe, settings in COLLIDER.items():
+    for recipe, settings in recipes.items():
         torch.manual_seed(seed)
         flow = build(settings, len(FEATURES), 1)
         points = sample(x, c, settings["batch"], seed)
@@ -212,16 +212,20 @@ def main() -> None:
     parser.add_argument("--kind", choices=("density", "transport", "collider"), default="density")
     parser.add_argument("--toys", nargs="+", default=list(toys.TOYS), choices=list(toys.TOYS))
     parser.add_argument("--samples", type=Path, help="prepared collider samples of a run")
+    parser.add_argument("--recipes", nargs="+", help="rows of the table; default: all")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.set_num_threads(1)
     print("| recipe | sample | steps | seconds | quality |\n|---|---|---|---|---|", flush=True)
+    recipes = {"density": DENSITIES, "transport": TRANSPORTS, "collider": COLLIDER}[args.kind]
+    if args.recipes:
+        recipes = {name: recipes[name] for name in args.recipes}
     if args.kind == "density":
-        rows = densities(args.toys, args.seed)
+        rows = densities(recipes, args.toys, args.seed)
     elif args.kind == "transport":
-        rows = transports(args.seed)
+        rows = transports(recipes, args.seed)
     else:
-        rows = collider(args.samples or parser.error("--samples is needed"), args.seed)
+        rows = collider(recipes, args.samples or parser.error("--samples is needed"), args.seed)
     for row in rows:
         print(f"| {' | '.join(row)} |", flush=True)
 
