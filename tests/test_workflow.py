@@ -249,22 +249,6 @@ def test_bad_configuration_is_one_line_that_names_the_key(project, override, wor
     assert "Traceback" not in output
 
 
-def test_a_demanded_gpu_that_is_not_there_is_said(project):
-    import torch
-
-    if torch.cuda.is_available():
-        pytest.skip("there is a GPU here")
-    target = paths.weights(paths.density(OUT, "star"))
-    result = project.snakemake(
-        "--cores", "1", target, "--forcerun", "train_density",
-        check=False, override={"device": "cuda"},
-    )  # fmt: skip
-    assert result.returncode != 0
-    assert "no GPU is usable" in result.stdout + result.stderr
-    # The training has failed, in spite of the pipe behind it.
-    assert "non-zero exit" in result.stderr and "MissingOutput" not in result.stderr
-
-
 def test_missing_lhc_olympics_files_are_named(project):
     collider = {"source": "lhco", "lhco": {"files": {"target": "nowhere.h5"}}}
     result = project.snakemake(
@@ -301,3 +285,20 @@ def test_the_penalty_scan_trains_the_strengths_that_no_run_has(project):
     assert pending["train_transport"] == 2
     assert pending["move_samples"] == pending["measure_task"] == pending["fig_penalty_scan"] == 1
     assert not set(pending) & {"train_density", "generate_events", "two_sample"}
+
+
+def test_a_demanded_gpu_that_is_not_there_is_said(project):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    target = paths.weights(paths.density(OUT, "star"))
+    result = project.snakemake(
+        "--cores", "1", target, "--forcerun", "train_density",
+        check=False, override={"device": "cuda"},
+    )  # fmt: skip
+    # This test is the last one: a failed job leaves no output.
+    assert result.returncode != 0
+    assert "no GPU is usable" in result.stdout + result.stderr
+    # The training has failed, in spite of the pipe behind it.
+    assert "non-zero exit" in result.stderr and "MissingOutput" not in result.stderr
