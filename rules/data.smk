@@ -198,7 +198,7 @@ else:
         conda:
             "../envs/environment.yaml"
         resources:
-            mem_mb=scaled(2000),
+            mem_mb=scaled(1000),
             runtime=scaled(30),
         params:
             trigger_pt=config["collider"]["trigger_pt_gev"],
