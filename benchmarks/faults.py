@@ -127,6 +127,7 @@ class Harmer:
         self.folder, self.arguments, self.rng = folder, arguments, rng
         self.log = open(log, "a")
         self.megabytes = 0
+        self.hours = 0  # that the clock is ahead
         self.clock: Path | None = None
         self.faults: Counter[str] = Counter()
         self.runs = 0
@@ -222,8 +223,12 @@ class Harmer:
         return "read-only results"
 
     def jump(self) -> str:
-        """Another time of day for snakemake and every job, from now on."""
-        self.clock.write_text(f"{self.rng.randint(-240, 240):+d}h\n")
+        """A later time of day for snakemake and every job, from now on.
+
+        A clock that goes back behind the time of a file stops Snakemake, which names the file.
+        """
+        self.hours += self.rng.randint(1, 48)
+        self.clock.write_text(f"{self.hours:+d}h\n")
         return "clock jump"
 
     def run(self, kills: int, mean_seconds: float) -> None:
