@@ -6,8 +6,8 @@ The quiet run has one core, the harmed one two. Both happen in copies of the pro
 --folder, at the same time. Faults come at random moments until --kills SIGKILLs have hit jobs or
 snakemake itself; after each end snakemake is started again. As root the harmed copy lies on a small
 file system of its own, which then is full or read-only for some seconds now and then. With
-libfaketime the clock that all its programs see jumps by up to ten days, both ways. Exit status 1
-when a file differs.
+libfaketime the clock that all its programs see jumps ahead by up to two days at a time. Exit
+status 1 when a file differs.
 """
 
 from __future__ import annotations
@@ -232,13 +232,16 @@ class Harmer:
         return "clock jump"
 
     def run(self, kills: int, mean_seconds: float) -> None:
-        """Run until done, with faults until ``kills`` SIGKILLs have hit."""
+        """Run until done, with faults until ``kills`` SIGKILLs have hit.
+
+        A run that is done before that many is begun again from nothing.
+        """
         self.started = time.monotonic()
         chances = self.possible()
         while True:
             self.start()
             while self.running.poll() is None:
-                if sum(self.faults[name] for name in KILLS) >= kills:
+                if self.kills() >= kills:
                     self.running.wait()
                     break
                 if self.rng.random() < 0.8:  # or most faults of a slow machine hit its start
@@ -246,13 +249,24 @@ class Harmer:
                 time.sleep(self.rng.expovariate(1 / mean_seconds))
                 if self.running.poll() is None:
                     self.harm(self.rng.choices(list(chances), list(chances.values()))[0])
-            if self.running.returncode == 0:
+            if self.running.returncode == 0 and self.kills() >= kills:
                 break
+            if self.running.returncode == 0:
+                self.wait_for_scripts()
+                shutil.rmtree(self.folder / "results")
             if self.runs > 2 * self.faults.total() + 5:
                 raise TimeoutError(f"not done after {self.runs} runs: see {self.log.name}")
-        while scripts_in(self.folder):  # whose snakemake was killed
-            time.sleep(0.5)
+        self.wait_for_scripts()
         self.log.close()
+
+    def kills(self) -> int:
+        """SIGKILLs so far."""
+        return sum(self.faults[name] for name in KILLS)
+
+    def wait_for_scripts(self) -> None:
+        """Until the jobs whose snakemake was killed have ended too."""
+        while scripts_in(self.folder):
+            time.sleep(0.5)
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -2,445 +2,62 @@
 
 from __future__ import annotations
 
+import json
 import os
-import pickle
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
-import pandas
-import pyarrow
-import pyarrow.parquet
 import pytest
-import tables as hdf5
-import uproot
+from bad_files import CASES, RAN, good
 from test_events import lhco_rows, write_lhco
-from test_formats import numbers, write
+from test_features import run
 
-from flowmorph.data.formats import open_sample, open_writer
-from flowmorph.data.samples import check_pair, read_sample
-from flowmorph.errors import cli
-from flowmorph.preprocess import Preprocessor
+from flowmorph import own
+from flowmorph.data.formats import SampleFiles, open_sample, open_writer
 
 ROOT = Path(__file__).parents[1]
-SUFFIX = {"ttree": ".root", "rntuple": ".root", "parquet": ".parquet", "csv": ".csv", "npz": ".npz"}
-RAN = "a pickle was executed"
 
-Case = Callable[[Path], dict]
-CASES: dict[str, tuple[str, Case]] = {}
 
-
-def case(name: str, message: str):
-    """Register a kind of bad input with what its error says after the file's name."""
-
-    def register(build: Case) -> Case:
-        CASES[name] = (message, build)
-        return build
-
-    return register
-
-
-def good(folder: Path, kind: str = "parquet", name: str = "good", **changed) -> Path:
-    """A file with columns pt, eta, n, good (50 rows), some of them changed; None leaves one out."""
-    columns = {key: v for key, v in (numbers() | changed).items() if v is not None}
-    return write(folder / f"{name}{SUFFIX.get(kind, '.h5')}", kind, columns)
-
-
-def with_value(row: int, value: float, name: str = "pt") -> dict:
-    values = numbers()[name].astype(float)
-    values[row] = value
-    return {name: values}
-
-
-def register_generated() -> None:
-    """The kinds of bad input that every format has."""
-    for kind in ("ttree", "rntuple", "pandas-table", "pandas-fixed", "parquet", "csv", "npz"):
-
-        def truncated(folder: Path, kind=kind) -> dict:
-            path = good(folder, kind)
-            whole = path.read_bytes()
-            # Half a line is the end of a CSV file.
-            end = whole.rindex(b",") if kind == "csv" else len(whole) // 2
-            path.write_bytes(whole[:end])
-            return {"files": path}
-
-        case(f"truncated {kind}", "no readable .*truncated or damaged")(truncated)
-    for suffix in (".root", ".h5", ".parquet", ".npz", ".csv"):
-
-        def junk(folder: Path, suffix=suffix) -> dict:
-            path = folder / f"junk{suffix}"
-            path.write_bytes(np.random.default_rng(1).bytes(5000))
-            return {"files": path}
-
-        case(f"binary junk named {suffix}", "no readable|is no text")(junk)
-
-
-register_generated()
-
-
-@case("empty file", r"is empty \(0 bytes\)")
-def _(folder):
-    (folder / "a.root").touch()
-    return {"files": folder / "a.root"}
-
-
-@case("pattern without match", "no file matches this pattern")
-def _(folder):
-    return {"files": folder / "*.root"}
-
-
-@case("no such file", "no such file")
-def _(folder):
-    return {"files": folder / "absent.h5"}
-
-
-@case("suffix of no format", "the suffix '.dat' tells no format")
-def _(folder):
-    (folder / "a.dat").write_text("x\n1\n")
-    return {"files": folder / "a.dat"}
-
-
-@case("another format than its name", "no readable parquet file")
-def _(folder):
-    path = good(folder, "npz")
-    return {"files": path.rename(folder / "a.parquet")}
-
-
-@case("link to itself", r"cannot be opened \(Too many levels of symbolic links\)")
-def _(folder):
-    (folder / "a.root").symlink_to("a.root")
-    return {"files": folder / "a.root"}
-
-
-@case("link to nothing", "a link to a file that is not there")
-def _(folder):
-    (folder / "a.root").symlink_to("absent.root")
-    return {"files": folder / "*.root"}
-
-
-@case("folder for a file", "is a folder")
-def _(folder):
-    (folder / "a.parquet").mkdir()
-    return {"files": folder / "a.parquet"}
-
-
-@case("pipe", "is no regular file")
-def _(folder):
-    os.mkfifo(folder / "a.csv")
-    return {"files": folder / "a.csv"}
-
-
-@case("file that may not be read", r"may not be read \(permissions\)")
-def _(folder):
-    path = good(folder)
-    path.chmod(0)
-    if os.access(path, os.R_OK):
-        pytest.skip("this user may read every file")
-    return {"files": path}
-
-
-@case("wrong tree", "no tree 'jets' .it has events.")
-def _(folder):
-    return {"files": good(folder, "ttree"), "tree": "jets"}
-
-
-@case("several trees", r"has several trees \(one, two\): name one")
-def _(folder):
-    with uproot.recreate(folder / "a.root") as file:
-        for name in ("one", "two"):
-            file.mktree(name, {"pt": "f8"}).extend({"pt": np.arange(3.0)})
-    return {"files": folder / "a.root"}
-
-
-@case("ROOT file without a tree", "has no tree")
-def _(folder):
-    with uproot.recreate(folder / "a.root") as file:
-        file["histogram"] = np.histogram(np.arange(9.0))
-    return {"files": folder / "a.root"}
-
-
-@case("wrong key", "no key 'jets' .it has /events.")
-def _(folder):
-    return {"files": good(folder, "pandas-fixed"), "tree": "jets"}
-
-
-@case("several keys", r"has several keys \(/one, /two\): name one")
-def _(folder):
-    for name in ("one", "two"):
-        pandas.DataFrame(numbers()).to_hdf(folder / "a.h5", key=name)
-    return {"files": folder / "a.h5"}
-
-
-@case("datasets of different lengths", "dataset 'eta' has 3 rows, 'pt' has 9")
-def _(folder):
-    with hdf5.open_file(folder / "a.h5", "w") as file:
-        file.create_array("/", "pt", obj=np.arange(9.0))
-        file.create_array("/", "eta", obj=np.arange(3.0))
-    return {"files": folder / "a.h5", "message": "dataset 'pt' has 9 rows, 'eta' has 3"}
-
-
-@case("missing column", r"no column 'pt' \(it has eta, n, good\)")
-def _(folder):
-    return {"files": good(folder, "npz", pt=None)}
-
-
-@case("column that one of several files lacks", "no column 'eta', which .*a.parquet has")
-def _(folder):
-    good(folder, name="a")
-    good(folder, name="b", eta=None)
-    return {"files": folder / "*.parquet"}
-
-
-@case("column of two types in two files", "column 'n' is double, but int64 in .*a.parquet")
-def _(folder):
-    good(folder, name="a")
-    good(folder, name="b", n=np.arange(50.0))
-    return {"files": folder / "*.parquet"}
-
-
-@case("text instead of numbers", "column 'pt' is of type object .such as 'high'., not a number")
-def _(folder):
-    return {"files": good(folder, pt=np.array(["high"] * 50))}
-
-
-@case("one text among numbers", "column 'pt' is of type object .*, not a number")
-def _(folder):
-    path = good(folder, "csv")
-    lines = path.read_text().splitlines()
-    lines[40] = "much," + lines[40].partition(",")[2]
-    path.write_text("\n".join(lines))
-    return {"files": path}
-
-
-@case("a list a row", r"column 'pt' is var \* \??float64, not one number a row")
-def _(folder):
-    table = pyarrow.table({"pt": [[1.0, 2.0]] * 9, "eta": np.arange(9.0)})
-    pyarrow.parquet.write_table(table, folder / "a.parquet")
-    return {"files": folder / "a.parquet"}
-
-
-@case("NaN", "column 'pt': the value of row 7 is not a number .NaN. .1 such")
-def _(folder):
-    return {"files": good(folder, "rntuple", **with_value(7, np.nan))}
-
-
-@case("null", "column 'n': the value of row 2 is not a number")
-def _(folder):
-    table = pyarrow.table({"n": [1, 2, None, 4]})
-    pyarrow.parquet.write_table(table, folder / "a.parquet")
-    return {"files": folder / "a.parquet", "features": ["n"]}
-
-
-@case("infinity", "column 'pt': the value of row 49 is infinite")
-def _(folder):
-    return {"files": good(folder, "csv", **with_value(49, -np.inf))}
-
-
-@case("nothing but NaN", "column 'pt' has no value at all")
-def _(folder):
-    return {"files": good(folder, "ttree", pt=np.full(50, np.nan)), "missing": "drop"}
-
-
-@case("zero rows", "0 rows: a sample needs at least two")
-def _(folder):
-    return {"files": write(folder / "a.parquet", "parquet", numbers(0))}
-
-
-@case("one event", "1 rows: a sample needs at least two")
-def _(folder):
-    return {"files": write(folder / "a.root", "ttree", numbers(1))}
-
-
-@case("nothing left after dropping", "1 rows of 50 after dropping missing values")
-def _(folder):
-    values = np.full(50, np.nan)
-    values[3] = 1
-    return {"files": good(folder, pt=values), "missing": "drop"}
-
-
-@case("header only", "0 rows: a sample needs at least two")
-def _(folder):
-    (folder / "a.csv").write_text("pt,eta\n")
-    return {"files": folder / "a.csv"}
-
-
-@case("CSV without header", "the first line has numbers, not the columns' names")
-def _(folder):
-    (folder / "a.csv").write_text("1.5,2\n3,4\n")
-    return {"files": folder / "a.csv"}
-
-
-@case("CSV with a short row", "Expected 2 columns, got 1: 7")
-def _(folder):
-    (folder / "a.csv").write_text("pt,eta\n1,2\n7\n3,4\n")
-    return {"files": folder / "a.csv"}
-
-
-@case("CSV with a long row", "Expected 2 columns, got 3: 7,8,9")
-def _(folder):
-    (folder / "a.csv").write_text("pt,eta\n1,2\n7,8,9\n3,4\n")
-    return {"files": folder / "a.csv"}
-
-
-@case("two columns of one name, CSV", "two columns are named 'pt'")
-def _(folder):
-    (folder / "a.csv").write_text("pt,pt\n1,2\n7,8\n")
-    return {"files": folder / "a.csv"}
-
-
-@case("two columns of one name, parquet", "two columns are named 'pt'")
-def _(folder):
-    table = pyarrow.table([[1.0, 2.0], [3.0, 4.0]], names=["pt", "pt"])
-    pyarrow.parquet.write_table(table, folder / "a.parquet")
-    return {"files": folder / "a.parquet"}
-
-
-@case("two columns of one name, pandas", "two columns are named 'pt'")
-def _(folder):
-    pandas.DataFrame(np.ones((5, 2)), columns=["pt", "ta"]).to_hdf(folder / "a.h5", key="events")
-    with hdf5.open_file(folder / "a.h5", "a") as file:
-        for node in (file.root.events.axis0, file.root.events.block0_items):
-            node[:] = [b"pt", b"pt"]
-    return {"files": folder / "a.h5"}
-
-
-@case("feature named twice", "column 'pt' is named twice")
-def _(folder):
-    return {"files": good(folder), "features": ["pt", "eta", "pt"]}
-
-
-@case("negative weight", "weight 'w' of row 4 is negative .-2; 1 such")
-def _(folder):
-    weights = np.ones(50)
-    weights[4] = -2
-    return {"files": good(folder, w=weights), "weights": "w"}
-
-
-@case("weights that are all zero", "weights 'w' are all zero")
-def _(folder):
-    return {"files": good(folder, w=np.zeros(50)), "weights": "w"}
-
-
-@case("weight that is NaN", "column 'w': the value of row 9 is not a number")
-def _(folder):
-    return {"files": good(folder, w=np.where(np.arange(50) == 9, np.nan, 1.0)), "weights": "w"}
-
-
-@case("constant column", "'pt' has zero range .always 3.: leave it out")
-def _(folder):
-    return {"files": good(folder, pt=np.full(50, 3.0)), "fit": True, "unnamed": True}
-
-
-@case("columns of the target are not the reference's", "target: no column 'eta'")
-def _(folder):
-    return {"files": good(folder), "other": {"pt": np.arange(9.0)}, "unnamed": True}
-
-
-@case("region without events", "target: 0 events in the sidebands: change the region")
-def _(folder):
-    other = {"pt": np.empty(0), "eta": np.empty(0)}
-    return {"files": good(folder), "other": other, "unnamed": True}
-
-
-@case("HDF5 that claims a terabyte", "claims 100,000,000,000 rows .* but stores 0: this is no data")
-def _(folder):
-    with hdf5.open_file(folder / "a.h5", "w", pytables_sys_attrs=False) as file:
-        array = file.create_carray("/", "pt", hdf5.Float64Atom(), (10**11,), chunkshape=(10**6,))
-        assert array.nrows == 10**11
-    assert (folder / "a.h5").stat().st_size < 10_000
-    return {"files": folder / "a.h5", "features": ["pt"]}
-
-
-@case("HDF5 in one chunk of a gigabyte", "a piece of /pt unpacks to 1,000,000,000 bytes")
-def _(folder):
-    with hdf5.open_file(folder / "a.h5", "w", pytables_sys_attrs=False) as file:
-        filters = hdf5.Filters(1, "zlib")
-        shape = (125_000_000,)
-        file.create_carray("/", "pt", hdf5.Float64Atom(), shape, chunkshape=shape, filters=filters)
-    return {"files": folder / "a.h5", "features": ["pt"]}
-
-
-@case("HDF5 group in itself", "groups nest deeper than 8")
-def _(folder):
-    with hdf5.open_file(folder / "a.h5", "w") as file:
-        group = file.create_group("/", "loop")
-        file.create_hard_link(group, "loop", group)
-    return {"files": folder / "a.h5"}
-
-
-class Runs:
-    """An object whose unpickling can be seen."""
-
-    def __reduce__(self):
-        return (print, (RAN,))
-
-
-@case("npz with a pickle", "column 'pt' holds pickled Python objects, which are never loaded")
-def _(folder):
-    np.savez(folder / "a.npz", pt=np.array([Runs(), Runs()], dtype=object))
-    return {"files": folder / "a.npz"}
-
-
-@case("pandas fixed with pickles", "column 's' cannot be read .pickled Python objects")
-def _(folder):
-    frame = pandas.DataFrame({"x": np.arange(3.0), "s": np.array(["a", "b", "c"], dtype=object)})
-    frame.to_hdf(folder / "a.h5", key="events", format="fixed")
-    with hdf5.open_file(folder / "a.h5", "a") as file:
-        (place,) = [node._v_pathname for node in file.walk_nodes("/", "VLArray")]
-        file.remove_node(place)
-        file.create_vlarray(*place.rsplit("/", 1), hdf5.ObjectAtom()).append(Runs())
-    return {"files": folder / "a.h5", "features": ["s"]}
-
-
-@case("HDF5 attributes with pickles", "its list of columns is no plain list")
-def _(folder):
-    path = good(folder, "pandas-table")
-    with hdf5.open_file(path, "a") as file:
-        for node in (file.root, file.root.events, file.root.events.table):
-            node._v_attrs.TITLE = np.bytes_(pickle.dumps(Runs(), 0))
-        file.root.events._v_attrs.non_index_axes = np.bytes_(pickle.dumps(Runs(), 0))
-    return {"files": path}
-
-
-@case("npz whose header lies", "column 'pt' of shape .* needs .* bytes, but has")
-def _(folder):
-    path = folder / "a.npz"
-    np.savez(path, pt=np.arange(1000.0))
-    data = path.read_bytes().replace(b"(1000,)", b"(9000,)")
-    path.write_bytes(data)
-    return {"files": path, "message": "no readable npz file|needs .* bytes"}
-
-
-@case("more rows than memory", "need .* GB of memory")
-def _(folder):
-    rows = 4_000_000_000
-    with hdf5.open_file(folder / "a.h5", "w", pytables_sys_attrs=False) as file:
-        array = file.create_earray(
-            "/", "pt", hdf5.Int8Atom(), (0,), filters=hdf5.Filters(1, "zlib"), expectedrows=rows
-        )
-        array.append(np.zeros(1 << 20, np.int8))
-    return {"files": [folder / "a.h5"] * 1, "huge": rows}
-
-
-def read(request: dict) -> None:
-    """Do with a sample what the preparation of a task does."""
-    fit, other = request.pop("fit", False), request.pop("other", None)
-    files = request.pop("files")
+def arguments(
+    folder: Path,
+    files: Path | list[Path],
+    tree: str | None = None,
+    features: tuple[str, ...] = ("pt",),
+    weights: str | None = None,
+    missing: str = "error",
+    train: list | None = None,
+    other: dict | None = None,
+) -> list[str]:
+    """Of the script that reads a user's samples, where the reference is bad, or the pair is.
+
+    ``other`` replaces columns of the target.
+    """
     patterns = [str(path) for path in files] if isinstance(files, list) else str(files)
-    files = open_sample(patterns, request.pop("tree", None))
-    if huge := request.pop("huge", None):
-        object.__setattr__(files.facts[0], "rows", huge)
-    features = request.pop("features", ["pt"])
-    table, _ = read_sample(files, features, **request)
-    if fit:
-        Preprocessor.fit([table], {name: {} for name in features})
-    if other is not None:
-        check_pair(table | {"eta": table["pt"]}, other, ["pt", "eta"], region="the sidebands")
+    (folder / "target").mkdir()
+    target = good(folder / "target", **(other or {}))
+    samples = {
+        name: json.dumps({"files": where, "tree": key, "format": None, "weights": weighted})
+        for name, where, key, weighted in (
+            ("reference", patterns, tree, weights), ("target", str(target), None, None),
+        )
+    }  # fmt: skip
+    regions = {"column": "eta", "train": train, "apply": None, "closure": False}
+    return [
+        "--reference", samples["reference"], "--target", samples["target"],
+        "--features", json.dumps(own.choices(list(features))), "--condition", "{}",
+        "--regions", json.dumps(regions), "--missing", missing, "--rows", "100", "100",
+        "--scaling", "-3", "3", "--validation-fraction", "0.2", "--seed", "1",
+        *(f"--output-{name}={folder / name}.npz" for name in ("reference", "target")),
+        f"--output-preprocessing={folder / 'pre.json'}", f"--output-rows={folder / 'rows.csv'}",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -448,16 +65,17 @@ def test_one_line_that_says_what_and_where(tmp_path, capfd, name):
     message, build = CASES[name]
     request = build(tmp_path)
     message = f"({message})|({request.pop('message', message)})"
-    unnamed = request.pop("unnamed", False)
+    unnamed, rows = request.pop("unnamed", False), request.pop("rows", None)
+    claimed = mock.patch.object(SampleFiles, "rows", rows) if rows else nullcontext()
+    argv = arguments(tmp_path, **request)
     before = sorted(tmp_path.iterdir())
     signal.alarm(60)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
-        with pytest.raises(SystemExit) as stop:
-            cli(lambda: read(request))
+        with claimed:
+            assert run("prepare_own_samples.py", *argv) == 1
     finally:
         signal.alarm(0)
-    assert stop.value.code == 1
     captured = capfd.readouterr()
     (line,) = captured.err.splitlines()
     assert re.search(message, line), line
@@ -465,6 +83,28 @@ def test_one_line_that_says_what_and_where(tmp_path, capfd, name):
     assert RAN not in captured.out
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 200_000
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_good_file_is_none_of_these(tmp_path):
+    argv = arguments(tmp_path, good(tmp_path), features=("pt", "eta"), weights="n")
+    assert run("prepare_own_samples.py", *argv) == 0
+    outputs = {"reference.npz", "target.npz", "pre.json", "rows.csv"}
+    assert outputs < {each.name for each in tmp_path.iterdir()}
+
+
+def test_a_file_that_may_not_be_read(tmp_path):
+    path = good(tmp_path)
+    argv = arguments(tmp_path, path)
+    path.chmod(0)
+    command = [sys.executable, str(ROOT / "workflow/scripts/prepare_own_samples.py"), *argv]
+    if os.access(path, os.R_OK):
+        if shutil.which("setpriv") is None:
+            pytest.skip("this user may read every file, and there is no setpriv to stop that")
+        drop = ["--bounding-set", "-dac_override,-dac_read_search"]
+        command = ["setpriv", *drop, "--inh-caps", "-all", *command]
+    result = script_alone(command)
+    assert result.stderr == f"error: {path}: may not be read (permissions): change them\n"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["good.parquet", "target"]
 
 
 def test_there_are_enough_kinds():
@@ -497,8 +137,6 @@ def test_scripts_end_with_one_line_and_no_output(tmp_path, capfd):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     (tmp_path / "loop").symlink_to("loop")
-    from test_features import run
-
     before = sorted(tmp_path.iterdir())
     for script, arguments in SCRIPTS.items():
         for name in ("junk", "pipe", "folder", "loop", "absent"):
@@ -512,17 +150,21 @@ def test_scripts_end_with_one_line_and_no_output(tmp_path, capfd):
     assert sorted(tmp_path.iterdir()) == before
 
 
+def script_alone(command: list) -> subprocess.CompletedProcess:
+    """Run a script that has to fail in a process of its own."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow")}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 1 and not result.stdout
+    return result
+
+
 def test_a_bad_event_on_the_command_line(tmp_path):
     rows = lhco_rows(9)
     rows[6, 3] = -2.0
     path = write_lhco(tmp_path / "x.h5", rows)
     command = [sys.executable, ROOT / "workflow/scripts/extract_lhco_events.py", "--input", path]
-    result = subprocess.run(
-        [*command, "--start", "0", "--stop", "9", "--output", tmp_path / "out.parquet"],
-        env=os.environ | {"PYTHONPATH": str(ROOT / "workflow")},
-        capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert result.returncode == 1 and not result.stdout
+    output = tmp_path / "out.parquet"
+    result = script_alone([*command, "--start", "0", "--stop", "9", "--output", output])
     (line,) = result.stderr.splitlines()
     assert line.startswith(f"error: {path}: event 6 has a particle with negative or non-finite pt")
     assert [file.name for file in tmp_path.iterdir()] == ["x.h5"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import pickle
 import re
 import resource
 import runpy
@@ -11,177 +12,51 @@ import shutil
 import sys
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tables as hdf5
 import yaml
+from bad_files import RAN, Runs
+from bad_server import (
+    DATA,
+    NAME,
+    Handler,
+    another_range,
+    changed,
+    compressed,
+    corrupts,
+    drops,
+    drops_at_once,
+    good,
+    ignores_ranges,
+    ignores_ranges_and_drops,
+    no_content_range,
+    no_http,
+    no_length,
+    no_length_and_drops,
+    no_length_and_more,
+    promises_more_than_it_sends,
+    says_longer,
+    says_nothing,
+    says_shorter,
+    stalls,
+    stalls_at_once,
+    status,
+    trickles,
+    unsatisfiable,
+    web_page,
+)
 
 from flowmorph.data import download
 from flowmorph.data.download import Patience, Remote, fetch
 from flowmorph.errors import InputError
 
-NAME = "events.h5"
-DATA = np.random.default_rng(1).bytes(300_000)
 SHA256, MD5 = hashlib.sha256(DATA).hexdigest(), hashlib.md5(DATA).hexdigest()
 QUICK = Patience(attempts=4, backoff=0.01, stall=0.3, longest_wait=2.0, stall_bytes=50_000)
 ROOT = Path(__file__).parents[1]
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Answers each request with the next behaviour of the server's list; the last one stays."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *arguments):
-        pass
-
-    def do_GET(self):
-        server = self.server
-        server.ranges.append(self.headers.get("Range"))
-        index = min(len(server.ranges), len(server.behaviours)) - 1
-        self.close_connection = True
-        try:
-            server.behaviours[index](self)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # the client had enough
-
-    def head(self, status, **headers):
-        self.send_response(status)
-        self.send_header("Connection", "close")
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), str(value))
-        self.end_headers()
-
-    def start(self, data=DATA, **headers):
-        """Send the headers of a proper answer and give the body that belongs to them."""
-        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        first = int(wanted[1]) if wanted else 0
-        if wanted:
-            headers["Content_Range"] = f"bytes {first}-{len(data) - 1}/{len(data)}"
-        self.head(206 if wanted else 200, **{"Content_Length": len(data) - first} | headers)
-        return data[first:]
-
-
-def good(handler):
-    handler.wfile.write(handler.start(ETag='"one"'))
-
-
-def changed(handler):
-    handler.wfile.write(handler.start(DATA[::-1], ETag='"two"'))
-
-
-def drops(handler):
-    handler.wfile.write(handler.start(ETag='"one"')[:100_000])
-
-
-def drops_at_once(handler):
-    handler.start()
-
-
-def says_nothing(handler):
-    pass
-
-
-def stalls(handler):
-    handler.wfile.write(handler.start(ETag='"one"')[:100_000])
-    handler.server.release.wait(5)
-
-
-def stalls_at_once(handler):
-    handler.start()
-    handler.server.release.wait(5)
-
-
-def trickles(handler):
-    body = handler.start()
-    for place in range(50):
-        handler.wfile.write(body[place : place + 1])
-        if handler.server.release.wait(0.1):
-            break
-
-
-def corrupts(handler):
-    body = bytearray(handler.start())
-    body[len(body) // 2] ^= 1
-    handler.wfile.write(body)
-
-
-def ignores_ranges(handler):
-    handler.head(200, Content_Length=len(DATA))
-    handler.wfile.write(DATA)
-
-
-def ignores_ranges_and_drops(handler):
-    handler.head(200, Content_Length=len(DATA))
-    handler.wfile.write(DATA[:150_000])
-
-
-def another_range(handler):
-    handler.head(206, Content_Range=f"bytes 0-{len(DATA) - 1}/{len(DATA)}", Content_Length=9)
-    handler.wfile.write(DATA[:9])
-
-
-def no_content_range(handler):
-    handler.head(206, Content_Length=len(DATA))
-    handler.wfile.write(DATA)
-
-
-def unsatisfiable(handler):
-    handler.head(416, Content_Range=f"bytes */{len(DATA)}", Content_Length=0)
-
-
-def says_shorter(handler):
-    handler.head(200, Content_Length=1000)
-    handler.wfile.write(DATA[:1000])
-
-
-def says_longer(handler):
-    handler.head(200, Content_Length=len(DATA) + 5)
-    handler.wfile.write(DATA + b"12345")
-
-
-def promises_more_than_it_sends(handler):
-    handler.head(200, Content_Length=len(DATA))
-    handler.wfile.write(DATA[:-5])
-
-
-def no_length(handler):
-    handler.head(200)
-    handler.wfile.write(DATA)
-
-
-def no_length_and_more(handler):
-    handler.head(200)
-    handler.wfile.write(DATA + b"12345")
-
-
-def no_length_and_drops(handler):
-    handler.head(200)
-    handler.wfile.write(DATA[:-5])
-
-
-def web_page(handler):
-    page = b"<html>Sign in to the guest network</html>"
-    handler.head(200, Content_Length=len(page))
-    handler.wfile.write(page)
-
-
-def compressed(handler):
-    assert handler.headers["Accept-Encoding"] == "identity"
-    good(handler)
-
-
-def no_http(handler):
-    handler.wfile.write(b"\x00\x01what?\r\n\r\n")
-
-
-def status(code, **headers):
-    def answer(handler):
-        handler.head(code, Content_Length=0, **headers)
-
-    return answer
 
 
 @pytest.fixture
@@ -588,4 +463,12 @@ def test_script_says_what_is_wrong(tmp_path, facts, lhco_tiny, capfd):
     for broken in (lhco_tiny.read_bytes()[:-1000], b"<html>no file</html>", b""):
         (tmp_path / NAME).write_bytes(broken)
         assert run("--name", NAME, *facts) == 1
-        assert "no whole HDF5 file" in line()
+        assert "no readable HDF5 file" in line()
+
+
+def test_script_runs_nothing_that_a_file_holds(tmp_path, facts, capfd):
+    with hdf5.open_file(tmp_path / NAME, "w") as file:
+        file.root._v_attrs.TITLE = np.bytes_(pickle.dumps(Runs(), 0))
+        file.create_array("/", "df", obj=np.arange(9.0))
+    run("--name", NAME, *facts)
+    assert RAN not in capfd.readouterr().out

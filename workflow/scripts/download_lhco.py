@@ -6,9 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
-import tables
-
 from flowmorph.data import download
+from flowmorph.data.formats.hdf5_open import check_survives, opened
 from flowmorph.errors import InputError, cli
 from flowmorph.files import atomic
 
@@ -35,10 +34,13 @@ def main(argv: list[str] | None = None) -> None:
 
 def check_hdf5(path: Path) -> None:
     """Raise InputError unless the file is a whole HDF5 file: its head tells where it ends."""
-    try:
-        tables.open_file(str(path), mode="r").close()
-    except tables.HDF5ExtError as error:
-        raise InputError(f"{path}: no whole HDF5 file") from error
+
+    def look() -> None:
+        with opened(path):
+            pass
+
+    check_survives(path, look)
+    look()
 
 
 if __name__ == "__main__":
