@@ -27,7 +27,7 @@ from flowmorph.flows.methods import METHODS, Task
 from flowmorph.metrics import divergence
 from flowmorph.metrics.two_sample import classifier_auc
 from flowmorph.selection import CONDITION, FEATURES
-from flowmorph.training import Recipe, Sample, Training
+from flowmorph.training import Loss, Recipe, Sample, Training
 
 TRAIN, HELD = 500_000, 100_000
 PAPER = {"batch": 128, "learning_rate": 1e-4, "warmup_steps": 0, "beta2": 0.999, "width": 128}
@@ -83,21 +83,19 @@ def build(settings: dict, features: int, context: int, identity: bool = False) -
     return Flow(arch, identity).compile(settings["batch"])
 
 
-def fit(
-    flow: Flow, samples: list[Sample], loss: Callable[[int], Tensor], settings: dict
-) -> tuple[float, int]:
+def fit(flow: Flow, samples: list[Sample], losses: list[Loss], settings: dict) -> tuple[float, int]:
     """Train as the workflow does; processor seconds and steps."""
     steps = settings.get("steps", 4000)
     recipe = Recipe(
         settings["batch"], 1.0, settings["learning_rate"], settings.get("warmup_steps", 100),
         clip=5.0, beta2=settings["beta2"],
     )  # fmt: skip
-    loss(0).backward()  # compiles or loads
-    loss(1).backward()
+    for loss in losses:
+        loss(*(sample.draw() for sample in samples)).backward()  # compiles or loads
     training = Training(flow, samples, recipe, steps)
     start = time.process_time()
     for _ in range(steps):
-        training.step(loss)
+        training.step(losses)
     return time.process_time() - start, steps
 
 
@@ -130,7 +128,7 @@ def train_density(name: str, settings: dict, seed: int) -> tuple[Flow, float, in
     torch.manual_seed(seed)
     flow = build(settings, 2, 0)
     points = sample(toy(name, seed), None, settings["batch"], seed)
-    took = fit(flow, [points], lambda step: -flow.log_prob(*points.draw()).mean(), settings)
+    took = fit(flow, [points], [lambda batch: -flow.log_prob(*batch).mean()], settings)
     return flow, *took
 
 
@@ -163,11 +161,13 @@ def transports(recipes: dict, seed: int) -> Iterator[tuple[str, ...]]:
             x, y = (sample(toy(n, seed + i), None, settings["batch"], i)
                     for i, n in enumerate((a, b)))  # fmt: skip
 
-            def loss(step: int, method=method, flow=flow, task=task, x=x, y=y) -> Tensor:
-                direction = method.directions[step % len(method.directions)]
-                return task.loss(direction, flow, x.draw()[0], y.draw()[0], None, None, 0.0)
-
-            seconds, steps = fit(flow, [x, y], loss, settings)
+            losses = [
+                lambda x, y, direction=direction, flow=flow, task=task: task.loss(
+                    direction, flow, x[0], y[0], None, None, 0.0
+                )
+                for direction in method.directions
+            ]
+            seconds, steps = fit(flow, [x, y], losses, settings)
             held = toys.sample_toy(b, HELD, np.random.default_rng(seed + 99))
             start = toys.sample_toy(a, HELD // 5, np.random.default_rng(seed + 98))
             model = per_point(
@@ -200,7 +200,7 @@ def collider(recipes: dict, folder: Path, seed: int) -> Iterator[tuple[str, ...]
         seconds, steps = fit(
             flow,
             [points],
-            lambda step, flow=flow, points=points: -flow.log_prob(*points.draw()).mean(),
+            [lambda batch, flow=flow: -flow.log_prob(*batch).mean()],
             settings,
         )
         model = divergence.mean(per_point(flow.log_prob, *held).double().numpy())

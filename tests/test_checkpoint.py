@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import torch
 from flowmorph.checkpoint import Checkpoint
 from flowmorph.errors import InputError
 from flowmorph.flows.flow import Architecture, Flow
+from flowmorph.flows.graphs import Batch
 from flowmorph.training import Recipe, Sample, train
 
 ROOT = Path(__file__).parents[1]
@@ -36,17 +38,18 @@ def run(path: Path, kill_at: int | None = None, identity: str = "a", minutes: fl
     ]
     flow = Flow(Architecture(2, 0, 2, 1, 8, 4, 4.0))
 
-    def loss(step: int) -> torch.Tensor:
+    def loss(step: int, first: Batch, second: Batch) -> torch.Tensor:
         if step == kill_at:
             raise Killed
-        (x, _), (y, _) = (sample.draw() for sample in samples)
-        return -(flow.log_prob(x) + flow.log_prob(y)).mean()
+        return -(flow.log_prob(first[0]) + flow.log_prob(second[0])).mean()
+
+    losses = [partial(loss, step) for step in range(STEPS)]
 
     def validate() -> float:
         return -flow.log_prob(points.T.contiguous()).mean().item()
 
     checkpoint = Checkpoint(path, identity, minutes)
-    history = train(flow, samples, loss, validate, RECIPE, STEPS, 6.0, "test", checkpoint)
+    history = train(flow, samples, losses, validate, RECIPE, STEPS, 6.0, "test", checkpoint)
     return flow.flat.detach(), history
 
 
@@ -105,7 +108,7 @@ def test_a_signal_saves_and_stops(tmp_path, quiet):
     flow = Flow(Architecture(2, 0, 2, 1, 8, 4, 4.0))
     with pytest.raises(InputError, match="stopped by SIGTERM at step 5, which is saved"):
         train(
-            flow, [sample], lambda step: -flow.log_prob(sample.draw()[0]).mean(), lambda: 0.0,
+            flow, [sample], [lambda batch: -flow.log_prob(batch[0]).mean()], lambda: 0.0,
             RECIPE, STEPS, 6.0, "test", Checkpoint(tmp_path / "c", "a", 60),
         )  # fmt: skip
     assert (tmp_path / "c").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -147,12 +148,18 @@ def test_methods_are_parsed():
 def test_engine_is_chosen_by_length_and_compiler(monkeypatch, capsys):
     cpu = torch.device("cpu")
     monkeypatch.setenv("CXX", "no-such-compiler")
-    assert not engine.decide("auto", 10**6, cpu)
+    assert engine.decide("auto", 10**6, cpu) == engine.PLAIN
     assert "no-such-compiler" in capsys.readouterr().out
     with pytest.raises(InputError, match="no-such-compiler"):
         engine.decide("compile", 10**6, cpu)
-    assert not engine.decide("eager", 10**6, cpu)
-    assert not engine.decide("auto", 10, cpu)
+    assert engine.decide("eager", 10**6, cpu) == engine.PLAIN
+    assert engine.decide("auto", 10, cpu) == engine.PLAIN
+    monkeypatch.setenv("CXX", sys.executable)
+    assert engine.decide("auto", 10**6, cpu) == engine.COMPILED
+    gpu = torch.device("cuda")
+    assert [engine.decide(choice, 10, gpu) for choice in engine.CHOICES] == [
+        engine.GRAPHS, engine.GRAPHS, engine.PLAIN,
+    ]  # fmt: skip
 
 
 def test_weights_of_another_shape_are_refused(tmp_path):

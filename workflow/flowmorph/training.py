@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,10 +18,14 @@ from flowmorph.checkpoint import Checkpoint
 from flowmorph.errors import InputError
 from flowmorph.files import atomic
 from flowmorph.flows.flow import Flow
+from flowmorph.flows.graphs import Batch, Recorder
 
 VALIDATIONS = 20  # evaluations of the validation loss in one training ...
 VALIDATION_STEPS = 20  # ... but not more often than this, or they would cost more than the training
 PROGRESS_SECONDS = 15.0
+
+#: The loss of one batch (x, c) of each sample.
+Loss = Callable[..., Tensor]
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ class Sample:
         self._shuffle()
         self.position = position
 
-    def draw(self) -> tuple[Tensor, Tensor | None]:
+    def draw(self) -> Batch:
         """Next batch, feature-major: (D, B) and (C, B) or None."""
         if self.position + self.batch > len(self.order):
             self._shuffle()
@@ -123,13 +128,22 @@ class Sample:
 
 
 class Training:
-    """A training that can stop after any step and go on as if it had not."""
+    """A training that can stop after any step and go on as if it had not.
 
-    def __init__(self, flow: Flow, samples: list[Sample], recipe: Recipe, steps: int) -> None:
+    ``graphs`` launches a GPU's steps as CUDA graphs.
+    """
+
+    def __init__(
+        self, flow: Flow, samples: list[Sample], recipe: Recipe, steps: int, graphs: bool = False
+    ) -> None:
         self.flow, self.samples, self.recipe, self.steps = flow, samples, recipe, steps
+        self.recorder = Recorder() if graphs else None
+        # What a graph reads has to lie on the device.
+        rate = torch.tensor(recipe.learning_rate, device=flow.flat.device)
         self.optimizer = torch.optim.Adam(
-            [flow.flat], lr=recipe.learning_rate, betas=(0.9, recipe.beta2), fused=True
-        )
+            [flow.flat], lr=rate if graphs else recipe.learning_rate, betas=(0.9, recipe.beta2),
+            fused=True, capturable=graphs,
+        )  # fmt: skip
         self.history: list[dict[str, float]] = []
         # Kept on the device: reading a loss each step would wait for it each step.
         self.recent = torch.zeros((), device=flow.flat.device)
@@ -162,17 +176,30 @@ class Training:
         self.done, self.history = note["step"], note["history"]
         print(f"goes on from step {self.done} of checkpoint {checkpoint.path}", flush=True)
 
-    def step(self, loss: Callable[[int], Tensor]) -> None:
-        """One update of the weights."""
+    def step(self, losses: Sequence[Loss]) -> None:
+        """One update of the weights, by the loss whose turn it is."""
+        rate = self.recipe.rate(self.done, self.steps)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.rate(self.done, self.steps)
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+        turn = self.done % len(losses)
+        update = partial(self._update, losses[turn])
+        batches = [sample.draw() for sample in self.samples]
+        if self.recorder is None:
+            update(batches)
+        else:
+            self.recorder(turn, update, batches)
+        self.done += 1
+
+    def _update(self, loss: Loss, batches: list[Batch]) -> None:
         self.optimizer.zero_grad()
-        value = loss(self.done)
+        value = loss(*batches)
         value.backward()
         torch.nn.utils.clip_grad_norm_([self.flow.flat], self.recipe.clip, foreach=False)
         self.optimizer.step()
         self.recent += value.detach()
-        self.done += 1
 
     def record(self, validate: Callable[[], float], steps_per_epoch: float, name: str) -> None:
         """Add the mean loss since the last record, and the validation loss, to the history."""
@@ -195,27 +222,29 @@ class Training:
 def train(
     flow: Flow,
     samples: list[Sample],
-    loss: Callable[[int], Tensor],
+    losses: Sequence[Loss],
     validate: Callable[[], float],
     recipe: Recipe,
     steps: int,
     steps_per_epoch: float,
     name: str,
     checkpoint: Checkpoint,
+    graphs: bool = False,
 ) -> list[dict[str, float]]:
-    """Minimise ``loss(step)`` and return the history: one row per validation.
+    """Minimise ``losses``, one a step in turn, and return the history: one row per validation.
 
-    ``samples`` are those that ``loss`` draws from. Raises InputError when the loss stops being
-    finite, since nothing after that step has meaning, and when a signal asked it to stop.
+    Each loss takes one batch (x, c) of each of ``samples``; ``graphs`` is for a GPU. Raises
+    InputError when the loss stops being finite, since nothing after that step has meaning, and when
+    a signal asked it to stop.
     """
-    training = Training(flow, samples, recipe, steps)
+    training = Training(flow, samples, recipe, steps, graphs)
     training.restore(checkpoint)
     every = max(VALIDATION_STEPS, steps // VALIDATIONS)
     first, start = training.done, time.monotonic()
     reported = start
     with checkpoint.listening():
         while training.done < steps:
-            training.step(loss)
+            training.step(losses)
             done = training.done
             if done % every == 0 or done == steps:
                 training.record(validate, steps_per_epoch, name)

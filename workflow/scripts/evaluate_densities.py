@@ -34,7 +34,8 @@ def main(argv: list[str] | None = None) -> None:
         x, c = datasets.load(dataset, split, data)
         flow = storage.load(weights).to(device)
         size = setup.CHUNK
-        if engine.decide(args.engine, len(args.datasets) * len(x) // args.batch, device):
+        calls = len(args.datasets) * len(x) // args.batch
+        if engine.decide(args.engine, calls, device) == engine.COMPILED:
             flow.compile(size := args.batch)
         log_q = setup.in_chunks(flow.log_prob, *setup.tensors(x, c, device), size=size)
         numbers = divergence.likelihood_numbers(

@@ -60,7 +60,8 @@ def main(argv: list[str] | None = None) -> None:
     t_x, t_cx = setup.tensors(x, c_x, device)
     t_y, t_cy = setup.tensors(y, c_y, device)
 
-    compiled = engine.decide(args.engine, len(args.methods) * size // args.batch, device)
+    calls = len(args.methods) * size // args.batch
+    compiled = engine.decide(args.engine, calls, device) == engine.COMPILED
 
     def load(path: str) -> Flow:
         return storage.load(path).to(device).compile(args.batch if compiled else None)

@@ -12,6 +12,7 @@ from flowmorph.data import datasets
 from flowmorph.errors import cli
 from flowmorph.flows import engine, setup, storage
 from flowmorph.flows.flow import Architecture, Flow
+from flowmorph.flows.graphs import Batch
 from flowmorph.training import Recipe, Sample, train, unweighted, write_history
 
 
@@ -41,15 +42,18 @@ def main(argv: list[str] | None = None) -> None:
     flow = Flow(Architecture(x.shape[1], 0 if c is None else c.shape[1], **args.flow)).to(device)
     recipe = Recipe(**args.recipe)
     steps = recipe.steps(len(x))
-    if engine.decide(args.engine, steps, device):
+    way = engine.decide(args.engine, steps, device)
+    if way == engine.COMPILED:
         engine.prepare(flow.compile(recipe.batch).libraries(["forward"], gradients=True))
     sample = Sample(x, c, recipe.batch, torch.Generator().manual_seed(args.seed), weights)
 
-    def loss(step: int) -> torch.Tensor:
-        return -flow.log_prob(*sample.draw()).mean()
+    def loss(batch: Batch) -> torch.Tensor:
+        return -flow.log_prob(*batch).mean()
+
+    chunk = recipe.batch if device.type == "cpu" else setup.CHUNK
 
     def validate() -> float:
-        losses = setup.in_chunks(flow.log_prob, held_x, held_c, size=recipe.batch)
+        losses = setup.in_chunks(flow.log_prob, held_x, held_c, size=chunk)
         return -losses.mean().item()
 
     note = {"flow": args.flow, "recipe": args.recipe, "data": args.data, "dataset": args.dataset}
@@ -58,8 +62,8 @@ def main(argv: list[str] | None = None) -> None:
     identity = fingerprint(note | how, __file__, datasets.files(args.data))
     checkpoint = Checkpoint(args.checkpoint, identity, args.checkpoint_minutes)
     history = train(
-        flow, [sample], loss, validate, recipe, steps, len(x) / recipe.batch,
-        f"density {args.dataset}", checkpoint,
+        flow, [sample], [loss], validate, recipe, steps, len(x) / recipe.batch,
+        f"density {args.dataset}", checkpoint, way == engine.GRAPHS,
     )  # fmt: skip
     storage.save(flow, args.output, note)
     write_history(history, args.history)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 
 import torch
 
@@ -12,6 +13,7 @@ from flowmorph.data import datasets
 from flowmorph.errors import cli
 from flowmorph.flows import engine, setup, storage
 from flowmorph.flows.flow import Architecture, Flow
+from flowmorph.flows.graphs import Batch
 from flowmorph.flows.methods import Task, context_size, parse_method
 from flowmorph.training import Recipe, Sample, train, unweighted, write_history
 
@@ -66,26 +68,28 @@ def main(argv: list[str] | None = None) -> None:
     ).to(device)
     # The larger sample sets the length: an epoch shows each of its points once per direction.
     steps = recipe.steps(max(len(reference.x), len(target.x)))
-    if engine.decide(args.engine, steps, device):
+    way = engine.decide(args.engine, steps, device)
+    if way == engine.COMPILED:
         libraries = flow.compile(recipe.batch).libraries(method.directions, gradients=True)
         for density in (task.density_reference, task.density_target):
             libraries += density.compile(recipe.batch).libraries(["forward"], gradients=True)
         engine.prepare(libraries)
 
-    def loss(step: int) -> torch.Tensor:
-        direction = method.directions[step % len(method.directions)]
-        (x, c_x), (y, c_y) = reference.draw(), target.draw()
+    def loss(direction: str, reference: Batch, target: Batch) -> torch.Tensor:
+        (x, c_x), (y, c_y) = reference, target
         return task.loss(direction, flow, x, y, c_x, c_y, penalty)
 
+    losses = [partial(loss, direction) for direction in method.directions]
+    chunk = recipe.batch if device.type == "cpu" else setup.CHUNK
     held_points = min(len(x) for x, _ in held)
     held_arrays = [None if part is None else part[:held_points] for pair in held for part in pair]
 
     def batch_loss(x, c_x, y, c_y) -> torch.Tensor:
-        losses = [task.loss(d, flow, x, y, c_x, c_y, penalty) for d in method.directions]
-        return (sum(losses) / len(losses)).expand(x.shape[1])
+        values = [part((x, c_x), (y, c_y)) for part in losses]
+        return (sum(values) / len(values)).expand(x.shape[1])
 
     def validate() -> float:
-        return setup.in_chunks(batch_loss, *held_arrays, size=recipe.batch).mean().item()
+        return setup.in_chunks(batch_loss, *held_arrays, size=chunk).mean().item()
 
     note = {
         "task": args.task, "method": args.method, "condition": args.condition, "penalty": penalty,
@@ -100,8 +104,8 @@ def main(argv: list[str] | None = None) -> None:
         args.checkpoint, fingerprint(note | how, __file__, read), args.checkpoint_minutes
     )
     history = train(
-        flow, samples, loss, validate, recipe, steps, recipe.steps(len(target.x)) / recipe.epochs,
-        f"transport {args.task} {args.method}", checkpoint,
+        flow, samples, losses, validate, recipe, steps, recipe.steps(len(target.x)) / recipe.epochs,
+        f"transport {args.task} {args.method}", checkpoint, way == engine.GRAPHS,
     )  # fmt: skip
     storage.save(flow, args.output, note)
     write_history(history, args.history)

@@ -33,25 +33,31 @@ from flowmorph.flows import made, spline
 from flowmorph.flows.made import Autoregressive, Layout, Shape
 
 CHOICES = ("auto", "compile", "eager")
+PLAIN, COMPILED, GRAPHS = "plain", "compiled", "graphs"
 # Compiling takes minutes of a core once and gains a factor 4 a step: short jobs do not repay it.
-WORTH_COMPILING_STEPS = 1000
+WORTH_COMPILING_CALLS = 1000
 CACHE = "FLOWMORPH_CACHE"
 
 
-def decide(choice: str, steps: int, device: torch.device) -> bool:
-    """Whether a training of ``steps`` is compiled; says so when it cannot be."""
-    if choice == "eager" or (choice == "auto" and (steps < WORTH_COMPILING_STEPS)):
-        return False
+def decide(choice: str, calls: int, device: torch.device) -> str:
+    """How a job calls its flow ``calls`` times: `PLAIN`, `COMPILED`, or, on a GPU, `GRAPHS`.
+
+    Says so where the compiled engine is worth its while and cannot be had.
+    """
+    if choice == "eager":
+        return PLAIN
     if device.type != "cpu":
-        reason = "the compiled engine is for CPUs"
-    elif shutil.which(os.environ.get("CXX", "g++")) is None:
-        reason = f"there is no C++ compiler '{os.environ.get('CXX', 'g++')}'"
-    else:
-        return True
+        return GRAPHS
+    if choice == "auto" and calls < WORTH_COMPILING_CALLS:
+        return PLAIN
+    compiler = os.environ.get("CXX", "g++")
+    if shutil.which(compiler):
+        return COMPILED
+    reason = f"there is no C++ compiler '{compiler}'"
     if choice == "compile":
         raise InputError(f"engine 'compile' is not possible: {reason}; set engine: auto")
     print(f"engine: plain, since {reason}", flush=True)
-    return False
+    return PLAIN
 
 
 @dataclass(frozen=True)
