@@ -103,7 +103,8 @@ def measure_table(kind: str, measures: Iterable[Measure]) -> Table:
     """Arrange measures as one of `KINDS`, a row for each task, method and, if asked, feature.
 
     Where a task was trained several times, the numbers are means over its trainings, their standard
-    deviations (of single trainings) stand beside them, and the ensemble has rows of its own.
+    deviations (of single trainings) stand beside them, and the ensemble has rows of its own. A
+    column that no row has a number for is left out.
     """
     chosen = KINDS[kind]
     numbers: dict[tuple[str, str, str], dict[str, dict[str, float]]] = {}
@@ -120,9 +121,11 @@ def measure_table(kind: str, measures: Iterable[Measure]) -> Table:
     keys = [Column("task", "task"), Column("method", "method")]
     keys += [Column("feature", "feature")] * chosen.per_feature
     keys += [Column("trainings", "trainings")] * repeated
+    given = {metric for row in counts for metric in numbers[row]}
     columns = [
         each
         for column in chosen.columns
+        if column.key in given or column.key == chosen.needed
         for each in (column, *_spread(column)[: repeated and column.key in chosen.spread])
     ]
     rows = []

@@ -49,7 +49,7 @@ TABLES = (
 )  # fmt: skip
 OWN_FIGURES = ("fig_own_ratios", "fig_own_distances", "fig_own_feature_distances")
 OWN_APPLY_FIGURES = ("fig_own_apply_ratios", "fig_own_apply_distances")
-OWN_TABLES = ("own_rows", "likelihoods", "two_sample", "movement", "marginals")
+OWN_TABLES = ("own_rows", "likelihoods", "two_sample", "movement", "marginals", "costs")
 ONE_TRAINING = {"toy": 1, "rotated": 1, "science": 1, "own": 1}
 PUBLISHED_TABLES = ("event_counts",)  # what only published events can be held against
 
