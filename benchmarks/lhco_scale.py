@@ -6,7 +6,8 @@ Writes a file of the published layout (pandas "fixed", key df, 700 x (pT, eta, p
 ``--rows`` rows, by repeating the given events and jittering each particle (pT by 1 %, eta, phi by
 0.01, so that compression and clustering meet new numbers), runs the rules up to the feature table
 with ``--cores``, and prints wall and processor time, the peak memory of all processes together and
-what both are for 1.1 million events. The files go to a temporary folder in results/.
+what both are for 1.1 million events. ``--check`` then does the same in one process, in pieces of
+another size, and compares the tables row by row. The files go to a temporary folder in results/.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ import tables
 import yaml
 
 from flowmorph import paths
-from flowmorph.data.lhco import LHCO_PARTICLES
+from flowmorph.data.lhco import LHCO_PARTICLES, read_lhco
+from flowmorph.data.tables import read_table
+from flowmorph.features import build_features
 
 ROOT = Path(__file__).parents[1]
 FULL = 1_100_000
@@ -61,9 +64,10 @@ def write_repeated(source: Path, path: Path, rows: int) -> None:
             group.axis1.append(np.arange(first, first + len(block)))
 
 
-def run_rules(folder: Path, path: Path, rows: int, chunk: int, cores: int) -> tuple[float, ...]:
+def run_rules(
+    run: str, folder: Path, path: Path, rows: int, chunk: int, cores: int
+) -> tuple[float, ...]:
     """Run snakemake to the feature table; give wall and processor seconds, and peak bytes."""
-    run = f"lhco-scale-{rows}"
     config = folder / "scale.yaml"
     lhco = {"files": {"reference": str(path), "target": str(path)}, "chunk_events": chunk}
     lhco["events"] = {"reference": rows, "target": rows}
@@ -86,6 +90,24 @@ def run_rules(folder: Path, path: Path, rows: int, chunk: int, cores: int) -> tu
     return time.monotonic() - start, used, peak
 
 
+def check_rows(run: str, path: Path, rows: int, piece: int = 7_777) -> None:
+    """Compare the rules' table with one that a single process makes, row by row."""
+    merged = read_table(paths.features(paths.run_folder(run), "target"), "features")
+    first = 0
+    for start in range(0, rows, piece):
+        events = read_lhco(path, start, min(start + piece, rows), 0.0)
+        table, _ = build_features(events, 1200.0, 1.0, "fastjet")
+        found = len(table["label"])
+        for name, values in table.items():
+            same = merged[name][first : first + found] == values
+            if not np.all(same):
+                sys.exit(f"column {name}: rows {start:,} to {start + piece:,} are not the same")
+        first += found
+    if first != len(merged["label"]):
+        sys.exit(f"{len(merged['label']):,} rows were merged, {first:,} are right")
+    print(f"{first:,} rows of {rows:,} events passed the cuts: all equal, in the same order")
+
+
 def report(rows: int, cores: int, wall: float, used: float, peak: float) -> None:
     """Print what was measured and what it is for the whole sample."""
     print(
@@ -106,6 +128,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=300_000)
     parser.add_argument("--chunk-events", type=int, default=20_000)
     parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--check", action="store_true", help="compare all rows (minutes)")
     args = parser.parse_args()
     Path("results").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir="results") as name:
@@ -113,8 +136,11 @@ def main() -> None:
         path = folder / "events.h5"
         write_repeated(args.events, path, args.rows)
         print(f"file of {args.rows:,} rows: {path.stat().st_size / 1e9:.2f} GB", flush=True)
-        wall, used, peak = run_rules(folder, path, args.rows, args.chunk_events, args.cores)
-    report(args.rows, args.cores, wall, used, peak)
+        run = f"lhco-scale-{args.rows}"
+        wall, used, peak = run_rules(run, folder, path, args.rows, args.chunk_events, args.cores)
+        report(args.rows, args.cores, wall, used, peak)
+        if args.check:
+            check_rows(run, path, args.rows)
 
 
 if __name__ == "__main__":
