@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import figure_samples
+import numpy as np
 import pytest
 
 
@@ -35,3 +37,23 @@ def chain(tmp_path_factory):
     project = Project(tmp_path_factory.mktemp("chain"))
     project.snakemake("--cores", "1", *CHAIN)
     return project
+
+
+@pytest.fixture
+def toy() -> dict[str, np.ndarray]:
+    return figure_samples.toy_task()
+
+
+@pytest.fixture
+def rotated() -> dict[str, np.ndarray]:
+    return figure_samples.rotated_task()
+
+
+@pytest.fixture
+def science() -> dict[str, np.ndarray]:
+    return figure_samples.science_task()
+
+
+@pytest.fixture
+def history() -> dict[str, np.ndarray]:
+    return figure_samples.loss_history()

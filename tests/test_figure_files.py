@@ -14,11 +14,7 @@ import pytest
 from figure_samples import (
     LOSS_CSV,
     events,
-    loss_history,
     regions,
-    rotated_task,
-    science_task,
-    toy_task,
 )
 from matplotlib.colors import to_rgb
 
@@ -37,26 +33,6 @@ from flowmorph.figures import (
 )
 
 ROOT = Path(__file__).parent.parent
-
-
-@pytest.fixture
-def toy() -> dict[str, np.ndarray]:
-    return toy_task()
-
-
-@pytest.fixture
-def rotated() -> dict[str, np.ndarray]:
-    return rotated_task()
-
-
-@pytest.fixture
-def science() -> dict[str, np.ndarray]:
-    return science_task()
-
-
-@pytest.fixture
-def history() -> dict[str, np.ndarray]:
-    return loss_history()
 
 
 # --- style

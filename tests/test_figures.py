@@ -11,10 +11,6 @@ from figure_samples import (
     ANGLES,
     LOSS_CSV,
     events,
-    loss_history,
-    rotated_task,
-    science_task,
-    toy_task,
 )
 from matplotlib.colors import LogNorm
 
@@ -34,26 +30,6 @@ from flowmorph.figures import (
 from flowmorph.selection import COLUMNS
 
 ROOT = Path(__file__).parent.parent
-
-
-@pytest.fixture
-def toy() -> dict[str, np.ndarray]:
-    return toy_task()
-
-
-@pytest.fixture
-def rotated() -> dict[str, np.ndarray]:
-    return rotated_task()
-
-
-@pytest.fixture
-def science() -> dict[str, np.ndarray]:
-    return science_task()
-
-
-@pytest.fixture
-def history() -> dict[str, np.ndarray]:
-    return loss_history()
 
 
 def texts(fig) -> str:

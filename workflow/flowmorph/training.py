@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
+import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -14,9 +16,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from flowmorph.checkpoint import Checkpoint
+from flowmorph.checkpoint import Checkpoint, checkpoint_minutes
 from flowmorph.errors import InputError
 from flowmorph.files import atomic
+from flowmorph.flows import engine
 from flowmorph.flows.flow import Flow
 from flowmorph.flows.graphs import Batch, Recorder
 
@@ -264,6 +267,20 @@ def train(
             if checkpoint.due() and done < steps:
                 training.save(checkpoint)
     return training.history
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that every training script has."""
+    parser.add_argument("--flow", type=json.loads, required=True, help="architecture (JSON)")
+    parser.add_argument("--recipe", type=json.loads, required=True, help="training (JSON)")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--engine", default="auto", choices=engine.CHOICES)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--checkpoint", required=True, help="file to go on from (safetensors)")
+    parser.add_argument("--checkpoint-minutes", type=float, default=checkpoint_minutes())
+    parser.add_argument("--output", required=True, help="weights (safetensors)")
+    parser.add_argument("--history", required=True, help="loss history (CSV)")
 
 
 def write_history(history: list[dict[str, float]], path: str | Path) -> None:

@@ -7,29 +7,20 @@ import json
 
 import torch
 
-from flowmorph.checkpoint import Checkpoint, checkpoint_minutes, fingerprint
+from flowmorph.checkpoint import Checkpoint, fingerprint
 from flowmorph.data import datasets
 from flowmorph.errors import cli
 from flowmorph.flows import engine, setup, storage
 from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.flows.graphs import Batch
-from flowmorph.training import Recipe, Sample, train, unweighted, write_history
+from flowmorph.training import Recipe, Sample, add_arguments, train, unweighted, write_history
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--data", type=json.loads, required=True, help="recipe or file (JSON)")
-    parser.add_argument("--flow", type=json.loads, required=True, help="architecture (JSON)")
-    parser.add_argument("--recipe", type=json.loads, required=True, help="training (JSON)")
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    parser.add_argument("--engine", default="auto", choices=engine.CHOICES)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--checkpoint", required=True, help="file to go on from (safetensors)")
-    parser.add_argument("--checkpoint-minutes", type=float, default=checkpoint_minutes())
-    parser.add_argument("--output", required=True, help="weights (safetensors)")
-    parser.add_argument("--history", required=True, help="loss history (CSV)")
+    add_arguments(parser)
     args = parser.parse_args(argv)
 
     device = setup.start(args.threads, args.seed, args.device)
