@@ -41,7 +41,7 @@ def penalty_figure(
         ax.set_xlabel("mean distance travelled (scaled)")
         ax.set_ylabel(words)
         ax.set_xlim(left=0)
-        ax.margins(y=0.1)
+        ax.margins(y=0.15)
         ax.minorticks_on()
     fig.legend(handles=_legend(configured, paper), loc="outside upper center", ncols=4)
     return fig
@@ -66,12 +66,14 @@ def _points(
         ax.errorbar(
             x, y, interval, fmt=drawn.marker, color=drawn.colour, ms=3.5, mew=0, lw=0.7, zorder=3
         )
-    for i, strength in enumerate(sorted(methods)):
-        at = tuple(_get(numbers, methods[strength], key) for key in ("distance_mean", metric))
-        side, where = ("left", (9, 7)) if i % 2 else ("right", (-9, -9))
+    for strength, name in methods.items():
+        # Upright and below the marker: neighbours are nearer to each other than a number is wide.
+        x = _get(numbers, name, "distance_mean")
+        y = _get(numbers, name, "auc_low" if metric == "auc" else metric)
         ax.annotate(
-            f"{strength:g}", at, where, textcoords="offset points", ha=side, va="center",
-            fontsize=6, color=look.colour, bbox=style.PATCH, zorder=5,
+            f"{strength:g}", (x, y), (0, -3 if metric == "auc" else -9),
+            textcoords="offset points", ha="center", va="top", rotation=90, fontsize=6,
+            color=look.colour, bbox=style.PATCH, zorder=5,
         )  # fmt: skip
     for name, words in ((FLOOR, "target against itself"), (CEILING, "reference")):
         y = _get(numbers, name, metric)
