@@ -31,12 +31,22 @@ from flowmorph.training import Loss, Recipe, Sample, Training
 
 TRAIN, HELD = 500_000, 100_000
 PAPER = {"batch": 128, "learning_rate": 1e-4, "warmup_steps": 0, "beta2": 0.999, "width": 128}
-DEFAULT = {"batch": 512, "learning_rate": 3e-3, "beta2": 0.999}
+# 4 layers, 2 blocks of 64, 8 bins and 4,000 steps unless a row says otherwise.
+BASE = {"batch": 512, "learning_rate": 3e-3, "beta2": 0.999}
 SHARP = {"batch": 512, "learning_rate": 1e-2, "beta2": 0.95, "bins": 16}
+DEFAULT = {"batch": 256, "learning_rate": 5e-3, "beta2": 0.99, "bins": 16, "steps": 12_000}
 DENSITIES = {
     "in use": DEFAULT,
-    # What is varied, one thing at a time, from the recipe whose worst toy is best.
-    "sharp: peak rate 1e-2, beta2 0.95, 16 bins": SHARP,
+    "peak rate 3e-3, beta2 0.999": DEFAULT | {"learning_rate": 3e-3, "beta2": 0.999},
+    "batch 512, 8,000 steps, peak rate 7e-3": DEFAULT
+    | {"batch": 512, "steps": 8000, "learning_rate": 7e-3},
+    "batch 512, 8,000 steps, peak rate 5e-3, beta2 0.999": BASE
+    | {"bins": 16, "steps": 8000, "learning_rate": 5e-3},
+    "batch 512, 8,000 steps, peak rate 3e-3, beta2 0.999": BASE | {"bins": 16, "steps": 8000},
+    "batch 512, 4,000 steps, peak rate 3e-3, beta2 0.999": BASE | {"bins": 16},
+    "batch 512, 4,000 steps, peak rate 3e-3, beta2 0.999, 8 bins": BASE,
+    # What is varied, one thing at a time, from a recipe that is good in half the time.
+    "sharp: peak rate 1e-2, beta2 0.95": SHARP,
     "sharp, 8 bins": SHARP | {"bins": 8},
     "sharp, beta2 0.98": SHARP | {"beta2": 0.98},
     "sharp, beta2 0.999": SHARP | {"beta2": 0.999},
@@ -48,20 +58,44 @@ DENSITIES = {
     "sharp, width 32": SHARP | {"width": 32},
     "the paper's, annealed in 10,000 steps": PAPER | {"steps": 10_000},
 }
-MOVES = {"layers": 8, "batch": 512, "learning_rate": 1e-3, "beta2": 0.999, "steps": 3000}
+MOVES = BASE | {"layers": 4, "bins": 16, "learning_rate": 1e-3, "steps": 3000}
+# Between densities of BASE, so that rows differ in the transport alone.
+DEEP = MOVES | {"layers": 8, "bins": 8, "densities": BASE}
 TRANSPORTS = {
     "in use": MOVES,
-    "between sharp densities": MOVES | {"densities": SHARP},
-    "twice the steps": MOVES | {"steps": 6000},
-    "peak rate 3e-3, beta2 0.98": MOVES | {"learning_rate": 3e-3, "beta2": 0.98},
-    "peak rate 3e-4": MOVES | {"learning_rate": 3e-4},
-    "4 layers, 5,000 steps": MOVES | {"layers": 4, "steps": 5000},
-    "batch 1024, 2,000 steps": MOVES | {"batch": 1024, "steps": 2000},
+    "densities of 8,000 steps, batch 512, 7e-3": MOVES
+    | {"densities": DEFAULT | {"batch": 512, "steps": 8000, "learning_rate": 7e-3}},
+    "densities of 8,000 steps, batch 512, 5e-3, 0.999": MOVES
+    | {"densities": BASE | {"bins": 16, "steps": 8000, "learning_rate": 5e-3}},
+    "densities of 8,000 steps, batch 512, 3e-3, 0.999": MOVES
+    | {"densities": BASE | {"bins": 16, "steps": 8000}},
+    "densities of 4,000 steps, batch 512, 3e-3, 0.999": MOVES | {"densities": BASE | {"bins": 16}},
+    "... and 8 bins": MOVES | {"densities": BASE},
+    "sharp densities": MOVES | {"densities": SHARP},
+    "batch 256, 4,500 steps, densities of 3e-3, 0.999": MOVES
+    | {"batch": 256, "steps": 4500}
+    | {"densities": BASE | {"batch": 256, "bins": 16, "steps": 12_000}},
+    "peak rate 5e-4": MOVES | {"densities": BASE, "learning_rate": 5e-4},
+    "4,500 steps, densities of 4,000 steps": MOVES
+    | {"densities": BASE | {"bins": 16}, "steps": 4500},
+    "32 bins": MOVES | {"densities": BASE, "bins": 32},
+    "8 bins": MOVES | {"densities": BASE, "bins": 8},
+    "8 layers, 8 bins": DEEP,
+    "8 layers, 8 bins, half the steps": DEEP | {"steps": 1500},
+    "8 layers, 8 bins, twice the steps": DEEP | {"steps": 6000},
+    "8 layers, 8 bins, peak rate 3e-4": DEEP | {"learning_rate": 3e-4},
+    "8 layers, 8 bins, peak rate 5e-4": DEEP | {"learning_rate": 5e-4},
+    "8 layers, 8 bins, peak rate 3e-3": DEEP | {"learning_rate": 3e-3},
+    "8 layers, 8 bins, warm-up 750": DEEP | {"warmup_steps": 750},
+    "8 layers, 8 bins, clip 0.5": DEEP | {"clip": 0.5},
+    "8 layers, 8 bins, batch 256, 5,000 steps, 5e-4": DEEP
+    | {"batch": 256, "steps": 5000, "learning_rate": 5e-4},
     "identity initialization": MOVES | {"method": "identity_initialization"},
 }
-EVENTS = {"batch": 256, "steps": 1500, "learning_rate": 1e-3, "beta2": 0.999, "width": 64}
+EVENTS = {"batch": 256, "bins": 16, "steps": 1500, "learning_rate": 1e-3, "beta2": 0.999}
 COLLIDER = {
-    "Adam's own beta2, peak 1e-3": EVENTS,
+    "in use": EVENTS,
+    "8 bins": EVENTS | {"bins": 8},
     "beta2 0.98": EVENTS | {"beta2": 0.98},
     "peak rate 3e-3": EVENTS | {"learning_rate": 3e-3},
     "half the steps": EVENTS | {"steps": 750},
@@ -88,7 +122,7 @@ def fit(flow: Flow, samples: list[Sample], losses: list[Loss], settings: dict) -
     steps = settings.get("steps", 4000)
     recipe = Recipe(
         settings["batch"], 1.0, settings["learning_rate"], settings.get("warmup_steps", 100),
-        clip=5.0, beta2=settings["beta2"],
+        clip=settings.get("clip", 5.0), beta2=settings["beta2"],
     )  # fmt: skip
     for loss in losses:
         loss(*(sample.draw() for sample in samples)).backward()  # compiles or loads
@@ -150,14 +184,16 @@ def transports(recipes: dict, seed: int) -> Iterator[tuple[str, ...]]:
     for recipe, settings in recipes.items():
         method = METHODS[settings.get("method", "flows_for_flows")]
         densities = settings.get("densities", DEFAULT)
+        kind = repr(sorted(densities.items()))
         for name in toys.TOYS:
-            if (name, densities["learning_rate"]) not in learned:
+            if (name, kind) not in learned:
                 flow = train_density(name, densities, seed)[0].requires_grad_(False)
-                learned[name, densities["learning_rate"]] = flow
+                learned[name, kind] = flow
         for a, b in PAIRS:
             torch.manual_seed(seed)
             flow = build(settings, 2, 0, method.identity)
-            task = Task(*(learned[n, densities["learning_rate"]] for n in (a, b)), None)
+            ends = (learned[n, kind] for n in (a, b))
+            task = Task(*(end.compile(settings["batch"]) for end in ends), None)
             x, y = (sample(toy(n, seed + i), None, settings["batch"], i)
                     for i, n in enumerate((a, b)))  # fmt: skip
 
