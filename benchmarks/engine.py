@@ -4,7 +4,8 @@
 
 Same architecture (the paper's), same weights, same data; the two run in turn (A B A B ...) and the
 medians of their times are compared. The limit is the time that the matrix products alone need at
-the rate which this core reaches at these shapes.
+the rate which this core reaches at these shapes. --profile says where a step of ours spends the
+rest.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import torch
@@ -51,6 +53,32 @@ def timed(calls: dict[str, Callable[[], None]], repeats: int) -> dict[str, float
             call()
             times[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def profile(step: Callable[[], None], flows: dict[str, Flow], repeats: int) -> dict[str, float]:
+    """Seconds of one step in each flow's values and gradients, and in all else."""
+    spent: Counter[str] = Counter()
+
+    def watched(name: str, method: Callable) -> Callable:
+        def call(*args, **kwargs):
+            start = time.perf_counter()
+            result = method(*args, **kwargs)
+            spent[name] += time.perf_counter() - start
+            return result
+
+        return call
+
+    for name, flow in flows.items():
+        flow._run = watched(f"{name}, values", flow._run)
+        flow._pull_back = watched(f"{name}, gradients", flow._pull_back)
+    start = time.perf_counter()
+    for _ in range(repeats):
+        step()
+    total = time.perf_counter() - start
+    for flow in flows.values():
+        del flow._run, flow._pull_back
+    spent["clipping, Adam, autograd, loss"] = total - sum(spent.values())
+    return {name: seconds / repeats for name, seconds in spent.items()}
 
 
 def products(arch: Architecture, batch: int) -> list[tuple[int, int, int]]:
@@ -99,6 +127,7 @@ def main() -> None:
     )
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--profile", action="store_true", help="parts of our training steps")
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -144,15 +173,25 @@ def main() -> None:
         arch.blocks: product_seconds(arch, args.batch) for arch in (density_arch, transport_arch)
     }
     sweep = inverse_share(transport_arch)
+    dense = {"density": density_arch.layers * per_layer[2]}
+    dense |= {"frozen": dense["density"], "transport": transport_arch.layers * per_layer[3]}
     # A training step needs each product once forward and twice backward (by input, by weight); a
     # frozen flow, through which the gradient only passes, once and once.
-    through_frozen = 2 * density_arch.layers * per_layer[2]
-    limits = {
-        "density training": 3 * density_arch.layers * per_layer[2],
-        "transport training, forward": 3 * transport_arch.layers * per_layer[3] + through_frozen,
-        "transport training, inverse": (2 * sweep + 1) * transport_arch.layers * per_layer[3]
-        + through_frozen,
+    through_frozen = {name: dense["frozen"] for name in ("frozen, values", "frozen, gradients")}
+    needed = {
+        "density training": {
+            "density, values": dense["density"], "density, gradients": 2 * dense["density"],
+        },
+        "transport training, forward": through_frozen | {
+            "transport, values": dense["transport"],
+            "transport, gradients": 2 * dense["transport"],
+        },
+        "transport training, inverse": through_frozen | {
+            "transport, values": sweep * dense["transport"],
+            "transport, gradients": (sweep + 1) * dense["transport"],
+        },
     }  # fmt: skip
+    limits = {name: sum(parts.values()) for name, parts in needed.items()}
     pairs = {
         "density training": (
             step(list(theirs["density"].transform.parameters()),
@@ -188,6 +227,11 @@ def main() -> None:
             print(f"compiling or loading: {time.perf_counter() - start:.0f} s so far")
         measured[name] = timed({"nflows": a, "ours": b}, args.repeats)
         report(name, measured[name], limits[name])
+        if args.profile:
+            flows = {"density": density, "frozen": frozen, "transport": flow}
+            for part, seconds in profile(b, flows, 10 * args.repeats).items():
+                least = needed[name].get(part, 0.0)
+                print(f"  {part:43s} {seconds * 1e3:7.2f}ms, products {least * 1e3:5.2f}ms")
     both = {
         who: sum(measured[f"transport training, {d}"][who] for d in ("forward", "inverse")) / 2
         for who in ("nflows", "ours")
@@ -213,9 +257,9 @@ def main() -> None:
                     (flow.inverse if inverse else flow.forward)(chunk, given)
 
         times = timed({"nflows": move_theirs, "ours": move_ours}, max(2, args.repeats // 5))
-        dense = transport_arch.layers * per_layer[3] * MOVED / args.batch
+        least = dense["transport"] * MOVED / args.batch
         name = f"moving {MOVED:,} points, {'inverse' if inverse else 'forward'}"
-        report(name, times, dense * (sweep if inverse else 1))
+        report(name, times, least * (sweep if inverse else 1))
 
 
 if __name__ == "__main__":

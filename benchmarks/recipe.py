@@ -53,9 +53,11 @@ DENSITIES = {
     "sharp, beta2 0.98, peak rate 5e-3": SHARP | {"beta2": 0.98, "learning_rate": 5e-3},
     "sharp, half the steps": SHARP | {"steps": 2000},
     "sharp, twice the steps": SHARP | {"steps": 8000},
-    "sharp, batch 256": SHARP | {"batch": 256},
-    "sharp, 2 layers": SHARP | {"layers": 2},
-    "sharp, width 32": SHARP | {"width": 32},
+    "2 layers": DEFAULT | {"layers": 2},
+    "6 layers": DEFAULT | {"layers": 6},
+    "width 32": DEFAULT | {"width": 32},
+    "width 128": DEFAULT | {"width": 128},
+    "1 block": DEFAULT | {"blocks": 1},
     "the paper's, annealed in 10,000 steps": PAPER | {"steps": 10_000},
 }
 MOVES = BASE | {"layers": 4, "bins": 16, "learning_rate": 1e-3, "steps": 3000}
@@ -96,14 +98,13 @@ EVENTS = {"batch": 256, "bins": 16, "steps": 1500, "learning_rate": 1e-3, "beta2
 COLLIDER = {
     "in use": EVENTS,
     "8 bins": EVENTS | {"bins": 8},
-    "beta2 0.98": EVENTS | {"beta2": 0.98},
-    "peak rate 3e-3": EVENTS | {"learning_rate": 3e-3},
-    "half the steps": EVENTS | {"steps": 750},
-    "a quarter of the steps": EVENTS | {"steps": 375},
+    "8 bins, beta2 0.98": EVENTS | {"bins": 8, "beta2": 0.98},
+    "8 bins, peak rate 3e-3": EVENTS | {"bins": 8, "learning_rate": 3e-3},
+    "8 bins, half the steps": EVENTS | {"bins": 8, "steps": 750},
+    "8 bins, a quarter of the steps": EVENTS | {"bins": 8, "steps": 375},
     "2 layers": EVENTS | {"layers": 2},
     "width 32": EVENTS | {"width": 32},
     "1 block": EVENTS | {"blocks": 1},
-    "batch 512": EVENTS | {"batch": 512},
 }
 PAIRS = (("fourcircles", "star"), ("star", "checkerboard"), ("checkerboard", "fourcircles"))
 

@@ -210,10 +210,20 @@ def _once_per_machine() -> contextlib.AbstractContextManager:
 
     Headers are not precompiled: that takes longer than the few compilations gain by it. Vector
     instructions are not tried out one by one: g++ knows those of the processor that it runs on.
+    The wrapper, which calls a library's kernels in turn, is not optimized, nor are there line
+    numbers for a debugger: neither has a part in the time of a step.
     """
     from torch._inductor import config
 
-    return config.patch({"cpp.vec_isa_ok": True})
+    return config.patch(
+        {
+            "cpp.vec_isa_ok": True,
+            "aot_inductor.precompile_headers": False,
+            "aot_inductor.compile_wrapper_opt_level": "O0",
+            "aot_inductor.enable_frame_pointer": False,
+            "aot_inductor.enable_line_tables": False,
+        }
+    )
 
 
 @contextlib.contextmanager
