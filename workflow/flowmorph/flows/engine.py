@@ -102,7 +102,7 @@ class Library:
             self.make()
         from torch._inductor import aoti_load_package
 
-        with _quiet():
+        with _quiet(), _once_per_machine():
             return aoti_load_package(str(self.path))
 
     def plain(self) -> Callable:
@@ -141,10 +141,14 @@ def prepare(libraries: Iterable[Library]) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if len(missing) < 2 or cores < 2:
         return  # the first call compiles
-    # Each worker's compiler has one thread, as this process has.
+    # Each worker's compiler has one thread, as this process has. This process, whose imports are
+    # done, begins with the last, since vector-Jacobian products take longest.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(cores, len(missing)), context) as pool:
-        list(pool.map(partial(_make, torch.get_num_threads()), missing))
+    with ProcessPoolExecutor(min(cores, len(missing)) - 1, context) as pool:
+        others = pool.map(partial(_make, torch.get_num_threads()), missing)
+        for library in reversed(missing):
+            library.make(wait=False)
+        list(others)
 
 
 def _make(threads: int, library: Library) -> None:
