@@ -103,7 +103,19 @@ class Library:
         from torch._inductor import aoti_load_package
 
         with _quiet(), _once_per_machine():
-            return aoti_load_package(str(self.path))
+            run = aoti_load_package(str(self.path)).loader.boxed_run
+        return partial(self._call, run)
+
+    def _call(self, run: Callable[[list[Tensor]], list[Tensor]], *args) -> tuple:
+        """Run on nested arguments; PyTorch's own handling of them costs 15 microseconds a call."""
+        tensors: list[Tensor] = []
+        for part in args:
+            tensors.extend(part if isinstance(part, tuple) else () if part is None else (part,))
+        if self._pulls_back:
+            g_points, *g_weights = run(tensors)
+            return g_points, g_weights[0] if self.weights else None
+        points, log_det, *tape = run(tensors)
+        return points, log_det, tuple(tape)
 
     def plain(self) -> Callable:
         """The same function, not compiled."""
