@@ -34,10 +34,12 @@ PAPER = {"batch": 128, "learning_rate": 1e-4, "warmup_steps": 0, "beta2": 0.999,
 # 4 layers, 2 blocks of 64, 8 bins and 4,000 steps unless a row says otherwise.
 BASE = {"batch": 512, "learning_rate": 3e-3, "beta2": 0.999}
 SHARP = {"batch": 512, "learning_rate": 1e-2, "beta2": 0.95, "bins": 16}
-DEFAULT = {"batch": 256, "learning_rate": 5e-3, "beta2": 0.99, "bins": 16, "steps": 12_000}
+DEFAULT = {"batch": 256, "learning_rate": 5e-3, "beta2": 0.99, "bins": 16, "steps": 18_000}
 DENSITIES = {
     "in use": DEFAULT,
-    "peak rate 3e-3, beta2 0.999": DEFAULT | {"learning_rate": 3e-3, "beta2": 0.999},
+    "12,000 steps": DEFAULT | {"steps": 12_000},
+    "12,000 steps, peak rate 3e-3, beta2 0.999": DEFAULT
+    | {"steps": 12_000, "learning_rate": 3e-3, "beta2": 0.999},
     "batch 512, 8,000 steps, peak rate 7e-3": DEFAULT
     | {"batch": 512, "steps": 8000, "learning_rate": 7e-3},
     "batch 512, 8,000 steps, peak rate 5e-3, beta2 0.999": BASE
@@ -76,7 +78,7 @@ TRANSPORTS = {
     "sharp densities": MOVES | {"densities": SHARP},
     "batch 256, 4,500 steps, densities of 3e-3, 0.999": MOVES
     | {"batch": 256, "steps": 4500}
-    | {"densities": BASE | {"batch": 256, "bins": 16, "steps": 12_000}},
+    | {"densities": BASE | {"batch": 256, "bins": 16, "steps": 18_000}},
     "peak rate 5e-4": MOVES | {"densities": BASE, "learning_rate": 5e-4},
     "4,500 steps, densities of 4,000 steps": MOVES
     | {"densities": BASE | {"bins": 16}, "steps": 4500},

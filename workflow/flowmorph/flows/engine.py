@@ -34,7 +34,7 @@ from flowmorph.flows.made import Autoregressive, Layout, Shape
 
 CHOICES = ("auto", "compile", "eager")
 PLAIN, COMPILED, GRAPHS = "plain", "compiled", "graphs"
-# Compiling takes minutes of a core once and gains a factor 4 a step: short jobs do not repay it.
+# Compiling takes a minute of a core once and gains a factor 4 a step: short jobs do not repay it.
 WORTH_COMPILING_CALLS = 1000
 CACHE = "FLOWMORPH_CACHE"
 
