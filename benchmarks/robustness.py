@@ -6,15 +6,17 @@ Inputs are uniform, far outside, denormal, on the bins' edges and on the box's e
 A round trip can lose what the map itself squeezes together: where a spline is flat, many x share
 one y in float32. So each point counts by the smaller of its two errors, |f^-1(f(x)) - x| and
 |f(f^-1(y)) - y|, relative to the box; the larger one is printed too. In a stack the layers'
-slopes multiply; what float32 then loses is shown next to what plain nflows loses (inf where it
+slopes multiply. What float32 then loses is shown next to what plain nflows loses (inf where it
 stops with a failed assertion).
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 import torch
+from nflows.transforms.splines.rational_quadratic import unconstrained_rational_quadratic_spline
 from torch import Tensor
 
 from flowmorph.flows import storage
@@ -45,9 +47,37 @@ def inputs(raw: Tensor, number: int) -> Tensor:
     return uniform.sort().values[None]
 
 
+def round_trip(apply: Callable[[Tensor, bool], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+    """Smaller and larger error of the points inside the box, relative to it."""
+    y = apply(x, False)
+    back = apply(y, True)
+    again = apply(back, False)
+    inside = x.abs() <= BOUND
+    errors = torch.stack([(back - x).abs()[inside], (again - y).abs()[inside]]) / BOUND
+    return errors.amin(0), errors.amax(0)
+
+
+def spline_of_ours(raw: Tensor) -> Callable[[Tensor, bool], Tensor]:
+    """Our spline with these raw parameters."""
+    return lambda x, inverse: evaluate(x, raw, BOUND, inverse)[0]
+
+
+def spline_of_nflows(raw: Tensor) -> Callable[[Tensor, bool], Tensor]:
+    """nflows' spline with the same raw parameters."""
+    widths, heights, slopes = raw[0, :, 0].split([BINS, BINS, BINS - 1])
+
+    def apply(x: Tensor, inverse: bool) -> Tensor:
+        each = (part.expand(x.shape[1], -1) for part in (widths, heights, slopes))
+        return unconstrained_rational_quadratic_spline(
+            x[0], *each, inverse=inverse, tails="linear", tail_bound=BOUND
+        )[0][None]
+
+    return apply
+
+
 def splines(spread: float, points: int) -> None:
     """Single splines with raw parameters of standard deviation ``spread``."""
-    smaller = larger = 0.0
+    smaller = larger = theirs = double = 0.0
     finite = monotone = True
     for _ in range(points // CHUNK):
         raw = spread * torch.randn(1, 3 * BINS - 1, 1)
@@ -55,21 +85,26 @@ def splines(spread: float, points: int) -> None:
         x = inputs(raw, CHUNK)
         y, slope = evaluate(x, raw, BOUND, inverse=False)
         back, slope_back = evaluate(y, raw, BOUND, inverse=True)
-        again, _ = evaluate(back, raw, BOUND, inverse=False)
         finite &= all(bool(torch.isfinite(t).all()) for t in (y, slope, back, slope_back))
         # Neighbours may come out equal, or swap by what rounding allows.
         monotone &= bool((y.diff() >= -1e-6 * y[:, 1:].abs().clamp(min=BOUND)).all())
-        inside = x.abs() <= BOUND
-        errors = torch.stack([(back - x).abs()[inside], (again - y).abs()[inside]]) / BOUND
-        smaller = max(smaller, errors.min(0).values.max().item())
-        larger = max(larger, errors.max().item())
+        ours = round_trip(spline_of_ours(raw), x)
+        smaller, larger = max(smaller, ours[0].max().item()), max(larger, ours[1].max().item())
+        precise = round_trip(spline_of_ours(raw.double()), x.double())
+        double = max(double, precise[0].max().item())
+        try:
+            theirs = max(theirs, round_trip(spline_of_nflows(raw), x)[0].max().item())
+        except AssertionError:
+            theirs = torch.inf
     print(
         f"splines, spread {spread:4.1f}: {points:,} points, finite {finite}, monotone {monotone}, "
-        f"round trip {smaller:.1e} (worse direction {larger:.1e})",
+        f"round trip {smaller:.1e} (worse direction {larger:.1e}; float64 {double:.1e}; "
+        f"nflows {theirs:.1e})",
         flush=True,
     )
 
 
+@torch.no_grad()
 def flows(name: str, points: int, spread: float, weights: str | None = None) -> None:
     """Whole flows with weights disturbed by ``spread``, and the same ones run by plain nflows."""
     errors: dict[str, list[Tensor]] = {"ours": [], "nflows": []}
