@@ -63,7 +63,7 @@ DENSITIES = {
     "the paper's, annealed in 10,000 steps": PAPER | {"steps": 10_000},
 }
 MOVES = BASE | {"layers": 4, "bins": 16, "learning_rate": 1e-3, "steps": 3000}
-# Between densities of BASE, so that rows differ in the transport alone.
+# Between the densities of BASE, which were the default's.
 DEEP = MOVES | {"layers": 8, "bins": 8, "densities": BASE}
 TRANSPORTS = {
     "in use": MOVES,
@@ -78,7 +78,7 @@ TRANSPORTS = {
     "sharp densities": MOVES | {"densities": SHARP},
     "batch 256, 4,500 steps, densities of 3e-3, 0.999": MOVES
     | {"batch": 256, "steps": 4500}
-    | {"densities": BASE | {"batch": 256, "bins": 16, "steps": 18_000}},
+    | {"densities": BASE | {"batch": 256, "bins": 16, "steps": 12_000}},
     "peak rate 5e-4": MOVES | {"densities": BASE, "learning_rate": 5e-4},
     "4,500 steps, densities of 4,000 steps": MOVES
     | {"densities": BASE | {"bins": 16}, "steps": 4500},
