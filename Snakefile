@@ -24,7 +24,7 @@ if set("{}$`") & set(workflow.basedir):
 LIBRARY = os.path.join(workflow.basedir, "workflow")
 sys.path.insert(0, LIBRARY)
 
-from flowmorph import own, paths, repeats, targets
+from flowmorph import inputs, own, paths, repeats, targets
 from flowmorph.config import check
 from flowmorph.errors import InputError
 
@@ -34,12 +34,14 @@ configfile: "config/config.yaml"
 
 try:
     check(config, os.path.join(workflow.basedir, "config", "schema.yaml"))
+    inputs.expand_home(config)
+    OUT = paths.run_folder(config["run"])
+    inputs.check_apart(config, OUT)
     APPLIED = own.named(config["apply"])
+    RESULTS = targets.results(OUT, config)
+    inputs.check_patterns(config, RESULTS + targets.samples(OUT, config))
 except InputError as error:
     raise WorkflowError(str(error)) from None
-
-OUT = paths.run_folder(config["run"])
-RESULTS = targets.results(OUT, config)
 
 # For every job, by its environment: neither changes a result, so neither is a reason to run again.
 # Snakemake's own prefix, which this replaces, is the first word: without it a program that fails

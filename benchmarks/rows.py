@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pyarrow
 import pyarrow.parquet
 import uproot
@@ -57,6 +58,10 @@ def write(path: Path, rows: int) -> None:
         with pyarrow.parquet.ParquetWriter(path, schema) as file:
             for size in sizes:
                 file.write_table(pyarrow.table(numbers(size, rng)))
+    elif path.suffix == ".csv":
+        for first, size in enumerate(sizes):
+            frame = pandas.DataFrame(numbers(size, rng))
+            frame.to_csv(path, mode="a" if first else "w", header=not first, index=False)
     else:
         with uproot.recreate(path) as file:
             tree = file.mktree("events", {k: v.dtype for k, v in numbers(1, rng).items()})
@@ -71,8 +76,10 @@ def through_the_box(path: Path) -> None:
     box = Preprocessor.fit([some], FEATURES)
     with open_writer(path.with_stem("moved"), files) as writer:
         for chunk in files.chunks(None, CHUNK):
-            back = box.inverse(box.forward(chunk, rng))
-            writer.write(chunk | {f"{name}_moved": values for name, values in back.items()})
+            back = box.inverse(
+                box.forward({name: files.numbers(chunk, name) for name in FEATURES}, rng)
+            )
+            writer.write({**chunk, **{f"{name}_moved": values for name, values in back.items()}})
 
 
 def all_at_once(path: Path) -> None:
@@ -92,7 +99,7 @@ def measured(call, path: Path, connection) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--format", choices=("parquet", "root"), default="parquet")
+    parser.add_argument("--format", choices=("parquet", "root", "csv"), default="parquet")
     args = parser.parse_args()
     spawn = multiprocessing.get_context("spawn")
     Path("results").mkdir(exist_ok=True)

@@ -6,6 +6,9 @@ OWN_LIMITS = own.limit_options(config)
 OWN_TRAINED = own.figure_options(config, targets.methods(config))
 OWN_APPLIED = own.figure_options(config, targets.methods(config), applied=True)
 
+# Looked at before anything is trained, and no parameter: another layout is no reason to train anew.
+OWN_LAYOUT = own.layout_options(config)
+
 
 rule prepare_own_samples:
     """Read the user's two samples, cut and split them, and bring them to the flows' box."""
@@ -44,7 +47,7 @@ rule prepare_own_samples:
         " --features {params.features:q} --condition {params.condition:q} "
         " --regions {params.regions:q} --missing {params.missing} --rows {params.rows} "
         " --scaling {params.scaling} --validation-fraction {params.fraction} "
-        " --seed {params.seed} --output-reference {output.reference} "
+        " --seed {params.seed} {OWN_LAYOUT} --output-reference {output.reference} "
         " --output-target {output.target} --output-preprocessing {output.preprocessing} "
         " --output-rows {output.rows} > {log} 2>&1"
 
@@ -109,13 +112,13 @@ rule move_reference:
         runtime=scaled(120),
     params:
         tree=lambda wildcards: own.reading_options(config["own"]["reference"]),
-        columns=config["own"]["output"]["columns"],
-        suffix=config["own"]["output"]["suffix"],
+        layout=own.layout_options(config),
+        outside=config["own"]["output"]["outside"],
         chunk=config["own"]["output"]["chunk_rows"],
         device=config["device"],
     shell:
         "python {input.script} move --transport {input.transport} --input {input.files:q} "
-        " {params.tree} --columns {params.columns} --suffix {params.suffix} "
+        " {params.tree} {params.layout} --outside {params.outside} "
         " --chunk {params.chunk} --device {params.device} --threads {threads} "
         " --output {output.moved:q} > {log:q} 2>&1"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,55 @@ def test_a_bad_value_names_its_key(path, value):
         place = place[folder]
     place[last] = value
     with pytest.raises(InputError, match=path):
+        check(config, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("key", "written", "where", "said"),
+    [
+        ("own.features", "[0, 1]", ".0", "0 is a number: put the column's name in quotes ('0')"),
+        ("own.features", "[{column: 7}]", ".0.column", "7 is a number: put the column's name in"),
+        ("own.features", "[x, on]", ".1", "true, as which YAML reads on, yes and true: put the"),
+        ("own.features", "[{column: x, label: 3}]", ".0.label", "3 is a number: put it in quotes"),
+        ("own.condition", "[2.5]", ".0", "2.5 is a number: put the column's name in quotes"),
+        ("own.condition", "[no]", ".0", "false, as which YAML reads off, no and false: put the"),
+        ("own.condition", "[null]", ".0", "null, as which YAML reads null, ~ and nothing: put"),
+        ("own.target.weights", "no", "", "false, as which YAML reads"),
+        ("own.target.tree", "5", "", "5 is a number: put the tree's name in quotes ('5')"),
+        ("own.target.files", "[1.5]", ".0", "1.5 is a number: put the file's name in quotes"),
+        ("own.regions.column", "1", "", "1 is a number: put the column's name in quotes ('1')"),
+        ("own.output.drop", "[0]", ".0", "0 is a number: put the column's name in quotes ('0')"),
+        ("own.output.suffix", "1", "", "1 is a number: put it in quotes ('1')"),
+        ("apply", "2024", "", "2024 is a number: put the file's name in quotes ('2024')"),
+        ("apply", "2024-05-01", "", "2024-05-01 is a date: put the file's name in quotes"),
+        ("collider.lhco.files.target", "yes", "", "true, as which YAML reads"),
+        ("collider.download.folder", "", "", "null, as which YAML reads null, ~ and nothing"),
+        ("run", "2024", "", "2024 is a number: put it in quotes ('2024')"),
+    ],
+)
+def test_what_yaml_does_not_read_as_text_is_to_be_quoted(key, written, where, said):
+    config = read("config")
+    *above, last = key.split(".")
+    functools.reduce(dict.__getitem__, above, config)[last] = yaml.safe_load(written)
+    with pytest.raises(InputError) as caught:
+        check(config, SCHEMA)
+    assert str(caught.value).startswith(f"config: {key}{where}: {said}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("features", "said"),
+    [
+        ([{"column": "x", "preprocess": "log"}], "own.features.0.preprocess: 'log' is not one of"),
+        ([{"column": "x", "bins": 3}], "own.features.0: Additional properties .*'bins'"),
+        ([{}], "own.features.0: 'column' is a required property"),
+        ([["x"]], "own.features.0: "),
+    ],
+)
+def test_an_entry_that_is_a_name_or_an_object_names_what_is_wrong_with_it(features, said):
+    config = read("config")
+    config["own"]["features"] = features
+    with pytest.raises(InputError, match=said):
         check(config, SCHEMA)
 
 

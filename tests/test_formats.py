@@ -94,10 +94,10 @@ def tree_of(kind):
 
 def read(files, columns=None, size=30):
     chunks = list(files.chunks(columns, size))
-    assert all(0 < len(next(iter(chunk.values()))) <= size for chunk in chunks)
-    return {
-        name: np.concatenate([np.asarray(chunk[name]) for chunk in chunks]) for name in chunks[0]
-    }
+    lengths = [len(next(iter(chunk.values()))) for chunk in chunks]
+    assert set(lengths) <= {size, files.rows // len(files.files) % size}
+    kept = np.asarray if files.format != "csv" else lambda cells: files.numbers({"": cells}, "")
+    return {name: np.concatenate([kept(chunk[name]) for chunk in chunks]) for name in chunks[0]}
 
 
 def same(first, second):
@@ -120,7 +120,8 @@ def test_several_files_in_chunks_and_written_again(tmp_path, kind):
     order = files.columns
     assert sorted(order) == sorted(expected)
     if kind == "csv":
-        expected["eta"] = read(files)["eta"]  # float64 there
+        expected = {name: values.astype(float) for name, values in expected.items()}
+        expected["eta"] = read(files)["eta"]  # of more digits there
     same(read(files), {name: expected[name] for name in order})
     same(read(files, ["n", "pt"]), {name: expected[name] for name in ("n", "pt")})
 
@@ -128,7 +129,7 @@ def test_several_files_in_chunks_and_written_again(tmp_path, kind):
     for output in outputs:
         with open_writer(output, files) as writer:
             for chunk in files.chunks(None, 30):
-                writer.write({**chunk, "moved": chunk["pt"] * 2})
+                writer.write({**chunk, "moved": files.numbers(chunk, "pt") * 2})
     assert digest(outputs[0]) == digest(outputs[1])
     again = open_sample(str(outputs[0]), tree_of(kind))
     assert again.format == files.format and again.rows == 100
@@ -197,7 +198,7 @@ def test_lists_texts_and_records_are_kept(tmp_path):
         before, after = copy(tmp_path / name)
         for column, values in before.items():
             assert str(after[column]) == str(values), column  # NaN is not itself
-    assert before["n"][0] == 1 and np.isnan(before["n"][1])
+    assert before["n"][:2] == [1, None]
 
 
 def test_two_dimensional_arrays_are_columns_and_come_together_again(tmp_path):
@@ -237,10 +238,9 @@ def test_what_a_format_cannot_keep_is_named(tmp_path):
     frame = pandas.DataFrame({"x": np.arange(3.0), "s": np.array(["a", "b", "c"], object)})
     frame["day"] = pandas.date_range("2020", periods=3)
     frame.to_hdf(tmp_path / "a.h5", key="df", mode="w", format="fixed")
-    for column, reason in (("s", "pickled Python objects"), ("day", "a time")):
-        with pytest.raises(InputError, match=f"a.h5: column '{column}' cannot be read .*{reason}"):
-            copy(tmp_path / "a.h5", drop={"s", "day"} - {column})
-    copy(tmp_path / "a.h5", drop={"s", "day"})
+    with pytest.raises(InputError, match="a.h5: column 's' .pickled Python .* cannot be read"):
+        copy(tmp_path / "a.h5")
+    copy(tmp_path / "a.h5", drop={"s"})
     files = open_sample(str(write(tmp_path / "b.npz", "npz", numbers())))
     with pytest.raises(InputError, match="c.npz: column 'n' is of whole numbers"):
         with open_writer(tmp_path / "c.npz", files) as writer:
@@ -254,17 +254,6 @@ def test_what_a_format_cannot_keep_is_named(tmp_path):
             writer.write({"pt": np.ones(3)})
             writer.write({"eta": np.ones(3)})
     assert not (tmp_path / "c.npz").exists()
-
-
-def test_csv_types_are_those_that_hold_all_values(tmp_path):
-    rows = ["x,n,s", *(f"{i},{i},{i}" for i in range(400_000)), "0.1,7,seven", ",8,8"]
-    (tmp_path / "a.csv").write_text("\n".join(rows) + "\n")
-    (tmp_path / "b.csv").write_text("x,n,s\n1,1.5,1\n")
-    files = open_sample(str(tmp_path / "?.csv"))
-    assert files.types == {"x": "double", "n": "double", "s": "string"}
-    chunks = list(files.chunks(None, 1_000_000))
-    assert chunks[-2]["x"][-2] == 0.1 and np.isnan(chunks[-2]["x"][-1])
-    assert chunks[-2]["s"][-2] == "seven" and chunks[-1]["n"][0] == 1.5
 
 
 @pytest.mark.parametrize("kind", ["pandas-table", "npz"])

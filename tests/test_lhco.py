@@ -166,7 +166,12 @@ def test_feature_files_that_cannot_be_read(tmp_path, capfd):
         frame.to_hdf(tmp_path / f"{number}.h5", key="df", format="table")
     write_lhco(tmp_path / "2.h5", lhco_rows(3))
     cases += [("no column 'tau2j1'", (tmp_path / "0.h5").read_bytes())]
-    cases += [("must be numbers", (tmp_path / "1.h5").read_bytes())]
+    cases += [
+        (
+            "'mj1' is of type object (such as 'heavy'), not a number",
+            (tmp_path / "1.h5").read_bytes(),
+        )
+    ]
     cases += [("no column 'pxj1'", (tmp_path / "2.h5").read_bytes())]
     for reason, content in cases:
         path.unlink(missing_ok=True)

@@ -10,15 +10,20 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from test_training import script
 
 from flowmorph import own, targets
 from flowmorph.data.own_samples import Settings, prepare
 from flowmorph.errors import InputError
-from flowmorph.metrics import divergence, task
+from flowmorph.figures import features
+from flowmorph.measure_tables import measure_table
+from flowmorph.metrics import divergence, measures, task, two_sample
 from flowmorph.metrics.distances import summarise
 from flowmorph.metrics.unweighting import (
     accepted,
     effective_number,
+    effective_points,
+    relative,
     resampled,
     target_unweighted,
 )
@@ -283,3 +288,123 @@ def test_weighted_means_and_errors():
     assert equal.error == pytest.approx(divergence.mean(values).error, rel=2e-3)
     summary = summarise(values, weights)
     assert (summary.mean, summary.std) == pytest.approx((repeated.mean(), repeated.std()))
+
+
+# --- weights far from one
+
+
+SCALES = (1e-300, 1e-310, 1e300)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_weights_matter_only_relative_to_each_other(scale):
+    rng = np.random.default_rng(11)
+    x, target, weights = rng.normal(size=(300, 2)), rng.normal(size=(200, 2)), rng.gamma(2, 1, 300)
+    scaled = weights * scale
+    assert effective_points(scaled) == pytest.approx(effective_points(weights))
+    assert effective_number(300, scaled) == effective_number(300, weights)
+    for choose in (accepted, resampled):
+        expected = choose(weights, np.random.default_rng(1))
+        assert np.array_equal(choose(scaled, np.random.default_rng(1)), expected)
+    assert divergence.mean(x[:, 0], scaled) == pytest.approx(divergence.mean(x[:, 0], weights))
+    assert summarise(x[:, 0], scaled).std == pytest.approx(summarise(x[:, 0], weights).std)
+    for a, b in zip(
+        two_sample.compare_features(x, target, weights=scaled),
+        two_sample.compare_features(x, target, weights=weights),
+        strict=True,
+    ):
+        assert a == pytest.approx(b)
+    arrays = {"reference": x[:200], "target": target, "f": x[:200] + 0.1}
+    arrays |= {f"condition_{name}": np.empty((200, 0)) for name in ("reference", "target")}
+    setting = task.Setting("own", ["f"], ["a", "b"], None, False, 4.0, 1, 100, 30)
+    values = [
+        [m.value for m in task.measure(arrays, setting, reference_weights=each[:200])]
+        for each in (weights, scaled)
+    ]
+    assert values[0] == pytest.approx(values[1], abs=1e-12)
+
+
+def test_a_unit_of_weights_changes_no_digit():
+    weights = np.random.default_rng(12).gamma(2, 1, 1000)
+    assert 0.5 <= relative(weights).max() < 1
+    ratio = relative(weights) / weights
+    assert (ratio == ratio[0]).all() and np.log2(ratio[0]) % 1 == 0
+    assert not relative(np.zeros(3)).any() and effective_points(np.zeros(3)) == 0
+    assert relative(np.array([1e-300, 1e300])).tolist() == [0, relative(np.array([1e300]))[0]]
+
+
+@pytest.mark.parametrize("kind", ["all", "half", "of the target", "all but one"])
+def test_tiny_weights_go_through_the_preparation(samples, kind):
+    for name, sample in samples.items():
+        table = pd.read_csv(sample["files"])
+        if kind != "of the target" or name == "target":
+            tiny = slice(None) if kind != "half" else slice(None, None, 2)
+            table.loc[table.index[tiny], "w"] *= 1e-300
+        if kind == "all but one":
+            table.loc[0, "w"] = 1.0
+        table.to_csv(sample["files"], index=False)
+        sample["weights"] = "w"
+    before, _, _ = prepare(samples, settings())
+    for arrays in before.values():
+        for split in ("train", "validation", "apply"):
+            weights = arrays[f"{split}.weights"]
+            assert 0.5 <= weights.max() < 1 and np.isfinite(effective_points(weights))
+            rows = equal_weights(torch.from_numpy(weights), torch.Generator().manual_seed(1))
+            assert (weights[rows.numpy()] > 0).all()
+
+
+# --- few points
+
+
+def few(points: int, weighted: bool) -> tuple[dict, dict]:
+    rng = np.random.default_rng(13)
+    arrays = {name: rng.normal(size=(points, 2)) for name in ("reference", "target", "f")}
+    arrays |= {f"condition_{name}": np.empty((points, 0)) for name in ("reference", "target")}
+    if weighted:
+        weights = rng.gamma(2, 1, points)
+        arrays |= {"weight_reference": weights, "weight_target": np.eye(points)[0] + 1e-9}
+    return arrays, arrays.get("weight_reference")
+
+
+@pytest.mark.parametrize(("points", "weighted"), [(2, False), (19, False), (60, True), (5, True)])
+def test_few_points_have_distances_and_nothing_to_compare_with(tmp_path, capsys, points, weighted):
+    """Of a target with one large weight, unweighting leaves a single row."""
+    arrays, weights = few(points, weighted)
+    np.savez(tmp_path / "m.npz", **arrays)
+    script("measure_task").main(
+        ["--task", "own", "--moved", str(tmp_path / "m.npz"), "--methods", "f", "--features", "a",
+         "b", "--half-width", "4", "--two-sample-points", "100", "--assignment-points", "30",
+         "--seed", "1", "--output", str(tmp_path / "m.csv")]
+    )  # fmt: skip
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "cannot be compared with the target: fewer than 20" in said
+    found = measures.read([tmp_path / "m.csv"])
+    assert {m.method for m in found} == {"f", measures.TARGET}
+    assert all(np.isfinite(m.value) for m in found)
+    mean = next(m.value for m in found if (m.metric, m.feature) == ("distance_mean", ""))
+    length = np.linalg.norm(arrays["f"] - arrays["reference"], axis=1)
+    assert mean == pytest.approx(np.average(length, weights=weights))
+    tables = {kind: measure_table(kind, found) for kind in ("two_sample", "marginals", "movement")}
+    assert [len(table.rows) for table in tables.values()] == [0, 0, 1]
+    for table in tables.values():
+        note = f"own: {points} points, or what unweighting leaves of them, are too few"
+        assert table.markdown().count(note) == 1
+        table.save([tmp_path / "t.csv", tmp_path / "t.md"])
+    assert not measure_table("costs", found).notes
+
+
+def test_a_figure_of_few_points_says_so():
+    arrays, _ = few(6, False)
+    figure = features.feature_ratios(
+        arrays, names=("reference",), labels=["a", "b"], limits=(-3, 3)
+    )
+    texts = [text.get_text() for ax in figure.axes for text in ax.texts]
+    assert texts.count("too few events") == 2 and not any("nan" in text for text in texts)
+
+
+def test_twenty_points_are_enough():
+    arrays, _ = few(20, False)
+    setting = task.Setting("own", ["f"], ["a", "b"], None, False, 4.0, 1, 100, 30)
+    found = list(task.measure(arrays, setting))
+    assert {"auc", "ks", "bound_target"} <= {m.metric for m in found}
+    assert not measure_table("two_sample", found).notes

@@ -62,6 +62,9 @@ def test_round_trip_increasing_and_finite(kind, shape, rows, seed):
     back = transform.inverse({"x": y})["x"]
     np.testing.assert_allclose(back, x, rtol=1e-9, atol=1e-9 * (high - low))
     inside = transform.forward({"x": values})["x"]
+    assert not transform.beyond({"x": values})["x"].any()
+    assert transform.beyond({"x": [low - (high - low), high + (high - low)]})["x"].all()
+    assert Preprocessor.from_json(transform.to_json(), "text") == transform
     assert inside.min() == pytest.approx(-3, abs=1e-9)
     assert inside.max() == pytest.approx(3, abs=1e-9)
 
@@ -171,6 +174,52 @@ def test_other_files_are_named(tmp_path, text):
     path.write_text(text)
     with pytest.raises(InputError, match="scaling.json: no preprocessing"):
         Preprocessor.load(path)
+
+
+def alterations(value):
+    """The JSON value with each of its parts, in turn, of another kind or missing."""
+    for other in (None, "a", [], {}, True, -1, 1e400, float("nan"), 10**400):
+        if type(other) is not type(value) or not isinstance(value, str | bool):
+            yield other
+    if isinstance(value, dict):
+        for key in value:
+            yield {k: v for k, v in value.items() if k != key}
+            for other in alterations(value[key]):
+                yield value | {key: other}
+        yield value | {"more": 1}
+    elif isinstance(value, list):
+        for i in {0, len(value) // 2, len(value) - 1} if value else ():
+            yield value[:i] + value[i + 1 :]
+            yield value[:i] + value[i : i + 1] + value[i:]
+            for other in alterations(value[i]):
+                yield [*value[:i], other, *value[i + 1 :]]
+
+
+def test_an_edited_fit_is_refused_or_still_one():
+    """No text gives an error of another kind, then or when it is used."""
+    rng = np.random.default_rng(8)
+    table = {"a": rng.normal(0, 1, 50), "b": rng.random(50), "c": rng.poisson(4, 50).astype(float)}
+    choices = {"a": {"transform": "quantile"}, "b": {"transform": "logit"}, "c": {"integer": True}}
+    note = json.loads(Preprocessor.fit([table], choices).to_json())
+    refused = 0
+    for other in alterations(note):
+        try:
+            found = Preprocessor.from_json(json.dumps(other), "edited.json")
+        except InputError as error:
+            assert str(error).startswith("edited.json: no preprocessing") and error.__cause__
+            assert "\n" not in str(error)
+            refused += 1
+            continue
+        used = {name: table.get(name, np.ones(3)) for name in found.columns}
+        found.usable(used, 1e15), found.beyond(used)
+        found.inverse({name: np.zeros(3) for name in used})
+    assert refused > 300
+
+
+def test_a_fit_that_is_no_text_is_named(tmp_path):
+    (tmp_path / "fit.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="fit.json: no preprocessing as saved"):
+        Preprocessor.load(tmp_path / "fit.json")
 
 
 def test_bad_input_is_named():

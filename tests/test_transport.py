@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import subprocess
 import sys
 import tomllib
@@ -13,49 +12,14 @@ import awkward as ak
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-import uproot
+from transports import REGIONS, make, table
 
 import flowmorph
-from flowmorph.__main__ import main
 from flowmorph.errors import InputError
-from flowmorph.flows import bundle, storage
-from flowmorph.flows.flow import Architecture, Flow
-from flowmorph.moving import STATUS, move_files
-from flowmorph.preprocess import Preprocessor
+from flowmorph.flows import setup
 
 LIBRARY = Path(flowmorph.__file__).parents[1]
-NOWHERE = {"column": None, "train": [], "apply": [], "closure": True}
-REGIONS = NOWHERE | {"column": "m", "apply": [[0, 1]]}
-
-
-def table(rows: int, seed: int = 0) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    return {
-        "x": (5 + rng.standard_t(3, rows)).astype(np.float32),
-        "k": rng.poisson(4, rows).astype(np.int32),
-        "m": rng.uniform(0, 2, rows),
-        "id": np.arange(rows),
-    }
-
-
-def make(folder: Path, features, condition, method="movement_penalty", regions=NOWHERE) -> Path:
-    """A transport whose flows have random weights."""
-    torch.manual_seed(1)
-    options = {"x": {"transform": "quantile"}, "k": {"integer": True}, "m": {}}
-    train = table(2000)
-    fit = Preprocessor.fit([train], {name: options[name] for name in (*features, *condition)})
-    files = {}
-    for name in ("reference", "target", "transport")[: 2 if method == "base_transfer" else 3]:
-        flow = Flow(Architecture(len(features), len(condition), 2, 1, 8, 4, 4.0))
-        with torch.no_grad():
-            flow.flat.add_(0.3 * torch.randn_like(flow.flat) * flow.mask)
-        files[name] = str(folder / f"{name}.safetensors")
-        storage.save(flow, files[name], {"config": {}, "seed": 1})
-    note = {"method": method, "features": list(features), "condition": list(condition)}
-    note |= {"regions": regions, "preprocessing": fit.to_json()}
-    bundle.write(files, note, folder / "transport.safetensors")
-    return folder
+STATUS = "flowmorph_moved"
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +77,7 @@ def test_whole_numbers_stay_whole_and_a_seed_repeats(transport):
     [
         ({"x": None}, "no column 'x'"),
         ({"m": np.zeros(3)}, "columns of different lengths"),
-        ({"m": np.full(300, np.nan)}, "'m': the value of row 0 is not finite .300 such rows"),
+        ({"m": np.full(300, np.nan)}, "'m': the value of row 0 is missing .300 rows"),
         ({"k": np.array(["a"] * 300)}, "'k' is not one number a row"),
         ({"x": np.zeros((300, 2))}, "'x' is not one number a row"),
     ],
@@ -135,6 +99,126 @@ def test_other_things_are_no_tables(transport):
         transport.move(ak.Array({"x": [[1.0]], "k": [1], "m": [0.1]}))
     with pytest.raises(InputError, match="no density 'none'"):
         transport.log_prob(table(3), of="none")
+
+
+# --- values that cannot be moved, and values that nothing was trained for
+
+
+BOUNDED = {"transform": "logit", "bounds": [0, 30], "integer": True}
+
+
+@pytest.fixture(scope="module", params=["as usual", "bounds", "base transfer"])
+def various(request, tmp_path_factory):
+    options = {"k": BOUNDED, "m": {"transform": "logit"}} if request.param == "bounds" else {}
+    method = "base_transfer" if request.param == "base transfer" else "movement_penalty"
+    folder = tmp_path_factory.mktemp("various")
+    return flowmorph.load(str(make(folder, ("x", "k"), ("m",), method, **options)))
+
+
+WILD = (np.nan, np.inf, -np.inf, 1e300, -1e300, 1.7e308, 1e200, 1e39, 3e38, 1e30, 1e20, -1e18)
+
+
+@pytest.mark.parametrize("column", ["x", "k", "m"])
+def test_what_is_usable_is_moved_to_numbers_and_the_rest_is_an_error(various, column):
+    start = {name: values.astype(float) for name, values in table(40).items() if name != "id"}
+    assert various.usable(start).all()
+    for value in (*WILD, 1e10, 1e6, -100.0):
+        bad = {name: values.copy() for name, values in start.items()}
+        bad[column][7] = value
+        usable = various.usable(bad)
+        assert usable.dtype == bool and usable.sum() == 39 + usable[7]
+        if usable[7]:
+            assert np.isfinite(list(various.move(bad).values())).all()
+            assert np.isfinite(various.log_prob(bad)).all()
+            continue
+        for function in (various.move, various.log_prob):
+            with pytest.raises(InputError, match=rf"'{column}': .*row 7|'{column}': .*in row 7"):
+                function(bad)
+        rest = {name: values[usable] for name, values in bad.items()}
+        assert np.isfinite(list(various.move(rest).values())).all()
+
+
+def test_wild_values_are_not_usable_whatever_they_are_scaled_by(transport):
+    read = {"x": np.array(WILD), "k": np.full(len(WILD), 4.0), "m": np.full(len(WILD), 1.0)}
+    for column in read:
+        wild = {name: np.array(WILD) if name == column else read["k"] for name in read}
+        assert not transport.usable(wild).any()
+    with pytest.raises(InputError, match="'m': row 1: 1e.300 is too far outside of the range"):
+        transport.move({"x": np.ones(2), "k": np.ones(2), "m": np.array([1, 1e300])})
+
+
+def test_numbers_outside_of_declared_bounds_are_not_usable(tmp_path):
+    transport = flowmorph.load(str(make(tmp_path, ("k",), (), k=BOUNDED)))
+    k = np.array([-1, 0, 30, 31, 30.3, np.nan])
+    assert transport.usable({"k": k}).tolist() == [False, True, True, False, False, False]
+    assert transport.beyond({"k": k})["k"].tolist() == [True, False, True, True, True, False]
+
+
+def test_a_result_that_is_no_number_is_an_error(transport, monkeypatch):
+    """Such as by weights that are damaged in memory, or a training that went astray."""
+    start = {name: values[:5] for name, values in table(5).items()}
+    for function in ("_move", "_log_likelihood"):
+        real = getattr(type(transport), function)
+
+        def broken(self, flow, x, c, real=real):
+            result = real(self, flow, x, c).clone()
+            result[..., 3] = np.nan
+            return result
+
+        monkeypatch.setattr(type(transport), function, broken)
+    with pytest.raises(InputError, match="column 'x': row 3 moves to nan .1 such rows"):
+        transport.move(start)
+    with pytest.raises(InputError, match="row 3: the density's logarithm is nan .1 such rows"):
+        transport.log_prob(start)
+
+
+def test_rows_beyond_the_training_are_told_column_by_column(transport):
+    train = table(2000)  # what `make` fits to
+    inside = {name: train[name].astype(float) for name in "xkm"}
+    assert not any(rows.any() for rows in transport.beyond(inside).values())
+    some = {name: values[:6].copy() for name, values in inside.items()}
+    some["m"][:2] = [train["m"].max() + 0.1, 1e300]
+    some["k"][2:4] = [train["k"].max() + 1, train["k"].min() - 1]
+    some["x"][4:] = [-np.inf, np.nan]
+    beyond = transport.beyond(some)
+    assert list(beyond) == ["x", "k", "m"]
+    assert {name: np.flatnonzero(rows).tolist() for name, rows in beyond.items()} == {
+        "x": [4], "k": [2, 3], "m": [0, 1],
+    }  # fmt: skip
+    none = transport.beyond({name: np.empty(0) for name in "xkm"})
+    assert all(rows.shape == (0,) for rows in none.values())
+    assert transport.usable({name: np.empty(0) for name in "xkm"}).shape == (0,)
+
+
+# --- pieces
+
+
+@pytest.mark.parametrize("features, condition", [("xk", "m"), ("x", "m"), ("k", ""), ("xkm", "")])
+def test_rows_in_pieces_move_to_the_same_bytes(tmp_path, monkeypatch, features, condition):
+    monkeypatch.setattr(setup, "CHUNK", 64)
+    logit = {"m": {"transform": "logit"}}
+    transport = flowmorph.load(str(make(tmp_path, tuple(features), tuple(condition), **logit)))
+    start = {n: v.astype(float) for n, v in table(1000).items() if n in features + condition}
+    at_once = transport.move_columns(start, transport.spread(3))
+    for size in (64, 192, 960):
+        spread = transport.spread(3)
+        parts = [
+            transport.move_columns({n: v[low : low + size] for n, v in start.items()}, spread)
+            for low in range(0, 1000, size)
+        ]
+        for name in features:
+            joined = np.concatenate([part[name] for part in parts])
+            assert joined.tobytes() == at_once[name].tobytes()
+    by_table = transport.move(start, seed=3)
+    assert all(by_table[name].tobytes() == at_once[name].tobytes() for name in features)
+
+
+def test_no_rows_move_to_no_rows(transport):
+    none = transport.move_columns({name: np.empty(0) for name in "xkm"}, transport.spread(0))
+    assert {name: (v.shape, v.dtype.kind) for name, v in none.items()} == {
+        "x": ((0,), "f"), "k": ((0,), "f"),
+    }  # fmt: skip
+    assert transport.log_prob(table(0)).shape == (0,)
 
 
 # --- densities
@@ -160,99 +244,6 @@ def test_moving_conserves_probability(tmp_path, method):
     expected = transport.log_prob({"x": x, **given}, of="reference") - np.log(slope)
     found = transport.log_prob(moved)
     assert np.quantile(np.abs(found - expected), 0.9) < 0.02
-
-
-# --- files
-
-
-def read(path: Path) -> pd.DataFrame:
-    if path.suffix == ".root":
-        return uproot.open(path)["events"].arrays(library="pd")
-    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
-
-
-def write(path: Path, columns: dict) -> Path:
-    if path.suffix == ".root":
-        with uproot.recreate(path) as file:
-            file["events"] = columns
-    elif path.suffix == ".parquet":
-        pd.DataFrame(columns).to_parquet(path)
-    else:
-        pd.DataFrame(columns).to_csv(path, index=False)
-    return path
-
-
-@pytest.mark.parametrize("suffix", [".root", ".parquet", ".csv"])
-def test_files_come_out_as_they_went_in(transport, tmp_path, suffix):
-    start = table(1000)
-    start["x"][7] = np.nan
-    source = write(tmp_path / f"in{suffix}", start)
-    counts = move_files(transport, [str(source)], tmp_path / f"out{suffix}", chunk_rows=130)
-    result, before = read(tmp_path / f"out{suffix}"), read(source)
-    inside = (start["m"] < 1) & np.isfinite(start["x"])
-    status = np.where(np.isfinite(start["x"]), inside.astype(int), -1)
-    assert np.array_equal(result[STATUS], status)
-    assert (counts.rows, counts.moved, counts.missing) == (1000, inside.sum(), 1)
-    assert counts.elsewhere == 999 - inside.sum()
-    for name in start:
-        assert np.array_equal(result[name], before[name], equal_nan=True)
-        assert result[name].dtype == before[name].dtype
-    assert np.array_equal(result["x_moved"][~inside], before["x"][~inside], equal_nan=True)
-    # Moving the chosen rows by hand gives the same, but for rounding in batches of another size.
-    chosen = {name: values[inside] for name, values in start.items()}
-    by_hand = transport.move(chosen)
-    np.testing.assert_allclose(result["x_moved"][inside], by_hand["x"], rtol=2e-4)
-    assert (result["k_moved"][inside] == by_hand["k"]).mean() > 0.99
-
-
-def test_columns_can_be_replaced_everywhere(folder, tmp_path):
-    source = write(tmp_path / "in.root", table(200))
-    output = tmp_path / "out.root"
-    main(["move", "--transport", str(folder), "--input", str(source), "--output", str(output),
-          "--columns", "replace", "--everywhere", "--chunk", "64", "--device", "cpu"])  # fmt: skip
-    result, before = read(output), read(source)
-    assert list(result.columns) == [*before.columns, STATUS] and (result[STATUS] == 1).all()
-    assert (result["x"] != before["x"]).mean() > 0.9
-    assert {n: result[n].dtype for n in before} == {n: before[n].dtype for n in before}
-    with pytest.raises(InputError, match="is there already"):
-        main(["move", "--transport", str(folder), "--input", str(output), "--output", "x.root"])
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--output", "out.csv"], "out.csv: the input is root-"),
-        (["--output", "in.root"], "in.root: is an input too"),
-        (["--output", "out.root", "--chunk", "0"], "--chunk 0"),
-        (["--output", "out.root", "--tree", "other"], "no tree 'other'"),
-        (["--output", "out.root", "--input", "short.root"], "no column 'm'"),
-        (["--output", "out.root", "--input", "none.root"], "none.root: no such file"),
-        (["--output", "out.root", "--transport", "in.root"], "not a transport"),
-        (["--output", "out.root", "--transport", "absent"], "no such file of a trained"),
-    ],
-)
-def test_commands_that_cannot_be_done_leave_nothing(
-    folder, tmp_path, monkeypatch, arguments, message
-):
-    monkeypatch.chdir(tmp_path)
-    write(tmp_path / "in.root", table(50))
-    write(tmp_path / "short.root", {"x": np.zeros(3), "k": np.zeros(3)})
-    with pytest.raises(InputError, match=message):
-        main(["move", "--transport", str(folder), "--input", "in.root", *arguments])
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.root", "short.root"]
-
-
-def test_another_version_of_the_file_is_refused(folder, tmp_path):
-    from safetensors import safe_open
-    from safetensors.torch import save_file
-
-    with safe_open(folder / "transport.safetensors", framework="pt") as stored:
-        note = json.loads(stored.metadata()["flowmorph_transport"]) | {"version": 99}
-        tensors = {name: stored.get_tensor(name) for name in stored.keys()}
-    text = {"flowmorph_transport": json.dumps(note)}
-    save_file(tensors, tmp_path / "new.safetensors", metadata=text)
-    with pytest.raises(InputError, match="of version 99, not 1: update flowmorph"):
-        flowmorph.load(str(tmp_path / "new.safetensors"))
 
 
 def test_the_installed_command_is_the_module():

@@ -19,7 +19,10 @@ def main(argv: list[str] | None = None) -> None:
     move.add_argument("--tree", help="tree, key or group, where the input has several")
     move.add_argument("--format", help="of the input, where its name does not tell")
     move.add_argument("--columns", choices=("append", "replace"), default="append")
-    move.add_argument("--suffix", default="_moved", help="of appended columns")
+    move.add_argument("--suffix", default="_moved", help="of new columns")
+    move.add_argument("--drop", nargs="+", default=(), help="columns or patterns to leave out")
+    move.add_argument("--outside", choices=("move", "keep"), default="move",
+                      help="rows beyond the range of the training")  # fmt: skip
     move.add_argument("--everywhere", action="store_true", help="move rows of every region")
     move.add_argument("--chunk", type=int, default=100_000, help="rows in memory at a time")
     move.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
@@ -29,6 +32,7 @@ def main(argv: list[str] | None = None) -> None:
         raise InputError(f"--chunk {args.chunk}: give a positive number of rows")
     # PyTorch takes seconds to import: not for --help.
     from flowmorph import moving, transport
+    from flowmorph.output import Output
 
     loaded = transport.load(args.transport, device=args.device, threads=args.threads)
     counts = moving.move_files(
@@ -37,11 +41,12 @@ def main(argv: list[str] | None = None) -> None:
         args.output,
         tree=args.tree,
         format=args.format,
-        columns=args.columns,
-        suffix=args.suffix,
+        output=Output(args.columns, args.suffix, args.drop, args.outside),
         everywhere=args.everywhere,
         chunk_rows=args.chunk,
     )
+    for note in counts.notes:
+        print(f"{args.output}: {note}", file=sys.stderr)
     print(f"{args.output}: {counts}", file=sys.stderr)
 
 

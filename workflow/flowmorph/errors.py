@@ -10,6 +10,18 @@ class InputError(Exception):
     """A file, key or value that the user gave cannot be used; the message says what to do."""
 
 
+class RowError(InputError):
+    """A row's value that cannot be used: the row counts in what a function was given."""
+
+    def __init__(self, row: int, column: str, text: str) -> None:
+        self.row, self.column, self.text = row, column, text
+        super().__init__(self.at(row))
+
+    def at(self, row: int) -> str:
+        """The message, for the row's number in something larger."""
+        return f"column {self.column!r}: row {row}{self.text}"
+
+
 def cli(main: Callable[[], None]) -> None:
     """Run a script's ``main`` and turn an expected failure into one line and exit status 1.
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from flowmorph.suffixes import suffix_of
 
 
 @contextmanager
@@ -19,12 +22,16 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
     """
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
-    mine = f".{final.stem}.{platform.node()}."
-    for left in final.parent.glob(f"{glob.escape(mine)}*.part{glob.escape(final.suffix)}"):
+    if not os.access(final.parent, os.W_OK):
+        # Libraries say this in words of their own, or crash.
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(final))
+    suffix = suffix_of(final)
+    mine = f".{final.name.removesuffix(suffix)}.{platform.node()}."
+    for left in final.parent.glob(f"{glob.escape(mine)}*.part{glob.escape(suffix)}"):
         writer = left.name.removeprefix(mine).partition(".")[0]
         if writer.isdecimal() and not _alive(int(writer)):
             left.unlink(missing_ok=True)
-    part = final.with_name(f"{mine}{os.getpid()}.part{final.suffix}")
+    part = final.with_name(f"{mine}{os.getpid()}.part{suffix}")
     try:
         yield part
         with open(part, "rb") as written:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.special import expit, logit, ndtr, ndtri
@@ -47,14 +48,37 @@ class Map(ABC):
     def log_slope(self, x: np.ndarray) -> np.ndarray:
         """Logarithm of the derivative of `forward`."""
 
+    @property
+    @abstractmethod
+    def ends(self) -> tuple[float, float]:
+        """Where the least and the largest value of the training data come to in the box."""
+
+    def refuses(self, x: np.ndarray) -> np.ndarray:
+        """Values (N,) that `forward` does not take (bool): here none."""
+        return np.zeros(np.shape(x), dtype=bool)
+
     def parameters(self) -> dict:
         """Numbers that make the map, for JSON."""
         return asdict(self)
 
     @classmethod
     def from_parameters(cls, parameters: dict) -> Map:
-        """Make the map from its `parameters`."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in parameters.items()})
+        """Make the map from its `parameters`; raises ValueError for those that make none."""
+        made = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in parameters.items()})
+        made.check()
+        return made
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise ValueError for parameters of which `fit` makes none: a file may be edited."""
+
+
+def _increase(name: str, values: Sequence[float]) -> None:
+    """Raise ValueError unless the values are finite numbers, each above the one before."""
+    if not all(type(v) in (int, float) and np.isfinite(v) for v in values):
+        raise ValueError(f"{name}: not finite numbers")
+    if any(b <= a for a, b in pairwise(values)):
+        raise ValueError(f"{name}: not increasing")
 
 
 def _only(name: str, options: dict, *known: str) -> None:
@@ -83,6 +107,16 @@ class MinMax(Map):
         """Take the range over all values."""
         _only(name, options)
         return cls(*_range(values, integer), low, high)
+
+    def check(self) -> None:
+        """Both ranges must be intervals."""
+        _increase("minimum, maximum", (self.minimum, self.maximum))
+        _increase("low, high", (self.low, self.high))
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Ends of the box."""
+        return self.low, self.high
 
     @property
     def _slope(self) -> float:
@@ -135,6 +169,20 @@ class Quantile(Map):
         y = low + (z + reach) / (2 * reach) * (high - low)
         x, y = _spaced(x, y)
         return cls(*(tuple(part.tolist()) for part in (x, y, _slopes(x, y))))
+
+    def check(self) -> None:
+        """Knots must increase in both directions, with a positive slope at each."""
+        if not 2 <= len(self.x) == len(self.y) == len(self.slopes):
+            raise ValueError("x, y, slopes: not one of each at two knots or more")
+        _increase("x", self.x)
+        _increase("y", self.y)
+        for slope in self.slopes:
+            _increase("slopes", (0.0, slope))
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The outermost knots."""
+        return self.y[0], self.y[-1]
 
     def _segments(self, values: np.ndarray, knots: Sequence[float]):
         """Segment of each value, with its corner, size and slopes relative to the mean slope."""
@@ -236,6 +284,27 @@ class Logit(Map):
         first, last = one.forward(np.array([lowest, highest])).tolist()
         return cls(lower, upper, declared, first, last, low, high)
 
+    def check(self) -> None:
+        """All three ranges must be intervals."""
+        if type(self.declared) is not bool:
+            raise ValueError("declared: neither true nor false")
+        _increase("lower, upper", (self.lower, self.upper))
+        _increase("first, last", (self.first, self.last))
+        _increase("low, high", (self.low, self.high))
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Ends of the box."""
+        return self.low, self.high
+
+    def refuses(self, x: np.ndarray) -> np.ndarray:
+        """Values (N,) outside of declared bounds (bool)."""
+        place = self._place(x)
+        return (place < 0) | (place > 1) if self.declared else super().refuses(x)
+
+    def _place(self, x: np.ndarray) -> np.ndarray:
+        return (np.asarray(x, dtype=float) - self.lower) / (self.upper - self.lower)
+
     @property
     def _scale(self) -> float:
         return (self.high - self.low) / (self.last - self.first)
@@ -246,14 +315,14 @@ class Logit(Map):
         return (1 - 2 * LOGIT_EDGE) / (LOGIT_EDGE * (1 - LOGIT_EDGE))
 
     def forward(self, x, name=""):
-        place = (np.asarray(x, dtype=float) - self.lower) / (self.upper - self.lower)
-        outside = (place < 0) | (place > 1)
-        if self.declared and outside.any():
-            row = int(np.argmax(outside))
+        refused = self.refuses(x)
+        if refused.any():
+            row = int(np.argmax(refused))
             raise InputError(
                 f"feature {name!r}: {np.ravel(x)[row]:g} in row {row} lies outside its bounds "
                 f"[{self.lower:g}, {self.upper:g}]: remove the row, or correct the bounds"
             )
+        place = self._place(x)
         inner = np.clip(place, 0, 1)
         raw = logit(LOGIT_EDGE + (1 - 2 * LOGIT_EDGE) * inner)
         raw = raw + (place - inner) * self._end_slope
@@ -269,7 +338,6 @@ class Logit(Map):
         return self.lower + (self.upper - self.lower) * place
 
     def log_slope(self, x):
-        place = (np.asarray(x, dtype=float) - self.lower) / (self.upper - self.lower)
-        u = LOGIT_EDGE + (1 - 2 * LOGIT_EDGE) * np.clip(place, 0, 1)
+        u = LOGIT_EDGE + (1 - 2 * LOGIT_EDGE) * np.clip(self._place(x), 0, 1)
         size = self._scale * (1 - 2 * LOGIT_EDGE) / (self.upper - self.lower)
         return np.log(size) - np.log(u) - np.log1p(-u)

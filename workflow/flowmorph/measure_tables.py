@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flowmorph import repeats, targets
-from flowmorph.metrics.measures import BASELINE, CEILING, DENSITY, FLOOR, Measure
+from flowmorph.metrics.measures import BASELINE, CEILING, DENSITY, FLOOR, TOO_FEW, Measure
 from flowmorph.tables import Column, Table, label
 
 
@@ -16,13 +16,15 @@ from flowmorph.tables import Column, Table, label
 class Kind:
     """A table: the metrics in its columns, the one that every row has, and what a row is about.
 
-    ``spread`` names the metrics whose standard deviation over repeated trainings is given.
+    ``spread`` names the metrics whose standard deviation over repeated trainings is given;
+    ``compares`` is for tables with comparisons with the target, which small samples do not allow.
     """
 
     columns: tuple[Column, ...]
     needed: str
     spread: tuple[str, ...]
     per_feature: bool = False
+    compares: bool = False
 
 
 TWO_SAMPLE = (
@@ -90,9 +92,9 @@ _ACCURACY = ("auc", "sliced_wasserstein", "condition_spread")
 _DISTANCES = ("distance_mean", "distance_std", "distance_q05", "distance_median", "distance_q95")
 _BOUNDS = ("l1_mean", "ratio_target", "ratio_images", "left_box", "cycle_mean")
 KINDS = {
-    "two_sample": Kind(TWO_SAMPLE, "auc", _ACCURACY),
-    "movement": Kind(MOVEMENT, "distance_mean", _DISTANCES + _BOUNDS),
-    "marginals": Kind(MARGINALS, "ks", ("ks", "chi2_ndf", *_DISTANCES), per_feature=True),
+    "two_sample": Kind(TWO_SAMPLE, "auc", _ACCURACY, compares=True),
+    "movement": Kind(MOVEMENT, "distance_mean", _DISTANCES + _BOUNDS, compares=True),
+    "marginals": Kind(MARGINALS, "ks", ("ks", "chi2_ndf", *_DISTANCES), True, True),
     "likelihoods": Kind(LIKELIHOODS, "log_likelihood", ("log_likelihood",)),
     "divergences": Kind(DIVERGENCES, "divergence", ("divergence", "own_divergence")),
     "costs": Kind(COSTS, "steps", ()),
@@ -106,7 +108,7 @@ def measure_table(kind: str, measures: Iterable[Measure]) -> Table:
     deviations (of single trainings) stand beside them, and the ensemble has rows of its own. A
     column that no row has a number for is left out.
     """
-    chosen = KINDS[kind]
+    chosen, measures = KINDS[kind], list(measures)
     numbers: dict[tuple[str, str, str], dict[str, dict[str, float]]] = {}
     for m in measures:
         if bool(m.feature) == chosen.per_feature and not _same_for_all(m):
@@ -136,7 +138,13 @@ def measure_table(kind: str, measures: Iterable[Measure]) -> Table:
             row[column.key] = _mean(values, column)
             row[_spread(column)[0].key] = deviation(values)
         rows.append(row)
-    return Table((*keys, *columns), rows)
+    notes = [
+        f"{repeats.plain(m.task)}: {m.value:.0f} points, or what unweighting leaves of them, are "
+        "too few to be compared with the target."
+        for m in measures
+        if chosen.compares and m.metric == TOO_FEW
+    ]
+    return Table((*keys, *columns), rows, list(dict.fromkeys(notes)))
 
 
 def penalty_table(

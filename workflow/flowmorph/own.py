@@ -9,6 +9,7 @@ from glob import glob
 from pathlib import Path
 
 from flowmorph.errors import InputError
+from flowmorph.suffixes import suffix_of
 
 
 def given(config: dict) -> bool:
@@ -35,8 +36,8 @@ def matching(files: str | list[str] | None) -> list[str]:
 
 
 def suffix(files: str | list[str] | None) -> str:
-    """End of the files' names, such as ``.root``: that of what is made from them."""
-    return Path((matching(files) or patterns(files))[0]).suffix
+    """End of the files' names, such as ``.csv.gz``: that of what is made from them."""
+    return suffix_of((matching(files) or patterns(files))[0])
 
 
 def named(files: str | list[str] | None) -> dict[str, str]:
@@ -109,6 +110,13 @@ def figure_options(config: dict, methods: list[str], applied: bool = False) -> s
         intervals = ", ".join(f"{low:g} to {high:g}" for low, high in shown)
         note = f"{regions['column']} in {intervals}".replace("$", r"\$")
     return shlex.join(["--methods", *methods, "--note", note])
+
+
+def layout_options(config: dict) -> str:
+    """Give the options that say which columns a moved file has, quoted for a shell."""
+    output = config["own"]["output"]
+    options = ["--columns", output["columns"], "--suffix", output["suffix"]]
+    return shlex.join([*options, *(["--drop", *output["drop"]] if output["drop"] else [])])
 
 
 def output_methods(config: dict) -> list[str]:

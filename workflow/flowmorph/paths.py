@@ -5,10 +5,17 @@
 
 from __future__ import annotations
 
+import os
+
 
 def run_folder(run: str) -> str:
     """Folder of one configuration's results."""
     return f"results/{run}"
+
+
+def compiled() -> str:
+    """Folder of the flows' compiled layers, which all runs on a machine share."""
+    return os.environ.get("FLOWMORPH_CACHE", ".cache/compiled")
 
 
 def events(out: str, sample: str, chunk: str) -> str:

@@ -23,6 +23,9 @@ MAPS: dict[str, type[Map]] = {"minmax": MinMax, "quantile": Quantile, "logit": L
 #: Reach of the noise on whole numbers: a bit less than 1/2, so that rounding undoes it.
 HALF = 0.499999
 
+#: How far from the range of the training, relative to it, rounding may put one of its values.
+ROUNDING = 1e-9
+
 #: What `Preprocessor.fit` does with a column for which nothing is chosen.
 DEFAULT = {"transform": "minmax"}
 
@@ -107,6 +110,34 @@ class Preprocessor:
                 result[name] = _whole(values, transform) if name in self.integers else values
         return result
 
+    def usable(self, table: Mapping[str, np.ndarray], farthest: float) -> np.ndarray:
+        """Rows (N,) whose known columns all come to at most +- ``farthest`` in the flows' space.
+
+        Whole numbers must do so wherever in their unit they are put. False for values that are not
+        finite, or outside of declared bounds.
+        """
+        result = True
+        for name, transform in self.maps.items():
+            values = np.asarray(table[name], dtype=float)
+            for shift in (-HALF, HALF) if name in self.integers else (0.0,):
+                result = result & (np.abs(_place(transform, values + shift)) <= farthest)
+        return result
+
+    def beyond(self, table: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Rows (N,), for each known column, that lie outside of the range of the training data.
+
+        A missing value (NaN) lies nowhere.
+        """
+        result = {}
+        for name, transform in self.maps.items():
+            values = np.asarray(table[name], dtype=float)
+            low, high = transform.ends
+            edge = ROUNDING * (high - low)
+            with np.errstate(all="ignore"):
+                place, refused = _place(transform, values), transform.refuses(values)
+            result[name] = (place < low - edge) | (place > high + edge) | refused
+        return result
+
     def log_slope(self, table: Mapping[str, np.ndarray]) -> np.ndarray:
         """Sum of log(d forward / dx) over the columns that the table has, at x (row) in its units.
 
@@ -135,9 +166,12 @@ class Preprocessor:
     def load(cls, path: str | PathLike) -> Preprocessor:
         """Read a fit written by `save`; raises `InputError` for a missing or other file."""
         try:
-            return cls.from_json(Path(path).read_text(), str(path))
+            text = Path(path).read_text()
         except FileNotFoundError as error:
             raise InputError(f"{path}: no such file") from error
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}: no preprocessing as saved by this project") from error
+        return cls.from_json(text, str(path))
 
     @classmethod
     def from_json(cls, text: str, place: str) -> Preprocessor:
@@ -146,14 +180,23 @@ class Preprocessor:
             maps, integers = {}, set()
             for column in json.loads(text)["columns"]:
                 name, kind = column.pop("name"), column.pop("transform")
-                if column.pop("integer"):
+                integer = column.pop("integer")
+                if type(name) is not str or name in maps or type(integer) is not bool:
+                    raise ValueError(f"column {name!r}: another name, or true or false, is needed")
+                if integer:
                     integers.add(name)
                 maps[name] = MAPS[kind].from_parameters(column)
             return cls(maps, frozenset(integers))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(
                 f"{place}: no preprocessing as saved by this project ({error!r})"
             ) from error
+
+
+def _place(transform: Map, values: np.ndarray) -> np.ndarray:
+    """Where values (N,) come to, NaN for those that the map refuses; some may be infinite."""
+    with np.errstate(all="ignore"):
+        return transform.forward(np.where(transform.refuses(values), np.nan, values))
 
 
 def _whole(values: np.ndarray, transform: Map) -> np.ndarray:

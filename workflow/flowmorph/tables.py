@@ -54,10 +54,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows that map column keys to values; None stands for "there is no such number"."""
+    """Rows that map column keys to values; None stands for "there is no such number".
+
+    ``notes`` are sentences about what is not there, below the table in Markdown.
+    """
 
     columns: Sequence[Column]
     rows: Sequence[Mapping[str, Value]]
+    notes: Sequence[str] = ()
 
     def csv(self, stream) -> None:
         """Write all digits that matter (nine) and empty cells for None."""
@@ -78,7 +82,8 @@ class Table:
             lines.append([c.ljust(w) if left else c.rjust(w) for c, w, left in aligned])
         marks = zip(widths, words, strict=True)
         lines.insert(1, ["-" * w if left else "-" * (w - 1) + ":" for w, left in marks])
-        return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        notes = "".join(f"\n{note}\n" for note in self.notes)
+        return "".join(f"| {' | '.join(line)} |\n" for line in lines) + notes
 
     def save(self, outputs: Iterable[str | os.PathLike]) -> None:
         """Write the table to each file, as .csv or .md by its name."""

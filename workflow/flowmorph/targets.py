@@ -226,6 +226,19 @@ def applied(out: str, config: dict) -> list[str]:
     ]
 
 
+def samples(out: str, config: dict) -> list[str]:
+    """Files beside its results that a run writes in formats in which users keep samples."""
+    if not own.given(config):
+        places = (paths.features, paths.prepared)
+        return [place(out, sample) for place in places for sample in SAMPLES]
+    names = own.named(config["apply"])
+    return [
+        *(paths.own_prepared(out, sample) for sample in OWN_SAMPLES),
+        *(paths.moved(out, task) for task in moved(config)),
+        *(paths.applied(out, method, name) for method in methods(config) for name in names),
+    ]
+
+
 def flow_alternatives(moved: str, config: dict) -> list[str]:
     """Further flow methods that are trained on a task, or on the task of a signal region."""
     return [name for name in _alternatives(moved, config) if name in FLOW_ALTERNATIVES]

@@ -12,15 +12,17 @@ from flowmorph.tables import Column, Table
 
 # Rules by stage of the workflow; those that are not here make figures and tables.
 STAGES: dict[str, tuple[str, ...]] = {
-    "events": ("generate_events", "extract_lhco_events", "download_lhco"),
+    "events": (
+        "generate_events", "extract_lhco_events", "extract_delphes_events", "download_lhco",
+    ),
     "features": (
         "build_features", "merge_features", "prepare_samples", "read_lhco_features",
-        "compare_medians", "compare_counts",
+        "compare_medians", "compare_counts", "prepare_own_samples",
     ),
     "densities": ("train_density",),
     "transports": ("train_transport",),
     "alternatives": ("morph_by_alternative",),
-    "moving": ("move_samples", "mix_ensemble"),
+    "moving": ("move_samples", "mix_ensemble", "bundle_transport", "move_reference", "move_file"),
     "measures": ("measure_task", "evaluate_densities", "count_costs"),
 }  # fmt: skip
 FIGURES = "figures and tables"

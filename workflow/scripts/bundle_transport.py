@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
 from flowmorph.errors import cli
 from flowmorph.flows import bundle
+from flowmorph.preprocess import Preprocessor
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> None:
         "features": args.features,
         "condition": args.condition,
         "regions": args.regions,
-        "preprocessing": Path(args.preprocessing).read_text(),
+        "preprocessing": Preprocessor.load(args.preprocessing).to_json(),
     }
     bundle.write(files, note, args.output)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from itertools import chain
 
 import numpy as np
@@ -30,19 +31,25 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
 
     names = ("reference", "target", *samples.CONDITIONS, *args.methods)
-    arrays = samples.load_weighted(args.moved, names)
-    reference_weights = None
-    if set(samples.WEIGHTS) & set(arrays):
+    given = samples.load_weighted(args.moved, names)
+    arrays, reference_weights = given, None
+    if set(samples.WEIGHTS) & set(given):
         rng = np.random.default_rng(args.seed)
-        arrays, reference_weights = unweighting.target_unweighted(arrays, rng)
+        arrays, reference_weights = unweighting.target_unweighted(given, rng)
+    compared = len(arrays["target"]) >= task.FEWEST_POINTS
+    if reference_weights is not None:
+        compared = compared and reference_weights.any()
+    if not compared:
+        print(
+            f"{args.task}: {len(arrays['target'])} points cannot be compared with the target: "
+            f"fewer than {task.FEWEST_POINTS} are left after splitting, and unweighting the target",
+            file=sys.stderr,
+        )
+        arrays = {name: given[name] for name in names}
+        reference_weights = given.get("weight_reference")
     weights = morphed.add(arrays, args)
     if arrays["target"].shape[1] != len(args.features):
         raise InputError(f"{args.moved}: {len(args.features)} features were named, not as many")
-    if len(arrays["target"]) < task.FEWEST_POINTS:
-        raise InputError(
-            f"{args.moved}: {len(arrays['target'])} points cannot be measured: fewer than "
-            f"{task.FEWEST_POINTS} are left after splitting, and unweighting the target"
-        )
     setting = task.Setting(
         task=args.task,
         methods=[*args.methods, *args.alternatives],
@@ -55,9 +62,8 @@ def main(argv: list[str] | None = None) -> None:
         assignment_points=args.assignment_points,
     )
     toys = mixing.measure(arrays, args.task, setting.methods, args.condition)
-    measures.write(
-        chain(task.measure(arrays, setting, weights, reference_weights), toys), args.output
-    )
+    found = task.measure(arrays, setting, weights, reference_weights, compared)
+    measures.write(chain(found, toys), args.output)
 
 
 if __name__ == "__main__":

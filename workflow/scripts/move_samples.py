@@ -15,7 +15,7 @@ from flowmorph.files import atomic
 from flowmorph.flows import engine, setup, storage
 from flowmorph.flows.flow import Flow
 from flowmorph.flows.methods import BASE_TRANSFER, CONDITIONS, Task
-from flowmorph.metrics import distances, divergence, measures
+from flowmorph.metrics import distances, divergence, measures, unweighting
 
 CYCLE_POINTS = 8192  # are moved there and back
 
@@ -55,7 +55,13 @@ def main(argv: list[str] | None = None) -> None:
     arrays = {"reference": x, "target": y, "condition_reference": c_x, "condition_target": c_y}
     if any(w is not None for w in weights):
         ones = np.ones(size)
-        w_x, w_y = (ones if w is None else w[:size] for w in weights)
+        w_x, w_y = (ones if w is None else unweighting.relative(w[:size]) for w in weights)
+        for name, w in ((args.reference, w_x), (args.target, w_y)):
+            if not w.any():
+                raise InputError(
+                    f"{name}: the weights of the {size} {args.split} events that are compared are "
+                    "all zero: give more events with weights above zero"
+                )
         arrays |= {"weight_reference": w_x, "weight_target": w_y}
     t_x, t_cx = setup.tensors(x, c_x, device)
     t_y, t_cy = setup.tensors(y, c_y, device)

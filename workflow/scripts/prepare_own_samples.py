@@ -7,9 +7,10 @@ import json
 
 import numpy as np
 
-from flowmorph.data.own_samples import Settings, prepare
+from flowmorph.data.own_samples import Settings, check_moved, prepare
 from flowmorph.errors import cli
 from flowmorph.files import atomic
+from flowmorph.output import Output
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -24,6 +25,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--scaling", nargs=2, type=float, required=True, help="LOW HIGH")
     parser.add_argument("--validation-fraction", type=float, required=True)
     parser.add_argument("--seed", type=int, required=True, help="of splits and spreading")
+    parser.add_argument("--columns", choices=("append", "replace"), default="append")
+    parser.add_argument("--suffix", default="_moved", help="of new columns of the moved reference")
+    parser.add_argument("--drop", nargs="+", default=(), help="columns that it does not have")
     parser.add_argument("--output-reference", required=True, help="npz")
     parser.add_argument("--output-target", required=True, help="npz")
     parser.add_argument("--output-preprocessing", required=True, help="JSON")
@@ -40,6 +44,7 @@ def main(argv: list[str] | None = None) -> None:
         fraction=args.validation_fraction,
         seed=args.seed,
     )
+    check_moved(args.reference, settings, Output(args.columns, args.suffix, args.drop))
     samples = {"reference": args.reference, "target": args.target}
     prepared, preprocessing, rows = prepare(samples, settings)
     outputs = {"reference": args.output_reference, "target": args.output_target}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -13,7 +13,7 @@ import tables
 
 from flowmorph.data.events import FIELDS, check_events, make_events
 from flowmorph.data.formats import open_sample
-from flowmorph.data.formats.base import Chunk, check_readable, reading
+from flowmorph.data.formats.base import check_readable, reading
 from flowmorph.data.formats.hdf5_open import check_size, check_survives, no_code, opened
 from flowmorph.errors import InputError
 
@@ -88,22 +88,15 @@ def read_lhco_features(path: str | PathLike, signal_fraction: float = 1.0) -> di
     if missing:
         raise InputError(f"{path}: no column {missing[0]!r}: this is not a feature file")
     names = [*JET_COLUMNS, *(["label"] if "label" in files.columns else [])]
-    chunks = list(files.chunks(names))
-    columns = {name: _all_numbers(path, name, chunks) for name in JET_COLUMNS}
-    label = np.zeros(files.rows)
-    if "label" in names:
-        label = _all_numbers(path, "label", chunks) != 0
+    parts = [
+        {name: files.numbers(chunk, name, place) for name in names}
+        for place, _, chunk in files.located(names)
+    ]
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in names}
+    label = columns.get("label", np.zeros(files.rows)) != 0
     columns["label"] = label.astype(np.int8)
     keep = kept(columns["label"], signal_fraction)
     return {name: column[keep] for name, column in columns.items()}
-
-
-def _all_numbers(path: str | PathLike, name: str, chunks: Sequence[Chunk]) -> np.ndarray:
-    """A column of all chunks (float64)."""
-    parts = [chunk[name] for chunk in chunks]
-    if any(part.dtype.kind not in "iufb" for part in parts):
-        raise InputError(f"{path}: columns must be numbers, and {name!r} holds {parts[0].dtype}")
-    return np.concatenate([np.empty(0), *parts])
 
 
 def _unpack(block: np.ndarray) -> ak.Array:
@@ -146,5 +139,7 @@ def _values(path: str | PathLike, file: tables.File) -> tables.Array:
             f"{path}: rows of {shape[1:]} values, {width} or {width + 1} expected: "
             "this is not a particle file"
         )
-    check_size(Path(path), values, int(shape[0]), int(shape[1]) * values.atom.size)
+    chunk = values.chunkshape[0] if values.chunkshape else None
+    row_bytes = int(shape[1]) * values.atom.size
+    check_size(Path(path), values._v_pathname, int(shape[0]), row_bytes, chunk, values.size_on_disk)
     return values

@@ -10,7 +10,8 @@ import numpy as np
 from flowmorph.data.formats import open_sample
 from flowmorph.data.samples import check_pair, read_sample
 from flowmorph.errors import InputError
-from flowmorph.metrics.unweighting import effective_number
+from flowmorph.metrics.unweighting import effective_number, relative
+from flowmorph.output import Output, check_output
 from flowmorph.preprocess import Preprocessor
 from flowmorph.seeds import seed_for
 from flowmorph.selection import inside
@@ -46,6 +47,19 @@ class Settings:
     seed: int
 
 
+def check_moved(reference: Mapping, settings: Settings, output: Output) -> None:
+    """Raise `InputError` if the moved reference could not be written: known before any training.
+
+    ``reference`` has the keys ``files``, ``tree`` and ``format``.
+    """
+    files = open_sample(reference["files"], reference["tree"], reference["format"])
+    output.check_drop(files)
+    regions = settings.regions
+    needed = [*settings.condition, *([regions["column"]] if regions["apply"] else [])]
+    whole = {name for name, choice in settings.features.items() if choice.get("integer")}
+    check_output(files, list(settings.features), needed, whole, output)
+
+
 def read_splits(
     name: str, sample: Mapping, settings: Settings
 ) -> tuple[dict[str, dict[str, np.ndarray]], dict]:
@@ -53,8 +67,9 @@ def read_splits(
 
     ``sample`` has the keys ``files``, ``tree``, ``format`` and ``weights``. Rows are in random
     order in each split, because parts of a split are used where one is larger than another, and
-    files often are sorted. ``apply`` is there if there is a training region and closure is asked
-    for. Raises `InputError` for a split without rows or weight.
+    files often are sorted. Weights have a unit of their own in each split, in which none is too
+    small or too large to be squared. ``apply`` is there if there is a training region and closure
+    is asked for. Raises `InputError` for a split without rows or weight.
     """
     regions = settings.regions
     files = open_sample(sample["files"], sample["tree"], sample["format"])
@@ -87,6 +102,9 @@ def read_splits(
         split: {column: values[indices] for column, values in table.items()}
         for split, indices in chosen.items()
     }
+    if sample["weights"]:
+        for table in splits.values():
+            table[sample["weights"]] = relative(table[sample["weights"]])
     weights = splits["train"][sample["weights"]] if sample["weights"] else None
     counts = {
         "sample": name, "read": dropped.read, "missing": dropped.rows, "region": int(train.sum()),

@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 
 from flowmorph.data.formats import SampleFiles
-from flowmorph.data.formats.base import Chunk, check_unique, listed
+from flowmorph.data.formats.base import READABLE, check_unique, listed
 from flowmorph.errors import InputError
 
 #: Rows that are read at a time.
@@ -53,11 +53,12 @@ def read_sample(
     if missing not in ("error", "drop"):
         raise InputError(f"unknown choice for missing values {missing!r}: choose error or drop")
     names = _names(files, features, conditions, weights, extra)
+    files.require(names, hint=READABLE)
     _check_memory(files, names)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
     dropped, bad = Dropped(), dict.fromkeys(names, 0)
     for path, first, chunk in files.located(names, CHUNK_ROWS):
-        table = {name: _numbers(path, name, chunk) for name in names}
+        table = {name: files.numbers(chunk, name, path) for name in names}
         keep = np.ones(len(table[names[0]]), dtype=bool)
         for name, values in table.items():
             finite = np.isfinite(values)
@@ -112,28 +113,6 @@ def _check_memory(files: SampleFiles, names: Sequence[str]) -> None:
             f"{_place(files)}: {files.rows:,} rows of {len(names)} columns need "
             f"{needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free: name fewer files"
         )
-
-
-def _numbers(path: Path, name: str, chunk: Chunk) -> np.ndarray:
-    """A column as float64; `InputError` unless it has one number a row."""
-    values = chunk[name]
-    if not isinstance(values, np.ndarray):
-        raise InputError(
-            f"{path}: column {name!r} is {values.type.content}, not one number a row: "
-            "make one column of each number"
-        )
-    if values.ndim != 1:
-        raise InputError(f"{path}: column {name!r} has {values.shape[1:]} numbers a row, not one")
-    if values.dtype.kind not in "iufb":
-        raise InputError(
-            f"{path}: column {name!r} is of type {values.dtype}"
-            f"{_example(values)}, not a number: convert it or leave it out"
-        )
-    return values.astype(np.float64)
-
-
-def _example(values: np.ndarray) -> str:
-    return f" (such as {values[0]!r})" if len(values) else ""
 
 
 def _raise_missing(path: Path, name: str, first: int, values: np.ndarray) -> None:

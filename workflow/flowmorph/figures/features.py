@@ -275,12 +275,13 @@ def _ratio_panel(
         elinewidth=0.6,
         zorder=2,
     )
+    chi2 = np.mean([chi2_per_bin(each, *compared) for each in trainings])
     ax.set_ylim(0.4, 1.8)  # the headroom holds chi2
     ax.set_yticks((0.5, 1.0, 1.5))
     ax.text(
         0.96,
         0.93,
-        f"χ²/bin {np.mean([chi2_per_bin(each, *compared) for each in trainings]):.1f}",
+        "too few events" if np.isnan(chi2) else f"χ²/bin {chi2:.1f}",
         va="top",
         ha="right",
         transform=ax.transAxes,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flowmorph.errors import InputError
+from flowmorph.metrics.unweighting import relative
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ def summarise(distance: np.ndarray, weights: np.ndarray | None = None) -> Summar
     if distance.size == 0:
         raise InputError("no distances to summarise: the sample is empty")
     if weights is not None:
+        weights = relative(weights)
         mean = np.average(distance, weights=weights)
         variance = np.average(np.square(distance - mean), weights=weights)
         return Summary(float(mean), float(np.sqrt(variance)), int(distance.size))

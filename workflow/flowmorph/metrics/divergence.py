@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from flowmorph.metrics.unweighting import relative
+
 
 class Estimate(NamedTuple):
     """A number and its standard error."""
@@ -21,6 +23,7 @@ def mean(values: np.ndarray, weights: np.ndarray | None = None) -> Estimate:
     """
     values = np.asarray(values, dtype=np.float64)
     if weights is not None:
+        weights = relative(weights)
         average = np.average(values, weights=weights)
         spread = np.sqrt(np.sum(np.square(weights * (values - average))))
         return Estimate(float(average), float(spread / np.sum(weights)))

@@ -14,7 +14,10 @@ from flowmorph.files import atomic
 FLOOR = "floor"  # one half of the target against the other: no method can do better
 CEILING = "ceiling"  # the reference as it is
 BASELINE = "baseline"  # random pairs of reference and target
+TARGET = "target"  # of which there are TOO_FEW points
 DENSITY = "density"  # the flow of a data set, whose name stands in place of a task's
+
+TOO_FEW = "too_few_points"  # metric: points of a task that were not compared with the target
 
 
 class Measure(NamedTuple):

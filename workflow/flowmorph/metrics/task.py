@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flowmorph.metrics import distances, optimal_transport, two_sample, unweighting
-from flowmorph.metrics.measures import BASELINE, CEILING, FLOOR, Measure
+from flowmorph.metrics.measures import BASELINE, CEILING, FLOOR, TARGET, TOO_FEW, Measure
 
 FEWEST_POINTS = 20  # for five folds of half of the target
 QUANTILES = {"distance_q05": 0.05, "distance_median": 0.5, "distance_q95": 0.95}
@@ -55,21 +55,28 @@ def measure(
     setting: Setting,
     weights: Mapping[str, np.ndarray] | None = None,
     reference_weights: np.ndarray | None = None,
+    compared: bool = True,
 ) -> Iterator[Measure]:
     """Measure a task whose ``arrays`` hold reference, target, conditions and every method, (N, D).
 
     ``weights`` holds those of the methods that weigh points, (N,), and ``reference_weights`` those
     of the reference, (N,), with which its points are moved. Rows are shuffled first, so that the
-    points of metrics that cannot afford all are a fair sample.
+    points of metrics that cannot afford all are a fair sample. Not ``compared`` with the target,
+    as fewer than `FEWEST_POINTS` cannot be, points have distances only.
     """
     order = np.random.default_rng(setting.seed).permutation(len(arrays["target"]))
     arrays = {name: array[order] for name, array in arrays.items()}
     weights = {name: weight[order] for name, weight in (weights or {}).items()}
     if reference_weights is not None:
-        reference_weights = reference_weights[order]
+        reference_weights = unweighting.relative(reference_weights[order])
         weights = dict.fromkeys((CEILING, *setting.methods), reference_weights) | weights
-    yield from _two_sample(arrays, setting, weights)
-    yield from _movement(arrays, setting, reference_weights)
+    if compared:
+        yield from _two_sample(arrays, setting, weights)
+        yield from _movement(arrays, setting, reference_weights)
+    else:
+        yield Measure(setting.task, TARGET, "", TOO_FEW, float(len(order)))
+        for name in setting.methods:
+            yield from _distances(arrays, name, setting, reference_weights)
 
 
 def _two_sample(
@@ -129,37 +136,50 @@ def _movement(
     reference, target = arrays["reference"], arrays["target"]
     bounds = _bounds(arrays if weights is None else _fair(arrays, setting, weights), setting)
     bounds["bound_marginals"] = optimal_transport.marginal_bound(reference, target, weights)
-    inside = (np.abs(reference) <= setting.half_width).all(axis=1)
-    for name in (BASELINE, *setting.methods):
-        moved = target if name == BASELINE else arrays[name]
-        length = distances.euclidean(moved, reference)
-        each = distances.per_feature(moved, reference)
-        l1 = distances.summarise(each.sum(axis=1), weights).mean
-        numbers = {"points": len(length), **_moments(length, weights), "l1_mean": l1}
-        if name != BASELINE:
-            left = (np.abs(moved[inside]) > setting.half_width).any(axis=1)
-            numbers |= {
-                key: bounds[key] for key in ("bound_marginals", "bound_target", "bound_noise")
-            }
-            numbers |= {
-                "left_box": left.mean(),
-                "ratio_target": _ratio(l1, bounds["bound_target"]),
-                "bound_images": bounds[name],
-                # Over the assigned points only, so that it is never below 1.
-                "ratio_images": _ratio(bounds[f"{name}_l1"], bounds[name]),
-            }
+    yield from _distances(arrays, BASELINE, setting, weights)
+    for name in setting.methods:
+        yield from _distances(arrays, name, setting, weights)
+        l1 = _mean_l1(distances.per_feature(arrays[name], reference), weights)
+        numbers = {key: bounds[key] for key in ("bound_marginals", "bound_target", "bound_noise")}
+        numbers |= {
+            "ratio_target": _ratio(l1, bounds["bound_target"]),
+            "bound_images": bounds[name],
+            # Over the assigned points only, so that it is never below 1.
+            "ratio_images": _ratio(bounds[f"{name}_l1"], bounds[name]),
+        }
         for key, value in numbers.items():
             yield Measure(setting.task, name, "", key, float(value))
-        for i, feature in enumerate(setting.features):
-            for key, value in _moments(each[:, i], weights).items():
-                yield Measure(setting.task, name, feature, key, value)
+
+
+def _distances(
+    arrays: Mapping[str, np.ndarray], name: str, setting: Setting, weights: np.ndarray | None
+) -> Iterator[Measure]:
+    """How far one method's points are from where they came, in all and in each feature."""
+    reference = arrays["reference"]
+    moved = arrays["target" if name == BASELINE else name]
+    length = distances.euclidean(moved, reference)
+    each = distances.per_feature(moved, reference)
+    numbers = {"points": len(length), **_moments(length, weights)}
+    numbers["l1_mean"] = _mean_l1(each, weights)
+    inside = (np.abs(reference) <= setting.half_width).all(axis=1)
+    if name != BASELINE and inside.any():
+        numbers["left_box"] = (np.abs(moved[inside]) > setting.half_width).any(axis=1).mean()
+    for key, value in numbers.items():
+        yield Measure(setting.task, name, "", key, float(value))
+    for i, feature in enumerate(setting.features):
+        for key, value in _moments(each[:, i], weights).items():
+            yield Measure(setting.task, name, feature, key, value)
+
+
+def _mean_l1(distance: np.ndarray, weights: np.ndarray | None) -> float:
+    return distances.summarise(distance.sum(axis=1), weights).mean
 
 
 def _moments(distance: np.ndarray, weights: np.ndarray | None) -> dict[str, float]:
     """Mean, standard deviation and quantiles of distances (N,)."""
     summary = distances.summarise(distance, weights)
     how = {} if weights is None else {"weights": weights, "method": "inverted_cdf"}
-    quantiles = {key: np.quantile(distance, at, **how) for key, at in QUANTILES.items()}
+    quantiles = {key: float(np.quantile(distance, at, **how)) for key, at in QUANTILES.items()}
     return {"distance_mean": summary.mean, "distance_std": summary.std, **quantiles}
 
 

@@ -10,7 +10,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
-from flowmorph.metrics.unweighting import effective_points
+from flowmorph.metrics.unweighting import effective_points, relative
 
 
 class Auc(NamedTuple):
@@ -65,6 +65,7 @@ def classifier_auc(
     is_target = np.repeat([False, True], [len(sample), len(target)])
     counts = np.ones(len(x))
     if weights is not None:
+        weights = relative(weights)
         counts[: len(sample)] = weights / weights.mean()
     state = seed % 2**32
     splitter = StratifiedKFold(folds, shuffle=True, random_state=state)
@@ -152,6 +153,7 @@ def compare_features(
     Ark. Mat. 3 (1958) 469 (as in scipy); Gagunashvili, arXiv:physics/0605123.
     """
     results = []
+    weights = None if weights is None else relative(weights)
     for a, b in zip(np.asarray(sample).T, np.asarray(target).T, strict=True):
         if weights is None:
             ks, pvalue = stats.ks_2samp(a, b, method="asymp")

@@ -7,12 +7,25 @@ from collections.abc import Mapping
 import numpy as np
 
 
+def relative(weights: np.ndarray) -> np.ndarray:
+    """Weights, (n,), in a unit in which the largest is between 1/2 and 1, or all are zero.
+
+    Weights matter only relative to each other, but squares and sums of those such as 1e-300 or
+    1e300 are beyond the range of float64. The unit is a power of two, which changes no digit.
+    """
+    weights = np.asarray(weights, dtype=np.float64)
+    _, exponent = np.frexp(weights.max(initial=0.0))
+    return np.ldexp(weights, -exponent)
+
+
 def effective_points(weights: np.ndarray) -> float:
     """How many points of equal weight have the statistical power of these: (sum w)^2 / sum w^2.
 
-    Source: Kish, Survey Sampling (1965), section 11.7.
+    None, if all weights are zero. Source: Kish, Survey Sampling (1965), section 11.7.
     """
-    return float(np.square(weights.sum()) / np.square(weights).sum())
+    weights = relative(weights)
+    squares = np.square(weights).sum()
+    return float(np.square(weights.sum()) / squares) if squares else 0.0
 
 
 def effective_number(rows: int, weights: np.ndarray | None) -> int:
@@ -27,7 +40,8 @@ def accepted(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     sample of independent points, to which every test applies as it is; mean weight over largest
     weight is the share that is left.
     """
-    return np.flatnonzero(rng.random(len(weights)) * weights.max() < weights)
+    weights = relative(weights)
+    return np.flatnonzero(rng.random(len(weights)) * weights.max(initial=0.0) < weights)
 
 
 def resampled(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -36,7 +50,7 @@ def resampled(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     Systematic resampling: rows of large weight come several times, so this is for averages, and not
     for tests that take points for independent.
     """
-    total = np.cumsum(weights)
+    total = np.cumsum(relative(weights))
     number = max(effective_number(len(weights), weights), 1)
     steps = (rng.permutation(number) + rng.random()) / number
     rows = np.searchsorted(total, steps * total[-1], side="right")

@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flowmorph.data.formats import arrow, hdf5, npz, root, text
-from flowmorph.data.formats.base import FileFacts, SampleFiles, check_readable
+from flowmorph.data.formats.base import ChunkWriter, FileFacts, SampleFiles, check_readable
 from flowmorph.errors import InputError
 from flowmorph.files import atomic
+from flowmorph.suffixes import BY_SUFFIX, suffix_of
 
 __all__ = ["FORMATS", "SampleFiles", "find_files", "open_sample", "open_writer"]
 
@@ -28,18 +29,6 @@ FORMATS = {
     "parquet": arrow,
     "csv": text,
     "npz": npz,
-}
-
-_BY_SUFFIX = {
-    ".root": "root",
-    ".h5": "hdf5",
-    ".hdf5": "hdf5",
-    ".hdf": "hdf5",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".npz": "npz",
 }
 
 
@@ -83,29 +72,34 @@ def find_files(patterns: str | Sequence[str]) -> list[Path]:
 
 
 @contextmanager
-def open_writer(path: str | os.PathLike, like: SampleFiles) -> Iterator[object]:
+def open_writer(
+    path: str | os.PathLike, like: SampleFiles, trial: bool = False
+) -> Iterator[ChunkWriter]:
     """Open a file for writing in the format of the sample ``like``.
 
     The block gets an object with ``write(chunk)``; a chunk maps column names to arrays of equal
     length, and all chunks have the columns of the first: those that ``like`` has keep their type,
-    others are added. The file takes its name when the block ends without error; equal chunks
-    give equal bytes. Raises `InputError` for a column that the format cannot hold. Not kept:
-    compression levels other than HDF5's, attributes, an unnamed pandas index (it is renumbered).
+    others are added. What else is in the files of ``like`` is copied where it can be; ``notes``
+    has a line for each thing that is not. A ``trial`` copies none of it. The file takes its name
+    when the block ends without error and its first rows read back as they were given; equal chunks
+    give equal bytes. Raises `InputError` for a column that the format cannot hold.
     """
     with atomic(path) as part:
-        with like.module.Writer(part, Path(path), like) as writer:
+        with like.module.Writer(part, Path(path), like, trial) as writer:
             yield writer
+        writer.check()
 
 
 def _family(path: Path, format: str | None) -> str:
     families = sorted({name.partition("-")[0] for name in FORMATS})
     if format is None:
-        if path.suffix.lower() not in _BY_SUFFIX:
+        suffix = suffix_of(path)
+        if suffix.lower() not in BY_SUFFIX:
             raise InputError(
-                f"{path}: the suffix {path.suffix!r} tells no format: name the format "
+                f"{path}: the suffix {suffix!r} tells no format: name the format "
                 f"({', '.join(families)})"
             )
-        return _BY_SUFFIX[path.suffix.lower()]
+        return BY_SUFFIX[suffix.lower()]
     if format not in FORMATS and format not in families:
         raise InputError(f"unknown format {format!r}: choose one of {', '.join(FORMATS)}")
     return format.partition("-")[0]

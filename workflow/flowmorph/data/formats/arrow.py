@@ -1,4 +1,4 @@
-"""Parquet files, by pyarrow."""
+"""Parquet files, by pyarrow: columns stay arrow's own, so that no type, null or bit is lost."""
 
 from __future__ import annotations
 
@@ -10,16 +10,11 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 
-from flowmorph.data.formats.base import (
-    Chunk,
-    ChunkWriter,
-    Column,
-    FileFacts,
-    check_unique,
-    reading,
-    writing,
-)
+from flowmorph.data.formats.base import ChunkWriter, FileFacts, check_unique, reading, writing
+from flowmorph.data.formats.columns import Chunk, Column, moved, numbers
 from flowmorph.errors import InputError
+
+__all__ = ["Writer", "inspect", "iterate", "moved", "numbers"]
 
 
 def inspect(paths: Sequence[Path], tree: str | None) -> list[FileFacts]:
@@ -46,67 +41,64 @@ def iterate(found: FileFacts, columns: Sequence[str], size: int) -> Iterator[Chu
     """Read the columns of one file in chunks of at most ``size`` rows."""
     if not columns:
         return
+    if not found.rows:
+        yield {name: pyarrow.array([], found.layout.field(name).type) for name in columns}
+        return
+    # A name with dots would be taken for a field in a record: then everything is read.
+    plain = None if any("." in name for name in columns) else list(columns)
     with (
         reading(found.path, "parquet"),
         # Buffered beforehand, all row groups that were read would stay in memory.
         pyarrow.parquet.ParquetFile(found.path, pre_buffer=False) as file,
     ):
-        for batch in file.iter_batches(batch_size=size, columns=list(columns)):
+        for batch in file.iter_batches(batch_size=size, columns=plain):
             if batch.num_rows:
-                yield {name: to_column(batch.column(name)) for name in columns}
+                yield {name: batch.column(name) for name in columns}
 
 
-def to_column(values: pyarrow.Array) -> Column:
-    """Numbers (a null becomes NaN) and texts as numpy, lists and records as awkward arrays."""
-    if pyarrow.types.is_nested(values.type):
-        return ak.from_arrow(values)
-    return values.to_numpy(zero_copy_only=False)
-
-
-def from_column(values: Column, kind: pyarrow.DataType | None) -> pyarrow.Array:
-    """Undo `to_column` for a column of a known type; choose the type of a new one."""
-    if isinstance(values, ak.Array):
-        array = ak.to_arrow(values, extensionarray=False)
-        return array if kind is None else array.cast(kind)
-    # A null became NaN on the way in; in a column of floats NaN is a value of its own.
-    nulls = kind is not None and not pyarrow.types.is_floating(kind)
-    if kind is None or values.dtype.kind in "iufb":
-        array = pyarrow.array(np.ascontiguousarray(values), from_pandas=nulls)
-        return array if kind is None else array.cast(kind)
-    return pyarrow.array(values, type=kind, from_pandas=nulls)
-
-
-def to_batch(chunk: Chunk, known: dict[str, pyarrow.DataType]) -> pyarrow.RecordBatch:
-    """Build a batch whose known columns keep their types."""
-    arrays = []
-    for name, values in chunk.items():
-        if isinstance(values, np.ndarray) and values.ndim > 1:
-            values = ak.from_numpy(values)
-        arrays.append(from_column(values, known.get(name)))
-    return pyarrow.record_batch(arrays, names=list(chunk))
+def to_arrow(column: Column) -> pyarrow.Array:
+    """A new column, which the sample does not have, as arrow."""
+    if isinstance(column, pyarrow.Array):
+        return column
+    if isinstance(column, np.ndarray) and column.ndim > 1:
+        column = ak.from_numpy(column)
+    if isinstance(column, ak.Array):
+        return ak.to_arrow(column, extensionarray=False)
+    return pyarrow.array(np.ascontiguousarray(column))
 
 
 class Writer(ChunkWriter):
     """Write parquet, one row group a chunk."""
 
     def _kept(self, chunk: Chunk) -> Chunk:
-        return chunk  # the schema has the types, nulls included
+        """Give known columns that are not arrow's the type that they have in the sample."""
+        known = self.like.facts[0].layout
+        kept = {}
+        for name, column in chunk.items():
+            array = to_arrow(column)
+            if name in known.names and array.type != known.field(name).type:
+                with writing(self.path, f"parquet's {known.field(name).type}", {name: column}):
+                    array = array.cast(known.field(name).type)
+            kept[name] = array
+        return kept
 
     def _start(self, chunk: Chunk) -> None:
-        schema = self.like.facts[0].layout
-        self.known = {field.name: field.type for field in schema}
+        known = self.like.facts[0].layout
+        fields = [
+            known.field(name) if name in known.names else pyarrow.field(name, array.type)
+            for name, array in chunk.items()
+        ]
+        # With pandas' own metadata the index comes back, and categories, and time zones.
+        self.schema = pyarrow.schema(fields, metadata=known.metadata)
         with writing(self.path, "parquet", chunk):
-            batch = to_batch(chunk, self.known)
-        self.writer = pyarrow.parquet.ParquetWriter(self.part, batch.schema, compression="zstd")
+            self.writer = self.open.enter_context(
+                pyarrow.parquet.ParquetWriter(self.part, self.schema, compression="zstd")
+            )
 
     def _append(self, chunk: Chunk, rows: int) -> None:
         with writing(self.path, "parquet", chunk):
-            batch = to_batch(chunk, self.known)
-            self.writer.write_table(pyarrow.Table.from_batches([batch]).cast(self.writer.schema))
+            batch = pyarrow.record_batch(list(chunk.values()), schema=self.schema)
+            self.writer.write_batch(batch)
 
     def _finish(self) -> None:
         self.writer.close()
-
-    def _abandon(self) -> None:
-        if self.names is not None:
-            self.writer.close()

@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import awkward as ak
 import numpy as np
 
+from flowmorph.data.formats.columns import Chunk, Column, equal, head, joined
 from flowmorph.errors import InputError
-
-#: A column's values in a chunk: numpy for one number or text a row, awkward for anything else.
-Column = np.ndarray | ak.Array
-Chunk = Mapping[str, Column]
 
 #: Bytes that one piece of a file may unpack to; more is taken for an attack, not for data.
 PIECE_BYTES = 256 << 20
+
+#: What to do about a column that a format cannot read or write.
+LEAVE_OUT = "leave them out of the output (own.output.drop, --drop)"
+
+#: What to do about one that is used.
+READABLE = "name others, or make them columns of numbers"
+
+#: Rows that are read back from what was written.
+CHECKED_ROWS = 1000
 
 
 @dataclass(frozen=True)
 class FileFacts:
     """What a file holds: its format, columns with their types, and rows.
 
-    ``layout`` is for the format's own module.
+    ``unreadable`` are those of the columns that cannot be read, each with the reason; ``layout`` is
+    for the format's own module.
     """
 
     path: Path
@@ -36,6 +42,7 @@ class FileFacts:
     columns: dict[str, str]
     rows: int
     layout: Any = None
+    unreadable: dict[str, str] = field(default_factory=dict)
 
 
 class SampleFiles:
@@ -76,9 +83,10 @@ class SampleFiles:
         return sum(found.rows for found in self.facts)
 
     def chunks(self, columns: Sequence[str] | None = None, size: int = 100_000) -> Iterator[Chunk]:
-        """Read the columns (None: all) in order, at most ``size`` rows at a time.
+        """Read the columns (None: all) in order, ``size`` rows at a time, fewer at a file's end.
 
-        Raises `InputError` for a column that is not there or cannot be read, or a damaged file.
+        A file without rows gives one chunk without rows. Raises `InputError` for a column that is
+        not there or cannot be read, or a damaged file.
         """
         for _, _, chunk in self.located(columns, size):
             yield chunk
@@ -91,7 +99,7 @@ class SampleFiles:
         for found in self.facts:
             self.require(names, found)
             first = 0
-            for chunk in self.module.iterate(found, names, size):
+            for chunk in _filled(self.module.iterate(found, names, size), size):
                 rows = chunk_rows(chunk, found.path)
                 yield found.path, first, chunk
                 first += rows
@@ -101,14 +109,53 @@ class SampleFiles:
                     "truncated or damaged? make it again"
                 )
 
-    def require(self, names: Sequence[str], found: FileFacts | None = None) -> None:
-        """Raise `InputError` unless all these columns are there."""
+    def require(
+        self, names: Sequence[str], found: FileFacts | None = None, hint: str = LEAVE_OUT
+    ) -> None:
+        """Raise `InputError`, with a ``hint``, unless all these columns are there and readable."""
         found = found or self.facts[0]
         for name in names:
             if name not in found.columns:
                 raise InputError(
                     f"{found.path}: no column {name!r} (it has {listed(found.columns)})"
                 )
+        bad = [f"{name!r} ({found.unreadable[name]})" for name in names if name in found.unreadable]
+        if bad:
+            one = "column" if len(bad) == 1 else "columns"
+            raise InputError(f"{found.path}: {one} {', '.join(bad)} cannot be read: {hint}")
+
+    def numbers(self, chunk: Chunk, name: str, path: Path | None = None) -> np.ndarray:
+        """A column of a chunk as float64 (N,), NaN where a value is missing.
+
+        Raises `InputError`, naming the file ``path`` and the column, if it has no numbers.
+        """
+        try:
+            return self.module.numbers(chunk[name], name)
+        except InputError as error:
+            raise InputError(f"{path}: {error}" if path else str(error)) from error
+
+    def moved(
+        self, chunk: Chunk, name: str, values: np.ndarray, where: np.ndarray, whole: bool,
+        replace: bool,
+    ) -> tuple[Column, int]:  # fmt: skip
+        """A column of a chunk with new values in some rows: see `columns.moved`."""
+        return self.module.moved(chunk[name], values, where, name, whole, replace)
+
+
+def _filled(chunks: Iterator[Chunk], size: int) -> Iterator[Chunk]:
+    """Join chunks of at most ``size`` rows to such of exactly ``size``, but for the last."""
+    waiting: dict[str, Column] = {}
+    for chunk in chunks:
+        if waiting:
+            chunk = {name: joined([waiting[name], column]) for name, column in chunk.items()}
+        rows = chunk_rows(chunk)
+        if rows >= size:
+            yield {name: column[:size] for name, column in chunk.items()}
+        waiting = {name: column[size:] for name, column in chunk.items()} if rows > size else {}
+        if rows < size:
+            waiting = dict(chunk)
+    if waiting:
+        yield waiting
 
 
 def chunk_rows(chunk: Chunk, path: Path | None = None) -> int:
@@ -172,7 +219,7 @@ def writing(path: Path, kind: str, chunk: Chunk) -> Iterator[None]:
         yield
     except (InputError, OSError):
         raise
-    except (TypeError, ValueError, NotImplementedError, ArithmeticError) as error:
+    except Exception as error:
         raise InputError(
             f"{path}: columns {listed(chunk)} cannot be written as {kind} ({one_line(error)})"
         ) from error
@@ -201,11 +248,10 @@ def native(values: np.ndarray) -> np.ndarray:
 def _types(like: SampleFiles, chunk: Chunk) -> dict[str, np.dtype]:
     """Numpy types of a sample's columns of numbers, by reading one row."""
     names = [name for name in chunk if name in like.columns]
-    for found in like.facts:
-        if names and found.rows:
-            first = next(iter(like.module.iterate(found, names, 1)))
-            return {name: v.dtype for name, v in first.items() if isinstance(v, np.ndarray)}
-    return {}
+    if not names:
+        return {}
+    first = next(iter(like.module.iterate(like.facts[0], names, 1)))
+    return {name: v.dtype for name, v in first.items() if isinstance(v, np.ndarray)}
 
 
 def _cast(values: Column, dtype: np.dtype, path: Path, name: str) -> Column:
@@ -227,13 +273,18 @@ def _cast(values: Column, dtype: np.dtype, path: Path, name: str) -> Column:
 class ChunkWriter:
     """Base of the formats' writers: the first chunk fixes the columns of all.
 
-    ``part`` is the file that is written, ``path`` the name that it gets, for messages.
+    ``part`` is the file that is written, ``path`` the name that it gets, for messages. ``notes``
+    are lines for the log: what of the sample's files is not in the output, or is there otherwise.
+    A ``trial`` is there to see whether columns can be written: it copies nothing else.
     """
 
-    def __init__(self, part: Path, path: Path, like: SampleFiles) -> None:
-        self.part, self.path, self.like = part, path, like
+    def __init__(self, part: Path, path: Path, like: SampleFiles, trial: bool = False) -> None:
+        self.part, self.path, self.like, self.trial = part, path, like, trial
         self.names: list[str] | None = None
         self.rows = 0
+        self.notes: list[str] = []
+        #: What is open until the file is done or given up.
+        self.open = ExitStack()
 
     def write(self, chunk: Chunk) -> None:
         """Append the rows of a chunk."""
@@ -241,7 +292,9 @@ class ChunkWriter:
         if self.names is None:
             self.names = list(chunk)
             self.types = _types(self.like, chunk)
-            self._start(self._kept(chunk))
+            kept = self._kept(chunk)
+            self.first = {name: head(column, CHECKED_ROWS) for name, column in kept.items()}
+            self._start(kept)
         elif self.names != list(chunk):
             raise InputError(
                 f"{self.path}: a chunk has other columns than the first: {list(chunk)}"
@@ -262,11 +315,39 @@ class ChunkWriter:
 
     def __exit__(self, kind, error, trace) -> None:
         if kind is not None:
-            self._abandon()
+            # What cannot be closed either, such as on a full disk, would hide the first error.
+            with suppress(Exception):
+                self.open.close()
             return
-        if self.names is None:
-            raise InputError(f"{self.path}: nothing was written: not one chunk of rows")
-        self._finish()
+        with self.open:
+            if self.names is None:
+                raise InputError(f"{self.path}: nothing was written: not one chunk of rows")
+            self._finish()
+
+    def check(self) -> None:
+        """Read the first rows of the finished file again; `InputError` if they are others."""
+        try:
+            (found,) = self.like.module.inspect([self.part], self.like.tree)
+            again = SampleFiles(self.like.module, [found])
+            again.require(self.names)
+            chunk = next(again.chunks(self.names, CHECKED_ROWS))
+        except InputError as error:
+            text = str(error).removeprefix(f"{self.part}: ")
+            raise InputError(
+                f"{self.path}: what was written cannot be read again ({text}): {LEAVE_OUT}"
+            ) from error
+        if found.rows != self.rows:
+            raise InputError(f"{self.path}: {self.rows} rows were written, {found.rows} are there")
+        bad = []
+        for name, column in self.first.items():
+            rows = min(len(column), len(chunk[name]))
+            if not equal(head(column, rows), head(chunk[name], rows)):
+                bad.append(f"{name!r} ({self.like.types.get(name, 'new')})")
+        if bad:
+            raise InputError(
+                f"{self.path}: what was written of {', '.join(bad)} reads back otherwise, in this "
+                f"format: {LEAVE_OUT}"
+            )
 
     def _start(self, chunk: Chunk) -> None:
         raise NotImplementedError
@@ -276,6 +357,3 @@ class ChunkWriter:
 
     def _finish(self) -> None:
         raise NotImplementedError
-
-    def _abandon(self) -> None:
-        """Release what is open after an error."""

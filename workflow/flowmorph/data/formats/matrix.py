@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from flowmorph.data.formats.base import Chunk, Column
+from flowmorph.data.formats.columns import Chunk, Column
 
 
 class Stored(Protocol):
@@ -18,16 +18,25 @@ class Stored(Protocol):
     shape: tuple[int, ...]
 
 
+def parts(name: str, members: Mapping[str, Stored]) -> list[str]:
+    """Columns of an array of two dimensions; none if it is a column itself.
+
+    That is also one without columns, or with one that another array has the name of.
+    """
+    member = members.get(name)
+    if member is None or len(member.shape) != 2:
+        return []
+    columns = [f"{name}[{i}]" for i in range(member.shape[1])]
+    return [] if any(column in members for column in columns) else columns
+
+
 def split_columns(members: Mapping[str, Stored]) -> dict[str, str]:
     """Name the columns of arrays by ``shape`` and ``dtype``: (row, k) arrays have k of them."""
     columns = {}
     for name, member in members.items():
-        if len(member.shape) == 2:
-            columns |= {f"{name}[{i}]": str(member.dtype) for i in range(member.shape[1])}
-        else:
-            columns[name] = str(member.dtype)
-            if len(member.shape) > 2:
-                columns[name] += str(member.shape[1:])
+        inner = str(member.shape[1:]) if len(member.shape) > 1 else ""
+        alone = {name: f"{member.dtype}{inner}"}
+        columns |= dict.fromkeys(parts(name, members), str(member.dtype)) or alone
     return columns
 
 
@@ -47,15 +56,17 @@ def sources(
 
 def joined(chunk: Chunk, members: Mapping[str, Stored]) -> dict[str, Column]:
     """Put columns ``name[i]`` that came from one array, and are all there, together again."""
-    result = {}
+    result, whole = {}, {}
     for column, values in chunk.items():
         name = re.sub(r"\[\d+\]$", "", column)
-        member = members.get(name)
-        parts = []
-        if column not in members and member is not None and len(member.shape) == 2:
-            parts = [f"{name}[{i}]" for i in range(member.shape[1])]
-        if not parts or any(part not in chunk for part in parts):
+        if name not in whole:
+            columns = parts(name, members)
+            whole[name] = columns if all(part in chunk for part in columns) else []
+        if column in members or not whole[name]:
             result[column] = values
         elif name not in result:
-            result[name] = np.stack([chunk[part] for part in parts], axis=1)
+            # Stacked, they would be in this machine's byte order.
+            kind = chunk[whole[name][0]].dtype
+            stacked = np.stack([chunk[part] for part in whole[name]], axis=1)
+            result[name] = stacked.astype(kind, copy=False)
     return result

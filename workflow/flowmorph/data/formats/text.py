@@ -1,98 +1,84 @@
-"""CSV (and tab-separated, ``.tsv``) files with a line of column names, by pyarrow."""
+"""CSV (and tab-separated, ``.tsv``) files with a line of column names, by pyarrow.
+
+A cell stays the text that it is; only the columns that are used become numbers.
+"""
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow
+import pyarrow.compute as pc
 from pyarrow import csv
 
-from flowmorph.data.formats.arrow import no_tree, to_batch, to_column
-from flowmorph.data.formats.base import (
-    Chunk,
-    ChunkWriter,
-    FileFacts,
-    check_unique,
-    reading,
-    writing,
-)
+from flowmorph.data.formats import columns as base_columns
+from flowmorph.data.formats.arrow import no_tree, to_arrow
+from flowmorph.data.formats.base import ChunkWriter, FileFacts, check_unique, reading, writing
+from flowmorph.data.formats.columns import Chunk, Column
 from flowmorph.errors import InputError
+from flowmorph.suffixes import suffix_of
+
+__all__ = ["Writer", "inspect", "iterate", "moved", "numbers"]
 
 #: Bytes of text that are parsed at a time.
 BLOCK_BYTES = 4 << 20
 
-#: What a type becomes when a later value does not fit the values before.
-_WIDER = {pyarrow.null(): pyarrow.float64(), pyarrow.int64(): pyarrow.float64()}
+#: Texts that stand for a missing value: pandas' and arrow's.
+MISSING = pyarrow.array(csv.ConvertOptions().null_values)
+
+_TRUTHS = {"true": 1.0, "false": 0.0}
+_CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 
 
 def inspect(paths: Sequence[Path], tree: str | None) -> list[FileFacts]:
-    """Find the columns and the types that hold all values of all files, and count rows."""
-    for path in paths:
-        no_tree(path, tree, "CSV")
-    types: dict[str, pyarrow.DataType] = {}
-    while True:
-        facts = [_inspect(path, types) for path in paths]
-        before = dict(types)
-        for found in facts:
-            for name, kind in found.layout.items():
-                types[name] = _common(types.get(name, kind), kind)
-        if before == types:
-            return facts
+    """Find the columns of each file, parse it once, and count rows."""
+    return [_inspect(path, tree) for path in paths]
 
 
-def _common(first: pyarrow.DataType, second: pyarrow.DataType) -> pyarrow.DataType:
-    if first == second or second == pyarrow.null():
-        return first
-    if first == pyarrow.null():
-        return second
-    numbers = (pyarrow.int64(), pyarrow.float64())
-    return pyarrow.float64() if first in numbers and second in numbers else pyarrow.string()
+def _inspect(path: Path, tree: str | None) -> FileFacts:
+    no_tree(path, tree, "CSV")
+    names, layout = _header(path)
+    with reading(path, "CSV"), _open(path, names) as reader:
+        rows = sum(batch.num_rows for batch in reader)
+    return FileFacts(path, "csv", None, dict.fromkeys(names, "text"), rows, layout)
 
 
-def _inspect(path: Path, types: dict[str, pyarrow.DataType]) -> FileFacts:
-    """Parse a whole file, widening the type of each column whose later values ask for it."""
-    names = _header(path)
-    kinds = {name: types[name] for name in names if name in types}
-    while True:
-        reader = None
-        try:
-            with reading(path, "CSV"), _open(path, kinds) as reader:
-                kinds |= {field.name: field.type for field in reader.schema}
-                rows = sum(batch.num_rows for batch in reader)
-                described = {name: str(kinds[name]) for name in names}
-                return FileFacts(path, "csv", None, described, rows, kinds)
-        except InputError as error:
-            column = _misfit(error.__cause__, names)
-            if column is None:
-                raise
-            old = kinds.get(column)
-            if old == pyarrow.string():
-                raise
-            kinds[column] = _WIDER.get(old, pyarrow.string())
+def _stream(path: Path) -> pyarrow.NativeFile:
+    return pyarrow.input_stream(str(path), compression=_codec(path))
 
 
-def _misfit(error: BaseException | None, names: list[str]) -> str | None:
-    """Column of pyarrow's message that a value does not have the type of those before."""
-    text = str(error)
-    mark = "CSV column #"
-    if not isinstance(error, pyarrow.ArrowInvalid) or "conversion error" not in text:
-        return None
-    place = text.partition(mark)[2].partition(":")[0]
-    return names[int(place)] if place.isdigit() and int(place) < len(names) else None
+def _codec(path: Path) -> str | None:
+    return _CODECS.get(path.suffix.lower())
 
 
-def _header(path: Path) -> list[str]:
-    with reading(path, "CSV"), open(path, encoding="utf-8-sig", newline="") as stream:
-        line = stream.readline(1 << 20)
-        if "\0" in line:
+@dataclass(frozen=True)
+class Layout:
+    """What stands before the names of the columns, if something does, and how lines end."""
+
+    mark: bytes
+    ending: str
+
+
+def _header(path: Path) -> tuple[list[str], Layout]:
+    """Names of the columns, and the layout."""
+    with reading(path, "CSV"), _stream(path) as stream:
+        start = stream.read(1 << 20)
+        line, newline, _ = start.partition(b"\n")
+        if b"\0" in line:
             raise InputError(f"{path}: is no text: it is not a CSV file")
-        with csv.open_csv(pyarrow.BufferReader(line.encode()), parse_options=_parse(path)) as head:
-            names = list(head.schema.names)
+        line.decode("utf-8-sig")
+        head = pyarrow.BufferReader(start)
+        with csv.open_csv(head, parse_options=_parse(path)) as reader:
+            names = list(reader.schema.names)
     check_unique(path, names)
     if all(map(_number, names)):
         raise InputError(f"{path}: the first line has numbers, not the columns' names: add those")
-    return names
+    mark = codecs.BOM_UTF8 if line.startswith(codecs.BOM_UTF8) else b""
+    return names, Layout(mark, "\r\n" if line.endswith(b"\r") else "\n")
 
 
 def _number(text: str) -> bool:
@@ -104,15 +90,23 @@ def _number(text: str) -> bool:
 
 
 def _parse(path: Path) -> csv.ParseOptions:
-    return csv.ParseOptions(delimiter="\t" if ".tsv" in path.suffixes else ",")
+    delimiter = "\t" if suffix_of(path).lower().startswith(".tsv") else ","
+    return csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
 
 
-def _open(path: Path, types: dict[str, pyarrow.DataType], columns: Sequence[str] = ()):
+def _open(path: Path, names: Sequence[str]) -> csv.CSVStreamingReader:
+    """Read cells as text: an empty one is null, and ``""`` the empty text."""
     return csv.open_csv(
-        path,
+        _stream(path),
         read_options=csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
         parse_options=_parse(path),
-        convert_options=csv.ConvertOptions(column_types=types, include_columns=list(columns)),
+        convert_options=csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pyarrow.string()),
+            include_columns=list(names),
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
     )
 
 
@@ -120,42 +114,104 @@ def iterate(found: FileFacts, columns: Sequence[str], size: int) -> Iterator[Chu
     """Read the columns of one file in chunks of at most ``size`` rows."""
     if not columns:
         return
-    with reading(found.path, "CSV"), _open(found.path, found.layout, columns) as reader:
+    if not found.rows:
+        yield {name: pyarrow.array([], pyarrow.string()) for name in columns}
+        return
+    with reading(found.path, "CSV"), _open(found.path, columns) as reader:
         for batch in reader:
             for low in range(0, batch.num_rows, size):
                 part = batch.slice(low, size)
-                yield {name: to_column(part.column(name)) for name in columns}
+                yield {name: part.column(name) for name in columns}
+
+
+def numbers(column: Column, name: str) -> np.ndarray:
+    """Cells as float64 (N,), NaN for an empty one; `InputError` for a text that is no number."""
+    text = pc.utf8_trim_whitespace(column)
+    empty = pc.or_kleene(pc.is_null(text), pc.is_in(text, value_set=MISSING))
+    try:
+        values = pc.if_else(empty, None, text).cast(pyarrow.float64())
+    except pyarrow.ArrowInvalid:
+        values = pyarrow.array([_value(cell, name) for cell in pc.if_else(empty, None, text)])
+    return values.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
+
+
+def _value(cell: pyarrow.StringScalar, name: str) -> float:
+    """One cell that arrow does not take for a number: a truth value, or too large, or no number."""
+    text = cell.as_py()
+    if text is None:
+        return np.nan
+    try:
+        return _TRUTHS[text.lower()] if text.lower() in _TRUTHS else float(text)
+    except ValueError:
+        raise InputError(
+            f"column {name!r} holds text (such as {text!r}), not a number: convert it or leave it "
+            "out"
+        ) from None
+
+
+def moved(
+    column: Column, values: np.ndarray, where: np.ndarray, name: str, whole: bool, replace: bool
+) -> tuple[Column, int]:
+    """Cells with new ``values`` (n,) in the rows ``where``; others keep their text."""
+    cells = _texts(values.astype(np.int64) if whole else values)
+    return pc.replace_with_mask(column, pyarrow.array(where), cells), 0
+
+
+def _texts(values: np.ndarray) -> pyarrow.Array:
+    """Numbers with the fewest digits that give them back; NaN is an empty cell."""
+    array = to_arrow(values)
+    if values.dtype.kind == "f":
+        array = pc.if_else(pc.is_nan(array), None, array)
+    return array.cast(pyarrow.string())
 
 
 class Writer(ChunkWriter):
-    """Write CSV; floats with the fewest digits that give them back."""
+    """Write CSV: the cells' texts as they are, in quotes only where one needs them."""
 
     def _kept(self, chunk: Chunk) -> Chunk:
-        return chunk  # the types are arrow's, nulls included
+        kept = {}
+        for name, column in chunk.items():
+            if isinstance(column, np.ndarray) and column.ndim == 1 and column.dtype.kind in "iufb":
+                kept[name] = _texts(column)
+            elif isinstance(column, pyarrow.Array) and column.type == pyarrow.string():
+                kept[name] = column
+            else:
+                raise InputError(
+                    f"{self.path}: column {name!r} is {base_columns.describe(column)}, which a "
+                    "CSV file does not hold"
+                )
+        return kept
 
     def _start(self, chunk: Chunk) -> None:
-        self.known = {
-            name: kind for name, kind in self.like.facts[0].layout.items() if kind != pyarrow.null()
-        }
+        self.delimiter = _parse(self.path).delimiter
+        layout: Layout = self.like.facts[0].layout
+        self.ending = layout.ending
         with writing(self.path, "CSV", chunk):
-            schema = self._batch(chunk).schema
-            plain = not any(set(name) & set('",\t\n\r') for name in schema.names)
-            options = csv.WriteOptions(
-                delimiter=_parse(self.path).delimiter,
-                quoting_header="none" if plain else "needed",
+            self.stream = self.open.enter_context(
+                pyarrow.output_stream(str(self.part), compression=_codec(self.path))
             )
-            self.writer = csv.CSVWriter(self.part, schema, write_options=options)
+            header = self._quoted(pyarrow.array(list(chunk)))
+            names = self.delimiter.join(header.to_pylist()) + self.ending
+            self.stream.write(layout.mark + names.encode())
 
-    def _batch(self, chunk: Chunk) -> pyarrow.RecordBatch:
-        return to_batch(chunk, self.known)
+    def _quoted(self, cells: pyarrow.Array) -> pyarrow.Array:
+        """Put quotes around cells that need them, and the empty text, which is not a null."""
+        needed = pc.match_substring_regex(cells, f'["\\r\\n{self.delimiter}]|^$')
+        doubled = pc.replace_substring(cells, '"', '""')
+        quoted = pc.binary_join_element_wise('"', doubled, '"', "")
+        return pc.fill_null(pc.if_else(needed, quoted, cells), "")
 
     def _append(self, chunk: Chunk, rows: int) -> None:
+        cells = [self._quoted(column) for column in chunk.values()]
+        if len(cells) == 1:
+            # A line without any text would not be read as a row.
+            cells = [pc.if_else(pc.equal(cells[0], ""), '""', cells[0])]
+        lines = pc.binary_join_element_wise(*cells, self.delimiter)
+        lines = pc.binary_join_element_wise(lines, self.ending, "")
+        _, offsets, data = lines.buffers()
+        ends = np.frombuffer(offsets, np.int32)[lines.offset :][[0, len(lines)]]
         with writing(self.path, "CSV", chunk):
-            self.writer.write_batch(self._batch(chunk))
+            self.stream.write(data[ends[0] : ends[1]])
 
     def _finish(self) -> None:
-        self.writer.close()
-
-    def _abandon(self) -> None:
-        if self.names is not None:
-            self.writer.close()
+        self.stream.close()

@@ -1,0 +1,138 @@
+"""Whole runs on small samples of one's own: settings of the output, and what they make again."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_own_tutorial import SMALL
+from test_workflow import OUT, Project
+from yaml import safe_load
+
+from flowmorph import paths
+
+pytestmark = pytest.mark.workflow
+
+ODD = "it's; touch pwned"
+MOVED = paths.moved_reference(OUT, "movement_penalty", ".csv.gz")
+
+
+def sample(path: Path, rows: int, shift: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    table = {"x": rng.normal(shift, 1, rows), "n": rng.poisson(5 + shift, rows)}
+    table |= {"m": rng.uniform(0, 3, rows), "x_gen": rng.normal(0, 1, rows), ODD: rng.random(rows)}
+    path.parent.mkdir(exist_ok=True)
+    pd.DataFrame(table | {"w": rng.gamma(3, 1, rows)}).to_csv(path, index=False)
+
+
+def settings(rows: int = 600, batch: int = 100, **changes) -> dict:
+    """A small run on compressed CSV files; ``changes`` are of ``own.output``."""
+    own = {
+        "reference": {"files": "data/reference.csv.gz", "weights": "w"},
+        "target": {"files": "data/target.csv.gz"},
+        "features": ["x", {"column": "n", "integer": True}],
+        "condition": ["m"],
+        "methods": ["base_transfer", "movement_penalty"],
+        "output": {"methods": ["movement_penalty"], **changes},
+    }
+    small = safe_load(SMALL)
+    for recipe in small["training"]["own"].values():
+        recipe["batch"] = batch
+    return small | {"own": own}
+
+
+def project_with(folder: Path, rows: int) -> Project:
+    project = Project(folder)
+    for seed, (name, shift) in enumerate({"reference": 0, "target": 0.5, "more": 0}.items()):
+        sample(folder / f"data/{name}.csv.gz", rows, shift, seed)
+    return project
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Project:
+    project = project_with(tmp_path_factory.mktemp("own"), 600)
+    project.snakemake("--cores", "2", override=settings())
+    return project
+
+
+def test_the_moved_reference_is_compressed_as_it_came(project):
+    before = pd.read_csv(project.folder / "data/reference.csv.gz")
+    after = pd.read_csv(project.folder / MOVED)
+    assert (project.folder / MOVED).read_bytes()[:2] == b"\x1f\x8b"
+    assert list(after.columns) == [*before.columns, "x_moved", "n_moved", "flowmorph_moved"]
+    assert project.pending(override=settings()) == Counter()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"suffix": "_new"}, {"columns": "replace"}, {"drop": ["w"]}, {"outside": "keep"}],
+    ids=str,
+)
+def test_a_setting_of_the_output_trains_nothing(project, changes):
+    assert project.pending(override=settings(**changes)) == Counter({"move_reference": 1})
+
+
+def test_settings_of_the_output_reach_both_commands_as_they_are(project):
+    changes = {"drop": ["*_gen", ODD], "outside": "keep", "suffix": "_new"}
+    override = settings(**changes) | {"apply": "data/more.csv.gz"}
+    project.snakemake("--cores", "1", MOVED, "apply", override=override)
+    for name in (MOVED, paths.applied(OUT, "movement_penalty", "more.csv.gz")):
+        columns = pd.read_csv(project.folder / name).columns
+        assert list(columns) == ["x", "n", "m", "w", "x_new", "n_new", "flowmorph_new"]
+    assert not list(project.folder.rglob("pwned*"))
+    project.snakemake("--cores", "1", override=settings())
+
+
+def refused(project: Project, rule: str) -> None:
+    result = project.snakemake("--cores", "1", check=False, override=settings(suffix="_gen"))
+    assert result.returncode == 1
+    said = result.stdout + result.stderr
+    (line,) = re.findall("^.*error: .*$", said, re.M)
+    assert "reference.csv.gz: column 'x_gen' is there already" in line
+    assert re.findall(r"^(?:local)?rule (\w+):", said, re.M) == [rule]
+
+
+def test_an_output_that_cannot_be_is_refused_before_anything_is_trained(tmp_path):
+    refused(project_with(tmp_path, 600), "prepare_own_samples")
+
+
+def test_a_column_to_drop_that_is_not_there_is_a_slip_of_the_pen(tmp_path):
+    project = project_with(tmp_path, 600)
+    result = project.snakemake("--cores", "1", check=False, override=settings(drop=["x_gn"]))
+    (line,) = re.findall("^.*error: .*$", result.stdout + result.stderr, re.M)
+    assert result.returncode == 1 and "x_gn" in line
+
+
+def test_after_a_refused_output_nothing_is_trained_anew(project):
+    refused(project, "move_reference")
+    assert project.pending(override=settings()) == Counter({"move_reference": 1})
+
+
+def test_samples_too_small_to_be_compared_still_end_with_what_was_asked_for(tmp_path):
+    """Nor are their weights, of 1e-300 or so, a reason to stop."""
+    project = project_with(tmp_path, 30)
+    table = pd.read_csv(tmp_path / "data/reference.csv.gz")
+    table.assign(w=1e-300 * table["w"]).to_csv(tmp_path / "data/reference.csv.gz", index=False)
+    regions = {"column": "m", "train": [[0, 2]], "apply": [[2, 3]]}
+    override = settings(batch=5)
+    override["own"] |= {"regions": regions, "validation_fraction": 0.3}
+    override["own"]["features"][0] = {"column": "x", "preprocess": "quantile"}
+    project.snakemake("--cores", "2", override=override)
+    after = pd.read_csv(tmp_path / MOVED)
+    moved = after["flowmorph_moved"] == 1
+    assert moved.any() and (moved == ((after["m"] >= 2) & (after["m"] < 3))).all()
+    for name in ("two_sample", "marginals", "movement"):
+        text = (tmp_path / paths.table(OUT, name, "md")).read_text()
+        assert text.count("are too few to be compared with the target.") == 2  # both regions
+        assert "nan" not in text and "inf" not in text
+    assert len((tmp_path / paths.table(OUT, "movement", "csv")).read_text().splitlines()) == 5
+    assert len((tmp_path / paths.table(OUT, "two_sample", "csv")).read_text().splitlines()) == 1
+    for task in ("own", "own_apply"):
+        log = (tmp_path / paths.log(OUT, "measure_task", task)).read_text()
+        assert "cannot be compared with the target: fewer than 20" in log
+    project.snakemake("--report", str(tmp_path / "report.html"), override=override)
+    assert "fig_own_ratios.png" in (tmp_path / "report.html").read_text()

@@ -1,0 +1,46 @@
+"""Transports with random weights, and tables for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from flowmorph.flows import bundle, storage
+from flowmorph.flows.flow import Architecture, Flow
+from flowmorph.preprocess import Preprocessor
+
+NOWHERE = {"column": None, "train": [], "apply": [], "closure": True}
+REGIONS = NOWHERE | {"column": "m", "apply": [[0, 1]]}
+
+
+def table(rows: int, seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {
+        "x": (5 + rng.standard_t(3, rows)).astype(np.float32),
+        "k": rng.poisson(4, rows).astype(np.int32),
+        "m": rng.uniform(0, 2, rows),
+        "id": np.arange(rows),
+    }
+
+
+def make(
+    folder: Path, features, condition, method="movement_penalty", regions=NOWHERE, **options
+) -> Path:
+    """A transport whose flows have random weights; ``options`` are those of columns."""
+    torch.manual_seed(1)
+    options = {"x": {"transform": "quantile"}, "k": {"integer": True}, "m": {}} | options
+    train = table(2000)
+    fit = Preprocessor.fit([train], {name: options[name] for name in (*features, *condition)})
+    files = {}
+    for name in ("reference", "target", "transport")[: 2 if method == "base_transfer" else 3]:
+        flow = Flow(Architecture(len(features), len(condition), 2, 1, 8, 4, 4.0))
+        with torch.no_grad():
+            flow.flat.add_(0.3 * torch.randn_like(flow.flat) * flow.mask)
+        files[name] = str(folder / f"{name}_weights.safetensors")
+        storage.save(flow, files[name], {"config": {}, "seed": 1})
+    note = {"method": method, "features": list(features), "condition": list(condition)}
+    note |= {"regions": regions, "preprocessing": fit.to_json()}
+    bundle.write(files, note, folder / "transport.safetensors")
+    return folder
