@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import fcntl
+from collections.abc import Callable
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -15,8 +17,19 @@ from flowmorph.flows import engine, storage
 from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.flows.made import Shape
 
-# In float32 single points differ by what nflows itself differs from float64, so the mean is held.
-MEAN_TOLERANCE = 1e-5
+# In float32 a single point has no bound: beside a knot or on a steep stretch rounding is magnified,
+# and which points it hits is chance. Over many points of many splines the errors have the
+# distribution that the formula gives them, in any order of its sums. So quantiles of ours may be
+# larger than those of another implementation by one bit; for equal formulas they scatter by up to a
+# fifth of a bit. A sum over points has few large errors, and scatters more.
+POINTS = 500
+SPLINES = 40  # of each layer: features times flows
+ALLOWED = {  # quantiles, factor
+    "y": ((0.5, 0.9, 0.99), 2.0),
+    "log_det": ((0.5, 0.9, 0.99), 2.0),
+    "gradient by x": ((0.5, 0.9), 2.0),
+    "gradient by weights": ((0.5,), 4.0),
+}
 
 
 def architecture(features=2, context=0, layers=4, blocks=2, width=24, bins=8) -> Architecture:
@@ -38,80 +51,111 @@ def points(features: int, context: int, dtype, number=300):
     return x, torch.randn(context, number, dtype=dtype) if context else None
 
 
-def nflows_parameters_as_flat(flow: Flow, transform: CompositeTransform, values) -> torch.Tensor:
-    """Put one tensor per nflows parameter into the order of our flat parameter."""
-    for parameter, value in zip(transform.parameters(), values, strict=True):
-        parameter.data.copy_(torch.zeros_like(parameter) if value is None else value)
-    other = Flow(flow.arch).to(flow.flat.dtype)
-    other.read_nflows(transform)
-    return other.flat.detach()
+class Applied(NamedTuple):
+    """A flow's points, images and log-determinants, feature-major and with their graph."""
+
+    x: torch.Tensor
+    y: torch.Tensor
+    log_det: torch.Tensor
+    parameters: list[torch.Tensor]
+    flat: Callable  # makes one gradient per parameter the gradient by our flat parameter
+
+    def gradient_by_points(self, weight, chosen=slice(None)) -> torch.Tensor:
+        return self._gradients([self.x], weight, chosen)[0]
+
+    def gradient_by_weights(self, weight, chosen) -> torch.Tensor:
+        return self.flat(self._gradients(self.parameters, weight, chosen))
+
+    def _gradients(self, by: list[torch.Tensor], weight, chosen) -> tuple:
+        """Of a loss that is a sum over the chosen points."""
+        loss = (weight.to(self.y.dtype) * self.y)[:, chosen].sum() + self.log_det[chosen].sum()
+        return torch.autograd.grad(loss, by, allow_unused=True, retain_graph=True)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def apply_ours(flow: Flow, x, c, inverse: bool) -> Applied:
+    x = x.clone().requires_grad_()
+    y, log_det = (flow.inverse if inverse else flow.forward)(x, c)
+    return Applied(x, y, log_det, [flow.flat], lambda gradients: gradients[0])
+
+
+def apply_nflows(flow: Flow, transform: CompositeTransform, x, c, inverse: bool) -> Applied:
+    x = x.clone().requires_grad_()
+    apply = transform.inverse if inverse else transform.forward
+    y, log_det = apply(x.T, None if c is None else c.T)
+
+    def flat(gradients: list[torch.Tensor | None]) -> torch.Tensor:
+        holder = copy.deepcopy(transform)
+        for parameter, value in zip(holder.parameters(), gradients, strict=True):
+            parameter.data.copy_(torch.zeros_like(parameter) if value is None else value)
+        other = copy.deepcopy(flow).to(x.dtype)
+        other.read_nflows(holder)
+        return other.flat.detach()
+
+    return Applied(x, y.T, log_det, list(transform.parameters()), flat)
+
+
 @pytest.mark.parametrize("inverse", [False, True], ids=["forward", "inverse"])
 @pytest.mark.parametrize("context", [0, 2])
 @pytest.mark.parametrize("features", range(1, 9))
-def test_agrees_with_nflows_in_value_and_gradient(features, context, inverse, dtype):
-    flow = random_flow(architecture(features, context), dtype, spread=0.02)
+def test_agrees_with_nflows_in_value_and_gradient(features, context, inverse):
+    flow = random_flow(architecture(features, context), spread=0.02)
     transform = flow.to_nflows()
-    x, c = points(features, context, dtype)
-    ours, theirs = x.clone().requires_grad_(), x.T.clone().requires_grad_()
-    y, log_det = (flow.inverse if inverse else flow.forward)(ours, c)
-    y_n, log_det_n = (transform.inverse if inverse else transform.forward)(
-        theirs, None if c is None else c.T
-    )
-    if dtype == torch.float64:
-        torch.testing.assert_close(y, y_n.T, rtol=1e-10, atol=1e-10)
-        torch.testing.assert_close(log_det, log_det_n, rtol=1e-10, atol=1e-10)
-    else:
-        assert (y - y_n.T).abs().mean() < MEAN_TOLERANCE
-        assert (log_det - log_det_n).abs().mean() < MEAN_TOLERANCE
-        exact = copy.deepcopy(flow).double()
-        with torch.no_grad():
-            y_64, log_det_64 = (exact.inverse if inverse else exact.forward)(
-                x.double(), None if c is None else c.double()
-            )
-        for mine, its, truth in ((y, y_n.T, y_64), (log_det, log_det_n, log_det_64)):
-            own_error = (its - truth).abs().max()
-            assert (mine - truth).abs().max() <= 4 * own_error + MEAN_TOLERANCE
-
-    def gradients(apply, x, c, chosen, *weights):
-        y, log_det = apply(x, c)
-        loss = (weight.to(y.dtype) * y)[:, chosen].sum() + log_det[chosen].sum()
-        return torch.autograd.grad(loss, (x, *weights), allow_unused=True)
-
-    def gradients_n(chosen):
-        def apply(x, c):
-            y, log_det = (transform.inverse if inverse else transform.forward)(x, c)
-            return y.T, log_det
-
-        g_x, *g_n = gradients(
-            apply, theirs, None if c is None else c.T, chosen, *transform.parameters()
-        )
-        return g_x.T, nflows_parameters_as_flat(flow, transform, g_n)
-
+    x, c = points(features, context, torch.float64)
+    ours, theirs = apply_ours(flow, x, c, inverse), apply_nflows(flow, transform, x, c, inverse)
+    # These flows magnify rounding 10,000 times where it is worst: to 1e-12.
+    torch.testing.assert_close(ours.y, theirs.y, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(ours.log_det, theirs.log_det, rtol=1e-10, atol=1e-10)
     # A log-determinant has a kink at the edge of the box: rounding decides on which side the points
     # on the edge are after a layer. They are compared in value only.
-    weight, off_edge = torch.randn_like(y), torch.arange(y.shape[1]) >= 2
-    apply = flow.inverse if inverse else flow.forward
-    if dtype == torch.float64:
-        for mine, its in zip(
-            gradients(apply, ours, c, off_edge, flow.flat), gradients_n(off_edge), strict=True
-        ):
-            assert (mine - its).norm() <= 1e-9 * mine.norm()
-        return
-    exact_x, exact_c = x.double().requires_grad_(), None if c is None else c.double()
-    exact_apply = exact.inverse if inverse else exact.forward
-    # So it has at every knot, only smaller: few points are that close to one in some layer.
-    truth = gradients(exact_apply, exact_x, exact_c, off_edge)[0]
-    errors = (gradients(apply, ours, c, off_edge)[0] - truth).norm(dim=0)
-    smooth = off_edge & (errors <= 1e-4 * truth.norm(dim=0))
-    assert smooth.float().mean() > 0.95
-    mine = gradients(apply, ours, c, smooth, flow.flat)
-    truths = gradients(exact_apply, exact_x, exact_c, smooth, exact.flat)
-    for own, its, truth in zip(mine, gradients_n(smooth), truths, strict=True):
-        assert (own - truth).norm() <= 1e-4 * truth.norm()
-        assert (its - truth).norm() <= 1e-2 * truth.norm()  # a sum over the same points
+    weight, off_edge = torch.randn_like(x), torch.arange(x.shape[1]) >= 2
+    for by in (Applied.gradient_by_points, Applied.gradient_by_weights):
+        mine, its = (by(one, weight, off_edge) for one in (ours, theirs))
+        assert (mine - its).norm() <= 1e-9 * mine.norm()
+
+
+@pytest.mark.parametrize("inverse", [False, True], ids=["forward", "inverse"])
+@pytest.mark.parametrize("context", [0, 2])
+@pytest.mark.parametrize("features", [1, 2, 4, 8])
+def test_float32_is_as_exact_as_that_of_nflows(features, context, inverse):
+    found = []
+    for seed in range(SPLINES // features):
+        flow = random_flow(architecture(features, context), torch.float32, 0.02, seed)
+        transform = flow.to_nflows()
+        exact = copy.deepcopy(transform).double()
+        x, c = points(features, context, torch.float32, POINTS)
+        ours, theirs = apply_ours(flow, x, c, inverse), apply_nflows(flow, transform, x, c, inverse)
+        x, c = x.double(), None if c is None else c.double()
+        found.append(errors(ours, theirs, apply_nflows(flow, exact, x, c, inverse)))
+    hold_to_each_other(found)
+
+
+def errors(ours: Applied, theirs: Applied, truth: Applied) -> dict[str, torch.Tensor]:
+    """Distances from the truth, in two rows, by point or of a sum over points."""
+    every = ours, theirs, truth
+    found = {"y": away([one.y for one in every]), "log_det": away([one.log_det for one in every])}
+    weight = torch.randn_like(ours.x)
+    found["gradient by x"] = away([one.gradient_by_points(weight) for one in every])
+    # A log-determinant has a kink at each knot. Points that rounding has put on the other side of
+    # one are few, but would be most of a sum's error.
+    bound = torch.quantile(found["gradient by x"], 0.9, dim=1, keepdim=True)
+    smooth = (found["gradient by x"] <= bound).all(0)
+    sums = [one.gradient_by_weights(weight, smooth)[:, None] for one in every]
+    found["gradient by weights"] = away(sums) / sums[2].norm()
+    return found
+
+
+def away(found: list[torch.Tensor]) -> torch.Tensor:
+    """Distance of each column of the first two from the third's."""
+    size = found[0].shape[-1]
+    return torch.stack([(one - found[2]).view(-1, size).norm(dim=0) for one in found[:2]]).detach()
+
+
+def hold_to_each_other(found: list[dict[str, torch.Tensor]]) -> None:
+    """The quantiles of the first rows' errors are not larger than those of the second rows'."""
+    for name, (quantiles, factor) in ALLOWED.items():
+        together = torch.cat([each[name] for each in found], 1)
+        ours, theirs = torch.quantile(together, together.new_tensor(quantiles), dim=1).T
+        assert (ours <= factor * theirs).all(), name
 
 
 @pytest.mark.parametrize("context", [0, 1])
@@ -156,11 +200,13 @@ def test_identity_initialization_is_the_identity(features, layers):
     torch.manual_seed(1)
     flow = Flow(architecture(features, 1, layers), identity=True)
     x, c = points(features, 1, torch.float32)
+    # Some ten operations of a spline matter, on numbers of the size of 1.
+    rounding = 10 * layers * torch.finfo(x.dtype).eps
     for apply in (flow.forward, flow.inverse):
         y, log_det = apply(x, c)
         # With an odd number of layers the features stay reversed between the layers only.
-        torch.testing.assert_close(y, x, rtol=0, atol=1e-6)
-        torch.testing.assert_close(log_det, torch.zeros_like(log_det), rtol=0, atol=1e-5)
+        torch.testing.assert_close(y, x, rtol=0, atol=rounding)
+        torch.testing.assert_close(log_det, 0 * log_det, rtol=0, atol=features * rounding)
 
 
 @pytest.mark.parametrize("spread", [0.1, 1.0, 5.0])
@@ -181,20 +227,18 @@ def test_finite_on_any_finite_input(spread, inverse):
     assert torch.isfinite(g_x).all() and torch.isfinite(g_flat).all()
 
 
-def test_compiled_layers_agree_with_plain_ones():
-    plain = random_flow(architecture(2, layers=2, blocks=1, width=8, bins=3), torch.float32)
-    compiled = Flow(plain.arch)
-    compiled.load_state_dict(plain.state_dict())
-    compiled.compile(64)
-    x, _ = points(2, 0, torch.float32, 64)
-    for name in ("forward", "inverse"):
-        results = []
-        for flow in (plain, compiled):
-            y, log_det = getattr(flow, name)(x)
-            (grad,) = torch.autograd.grad(y.square().sum() + log_det.sum(), flow.flat)
-            results.append((y.detach(), log_det.detach(), grad))
-        for ours, theirs in zip(*results, strict=True):
-            assert (ours - theirs).norm() <= 1e-5 * ours.norm()
+@pytest.mark.parametrize("inverse", [False, True], ids=["forward", "inverse"])
+def test_compiled_layers_are_as_exact_as_plain_ones(inverse):
+    arch = architecture(2, layers=2, blocks=1, width=8, bins=3)
+    compiled, found = Flow(arch).compile(64), []
+    for seed in range(SPLINES // 2):
+        plain = random_flow(arch, torch.float32, seed=seed)
+        compiled.load_state_dict(plain.state_dict())
+        x, _ = points(2, 0, torch.float32, 64)
+        ours, theirs = (apply_ours(flow, x, None, inverse) for flow in (compiled, plain))
+        truth = apply_ours(copy.deepcopy(plain).double(), x.double(), None, inverse)
+        found.append(errors(ours, theirs, truth))
+    hold_to_each_other(found)
 
 
 def test_a_library_that_another_job_compiles_is_left_to_it(tmp_path, monkeypatch):
