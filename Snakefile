@@ -3,7 +3,7 @@
 Reproduces "Flows for Flows: Morphing one Dataset into another with Maximum Likelihood Estimation"
 (arXiv:2309.06472). `snakemake` makes everything for config/config.yaml; a figure's name, such as
 `snakemake fig9`, makes that figure and what it needs; `--configfile config/quick.yaml` chooses
-another run. Paths come from flowmorph.paths, lists of what to make from flowmorph.targets.
+another run. Paths come from flowmorph.plan.paths, lists of what to make from flowmorph.plan.targets.
 """
 
 import json
@@ -24,8 +24,8 @@ if set("{}$`") & set(workflow.basedir):
 LIBRARY = os.path.join(workflow.basedir, "workflow")
 sys.path.insert(0, LIBRARY)
 
-from flowmorph import inputs, own, paths, repeats, targets
-from flowmorph.config import check
+from flowmorph.plan import inputs, own_config as own, paths, repeats, targets
+from flowmorph.plan.config import check
 from flowmorph.errors import InputError
 
 

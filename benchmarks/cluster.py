@@ -21,7 +21,7 @@ from pathlib import Path
 
 import yaml
 
-from flowmorph import targets
+from flowmorph.plan import targets
 
 ROOT = Path(__file__).parents[1]
 HOUR = 3600.0

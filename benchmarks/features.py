@@ -21,9 +21,8 @@ import pyjet_loop
 import tables
 from threadpoolctl import threadpool_limits
 
-from flowmorph import jets
-from flowmorph.data import events, lhco
-from flowmorph.features import build_features
+from flowmorph.collider import events, jets, lhco
+from flowmorph.collider.features import build_features
 
 
 def seconds(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:

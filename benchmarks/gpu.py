@@ -20,8 +20,8 @@ from engine import Nflows
 from torch import Tensor
 
 from flowmorph.flows.flow import Architecture, Flow
-from flowmorph.flows.methods import Task
-from flowmorph.training import Recipe, Sample, Training
+from flowmorph.transfer.methods import Task
+from flowmorph.transfer.training import Recipe, Sample, Training
 
 POINTS = 1_000_000
 PAPER = Recipe(batch=128, epochs=64, learning_rate=1e-4, warmup_steps=0, clip=5.0)

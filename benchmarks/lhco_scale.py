@@ -26,10 +26,10 @@ import pandas
 import tables
 import yaml
 
-from flowmorph import paths
-from flowmorph.data.lhco import LHCO_PARTICLES, read_lhco
-from flowmorph.data.tables import read_table
-from flowmorph.features import build_features
+from flowmorph.collider.features import build_features
+from flowmorph.collider.lhco import LHCO_PARTICLES, read_lhco
+from flowmorph.formats.flat_root import read_table
+from flowmorph.plan import paths
 
 ROOT = Path(__file__).parents[1]
 FULL = 1_100_000

@@ -15,8 +15,7 @@ import time
 import awkward as ak
 import numpy as np
 
-from flowmorph import jets
-from flowmorph.data import detector, events, pythia
+from flowmorph.collider import detector, events, jets, pythia
 from flowmorph.errors import cli
 
 BATCH = 500

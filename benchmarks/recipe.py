@@ -21,13 +21,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flowmorph.data import tables, toys
 from flowmorph.flows.flow import Architecture, Flow
-from flowmorph.flows.methods import METHODS, Task
+from flowmorph.formats import flat_root as tables
 from flowmorph.metrics import divergence
 from flowmorph.metrics.two_sample import classifier_auc
-from flowmorph.selection import CONDITION, FEATURES
-from flowmorph.training import Loss, Recipe, Sample, Training
+from flowmorph.samples import toys
+from flowmorph.samples.regions import CONDITION, FEATURES
+from flowmorph.transfer.methods import METHODS, Task
+from flowmorph.transfer.training import Loss, Recipe, Sample, Training
 
 TRAIN, HELD = 500_000, 100_000
 PAPER = {"batch": 128, "learning_rate": 1e-4, "warmup_steps": 0, "beta2": 0.999, "width": 128}

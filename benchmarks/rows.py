@@ -23,9 +23,9 @@ import pyarrow
 import pyarrow.parquet
 import uproot
 
-from flowmorph.data.formats import open_sample, open_writer
-from flowmorph.data.samples import read_sample
-from flowmorph.preprocess import Preprocessor
+from flowmorph.formats import open_sample, open_writer
+from flowmorph.preprocess.preprocessor import Preprocessor
+from flowmorph.samples.reading import read_sample
 
 FEATURES = {
     "a": {},

@@ -12,8 +12,8 @@ rule morph_by_alternative:
             for file in file_of(getattr(targets.pair(wildcards.task), role))
         ],
         module=lambda wildcards: module_of(wildcards.alternative),
-        script=script("morph_by_alternative.py"),
-        code=code("morph_by_alternative.py"),
+        script=script("train/morph_by_alternative.py"),
+        code=code("train/morph_by_alternative.py"),
     output:
         morphed=paths.alternative(OUT, "{task}", "{alternative}"),
     log:
@@ -50,8 +50,8 @@ use rule plot_transport_losses as plot_alternative_losses with:
             paths.loss_table(paths.transport(OUT, "{task}", method))
             for method in targets.FLOW_ALTERNATIVES
         ],
-        script=script("plot_loss.py"),
-        code=code("plot_loss.py"),
+        script=script("plot/plot_loss.py"),
+        code=code("plot/plot_loss.py"),
     output:
         [
             report(
@@ -78,8 +78,8 @@ use rule fig_closure as fig_alternatives with:
     input:
         sidebands=[paths.measures(OUT, task) for task in repeated(["science"])],
         signal=[paths.measures(OUT, task) for task in repeated(["science_signal"])],
-        script=script("plot_closure.py"),
-        code=code("plot_closure.py"),
+        script=script("plot/plot_closure.py"),
+        code=code("plot/plot_closure.py"),
     output:
         **figure("fig_alternatives", "Alternatives", "closure", "both regions"),
     log:
@@ -98,8 +98,8 @@ rule fig_alternative_ratios:
     input:
         moved=paths.moved(OUT, "science"),
         alternatives=alternative_files("science"),
-        script=script("plot_alternatives.py"),
-        code=code("plot_alternatives.py"),
+        script=script("plot/plot_alternatives.py"),
+        code=code("plot/plot_alternatives.py"),
     output:
         **figure("fig_alternative_ratios", "Alternatives", "as Fig. 8", "features and ratios"),
     log:

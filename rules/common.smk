@@ -1,7 +1,7 @@
 """What rules of every stage share: code as an input, slices of the configuration, seeds."""
 
-from flowmorph.imports import modules_of
-from flowmorph.seeds import seed_for
+from flowmorph.plan.imports import modules_of
+from flowmorph.plan.seeds import seed_for
 
 PENALTIES = targets.penalty_scan(config["penalty_scan"], config["penalty"]["science"])
 COLLIDER_FEATURES = ["m_j1", "delta_m_jj", "tau21_j1", "tau21_j2", "delta_r_jj"]

@@ -5,8 +5,8 @@ if config["collider"]["source"] == "pythia":
     rule generate_events:
         """Generate a chunk of dijet events with Pythia 8 and a parametrised detector."""
         input:
-            script=script("generate_events.py"),
-            code=code("generate_events.py"),
+            script=script("events/generate_events.py"),
+            code=code("events/generate_events.py"),
         output:
             events=paths.events(OUT, "{sample}", "{chunk}"),
         log:
@@ -40,8 +40,8 @@ if config["collider"]["source"].startswith("lhco"):
     rule download_lhco:
         """Download a published LHC Olympics file, or verify the one that is there."""
         input:
-            script=script("download_lhco.py"),
-            code=code("download_lhco.py"),
+            script=script("events/download_lhco.py"),
+            code=code("events/download_lhco.py"),
         output:
             facts=paths.verified(OUT, "{name}"),
         log:
@@ -69,8 +69,8 @@ if config["collider"]["source"].startswith("lhco"):
             reference=paths.features(OUT, "reference"),
             target=paths.features(OUT, "target"),
             published=LHCO_FACTS,
-            script=script("compare_counts.py"),
-            code=code("compare_counts.py"),
+            script=script("events/compare_counts.py"),
+            code=code("events/compare_counts.py"),
         output:
             csv=report(
                 paths.table(OUT, "event_counts", "csv"),
@@ -100,8 +100,8 @@ if config["collider"]["source"] == "lhco":
         """Read a chunk of background events from an LHC Olympics file."""
         input:
             events=lambda wildcards: lhco_input(wildcards.sample),
-            script=script("extract_lhco_events.py"),
-            code=code("extract_lhco_events.py"),
+            script=script("events/extract_lhco_events.py"),
+            code=code("events/extract_lhco_events.py"),
         output:
             # As large as the file itself, and quickly made again.
             events=temp(paths.events(OUT, "{sample}", "{chunk}")),
@@ -131,8 +131,8 @@ if config["collider"]["source"] == "delphes":
         """Read a chunk of events from Delphes' files."""
         input:
             events=lambda wildcards: delphes_files(wildcards.sample),
-            script=script("extract_delphes_events.py"),
-            code=code("extract_delphes_events.py"),
+            script=script("events/extract_delphes_events.py"),
+            code=code("events/extract_delphes_events.py"),
         output:
             events=temp(paths.events(OUT, "{sample}", "{chunk}")),
         log:
@@ -160,8 +160,8 @@ if config["collider"]["source"] == "lhco_features":
         """Compute the five features and M from the organisers' jets."""
         input:
             jets=lambda wildcards: lhco_input(wildcards.sample),
-            script=script("read_lhco_features.py"),
-            code=code("read_lhco_features.py"),
+            script=script("events/read_lhco_features.py"),
+            code=code("events/read_lhco_features.py"),
         output:
             features=paths.features(OUT, "{sample}"),
         log:
@@ -187,8 +187,8 @@ else:
         """Cluster a chunk's jets and compute the five features and M."""
         input:
             events=paths.events(OUT, "{sample}", "{chunk}"),
-            script=script("build_features.py"),
-            code=code("build_features.py"),
+            script=script("events/build_features.py"),
+            code=code("events/build_features.py"),
         output:
             features=paths.chunk_features(OUT, "{sample}", "{chunk}"),
         log:
@@ -216,8 +216,8 @@ else:
                 paths.chunk_features(OUT, wildcards.sample, f"{index:04d}")
                 for index in range(len(targets.chunks(config, wildcards.sample)))
             ],
-            script=script("merge_features.py"),
-            code=code("merge_features.py"),
+            script=script("events/merge_features.py"),
+            code=code("events/merge_features.py"),
         output:
             features=paths.features(OUT, "{sample}"),
         log:
@@ -239,8 +239,8 @@ rule prepare_samples:
     input:
         reference=paths.features(OUT, "reference"),
         target=paths.features(OUT, "target"),
-        script=script("prepare_samples.py"),
-        code=code("prepare_samples.py"),
+        script=script("events/prepare_samples.py"),
+        code=code("events/prepare_samples.py"),
     output:
         reference=paths.prepared(OUT, "reference"),
         target=paths.prepared(OUT, "target"),
@@ -274,8 +274,8 @@ rule compare_medians:
     input:
         target=paths.features(OUT, "target"),
         reference="config/lhco_reference.yaml",
-        script=script("compare_medians.py"),
-        code=code("compare_medians.py"),
+        script=script("events/compare_medians.py"),
+        code=code("events/compare_medians.py"),
     output:
         csv=report(
             paths.table(OUT, "medians", "csv"),

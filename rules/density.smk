@@ -5,8 +5,8 @@ rule train_density:
     """Train the density of one data set by maximum likelihood."""
     input:
         data=lambda wildcards: file_of(wildcards.dataset),
-        script=script("train_density.py"),
-        code=code("train_density.py"),
+        script=script("train/train_density.py"),
+        code=code("train/train_density.py"),
     output:
         weights=paths.weights(paths.density(OUT, "{dataset}")),
         losses=paths.loss_table(paths.density(OUT, "{dataset}")),

@@ -17,8 +17,8 @@ rule evaluate_densities:
     input:
         densities=[paths.weights(paths.density(OUT, name)) for name in DENSITIES],
         data=[file for name in targets.datasets(config) for file in file_of(name)],
-        script=script("evaluate_densities.py"),
-        code=code("evaluate_densities.py"),
+        script=script("measure/evaluate_densities.py"),
+        code=code("measure/evaluate_densities.py"),
     output:
         csv=paths.density_measures(OUT),
     log:
@@ -56,8 +56,8 @@ rule count_costs:
         histories=lambda wildcards: [
             paths.loss_table(model) for model, _, _ in trainings_of(wildcards.family)
         ],
-        script=script("count_costs.py"),
-        code=code("count_costs.py"),
+        script=script("measure/count_costs.py"),
+        code=code("measure/count_costs.py"),
     output:
         csv=paths.cost_measures(OUT, "{family}"),
     log:
@@ -80,8 +80,8 @@ rule measure_task:
     input:
         moved=paths.moved(OUT, "{moved}"),
         alternatives=lambda wildcards: alternative_files(wildcards.moved),
-        script=script("measure_task.py"),
-        code=code("measure_task.py"),
+        script=script("measure/measure_task.py"),
+        code=code("measure/measure_task.py"),
     output:
         csv=paths.measures(OUT, "{moved}"),
     log:
@@ -125,8 +125,8 @@ rule two_sample:
     """Make the table of classifier tests and sliced Wasserstein distances."""
     input:
         measures=MEASURES,
-        script=script("make_measure_table.py"),
-        code=code("make_measure_table.py"),
+        script=script("measure/make_measure_table.py"),
+        code=code("measure/make_measure_table.py"),
     output:
         table=table("two_sample", "how well each method matches the target"),
     log:
@@ -146,8 +146,8 @@ use rule two_sample as movement with:
     """Make the table of distances, their bounds, box leavers and cycle errors."""
     input:
         measures=MEASURES + FLOW_MEASURES,
-        script=script("make_measure_table.py"),
-        code=code("make_measure_table.py"),
+        script=script("measure/make_measure_table.py"),
+        code=code("measure/make_measure_table.py"),
     output:
         table=table("movement", "how far each method moves, and how far it must"),
     log:
@@ -174,8 +174,8 @@ use rule two_sample as likelihoods with:
     """Make the table of likelihoods of densities, and of the target under moved densities."""
     input:
         measures=[paths.density_measures(OUT), *FLOW_MEASURES],
-        script=script("make_measure_table.py"),
-        code=code("make_measure_table.py"),
+        script=script("measure/make_measure_table.py"),
+        code=code("measure/make_measure_table.py"),
     output:
         table=table("likelihoods", "densities, and the target under each method"),
     log:
@@ -202,8 +202,8 @@ use rule two_sample as costs with:
     """Make the table of what trainings took, in numbers that do not depend on the machine."""
     input:
         measures=[*COSTS, paths.density_measures(OUT), *FLOW_MEASURES],
-        script=script("make_measure_table.py"),
-        code=code("make_measure_table.py"),
+        script=script("measure/make_measure_table.py"),
+        code=code("measure/make_measure_table.py"),
     output:
         table=table("costs", "parameters, steps and points of each training"),
     log:
@@ -221,8 +221,8 @@ rule distances:
         different=moved_with(targets.DIFFERENT_TASKS),
         identical=moved_with(targets.IDENTICAL_TASKS),
         paper="config/paper_numbers.yaml",
-        script=script("make_distance_table.py"),
-        code=code("make_distance_table.py"),
+        script=script("measure/make_distance_table.py"),
+        code=code("measure/make_distance_table.py"),
     output:
         csv=report(
             paths.table(OUT, "distances", "csv"),
@@ -251,8 +251,8 @@ rule claims:
         claims="config/claims.yaml",
         paper="config/paper_numbers.yaml",
         measures=[*MEASURES, *FLOW_MEASURES, *COSTS],
-        script=script("make_claims_table.py"),
-        code=code("make_claims_table.py"),
+        script=script("measure/make_claims_table.py"),
+        code=code("measure/make_claims_table.py"),
     output:
         claims=table("claims", "the paper's claims against this run"),
     log:
@@ -278,8 +278,8 @@ use rule claims as penalty_claims with:
             paths.measures(OUT, targets.SCIENCE),
             paths.cost_measures(OUT, "science"),
         ],
-        script=script("make_claims_table.py"),
-        code=code("make_claims_table.py"),
+        script=script("measure/make_claims_table.py"),
+        code=code("measure/make_claims_table.py"),
     output:
         claims=table("penalty_claims", "the claim that needs the penalty scan"),
     log:
@@ -294,8 +294,8 @@ rule times:
     """Add up what the run's time went into, by stage, rule and method."""
     input:
         everything=RESULTS,
-        script=script("sum_times.py"),
-        code=code("sum_times.py"),
+        script=script("measure/sum_times.py"),
+        code=code("measure/sum_times.py"),
     output:
         md=paths.times(OUT),
     log:

@@ -8,8 +8,8 @@ Figures of one kind share a script: the first is written out, the others take ov
 rule fig1:
     """Draw the flows-for-flows architecture."""
     input:
-        script=script("plot_schematic.py"),
-        code=code("plot_schematic.py"),
+        script=script("plot/plot_schematic.py"),
+        code=code("plot/plot_schematic.py"),
     output:
         **figure("fig1", "Method", "Fig. 1", "architecture"),
     log:
@@ -27,8 +27,8 @@ rule fig1:
 use rule fig1 as fig2 with:
     """Draw the conditional architecture."""
     input:
-        script=script("plot_schematic.py"),
-        code=code("plot_schematic.py"),
+        script=script("plot/plot_schematic.py"),
+        code=code("plot/plot_schematic.py"),
     output:
         **figure("fig2", "Method", "Fig. 2", "conditional architecture"),
     log:
@@ -43,8 +43,8 @@ rule fig3:
     """Show where the points of the four circles go in a transport to the four circles."""
     input:
         moved=paths.moved(OUT, "fourcircles_to_fourcircles_twin"),
-        script=script("plot_scatter.py"),
-        code=code("plot_scatter.py"),
+        script=script("plot/plot_scatter.py"),
+        code=code("plot/plot_scatter.py"),
     output:
         **figure("fig3", "Toys", "Fig. 3", "points, four circles to themselves"),
     log:
@@ -64,8 +64,8 @@ use rule fig3 as fig4 with:
     """Show where the points of the four circles go in a transport to the star."""
     input:
         moved=paths.moved(OUT, "fourcircles_to_star"),
-        script=script("plot_scatter.py"),
-        code=code("plot_scatter.py"),
+        script=script("plot/plot_scatter.py"),
+        code=code("plot/plot_scatter.py"),
     output:
         **figure("fig4", "Toys", "Fig. 4", "points, four circles to star"),
     log:
@@ -80,8 +80,8 @@ rule fig5:
     """Show the six transports between different toys."""
     input:
         moved=[paths.moved(OUT, task) for task in targets.DIFFERENT_TASKS],
-        script=script("plot_grid.py"),
-        code=code("plot_grid.py"),
+        script=script("plot/plot_grid.py"),
+        code=code("plot/plot_grid.py"),
     output:
         **figure("fig5", "Toys", "Fig. 5", "distributions, different toys"),
     log:
@@ -102,8 +102,8 @@ rule fig6:
     """Show the distances travelled between different toys."""
     input:
         moved=moved_with(targets.DIFFERENT_TASKS),
-        script=script("plot_distances.py"),
-        code=code("plot_distances.py"),
+        script=script("plot/plot_distances.py"),
+        code=code("plot/plot_distances.py"),
     output:
         **figure("fig6", "Toys", "Fig. 6", "distance, different toys"),
     log:
@@ -125,8 +125,8 @@ rule fig7:
     input:
         reference=paths.features(OUT, "reference"),
         target=paths.features(OUT, "target"),
-        script=script("plot_features.py"),
-        code=code("plot_features.py"),
+        script=script("plot/plot_features.py"),
+        code=code("plot/plot_features.py"),
     output:
         **figure("fig7", "Collider data", "Fig. 7", "reference and target"),
     log:
@@ -146,8 +146,8 @@ rule fig8:
     """Show the morphed collider features and their ratios to the target, sidebands."""
     input:
         moved=moved_with(["science"]),
-        script=script("plot_ratios.py"),
-        code=code("plot_ratios.py"),
+        script=script("plot/plot_ratios.py"),
+        code=code("plot/plot_ratios.py"),
     output:
         **figure("fig8", "Collider data", "Fig. 8", "features and ratios, sidebands"),
     log:
@@ -167,8 +167,8 @@ use rule fig6 as fig9 with:
     """Show the distances travelled in the space of the collider features."""
     input:
         moved=moved_with(["science"]),
-        script=script("plot_distances.py"),
-        code=code("plot_distances.py"),
+        script=script("plot/plot_distances.py"),
+        code=code("plot/plot_distances.py"),
     output:
         **figure("fig9", "Collider data", "Fig. 9", "distance, sidebands"),
     log:
@@ -184,8 +184,8 @@ rule fig10:
     """Show the distances travelled in each collider feature."""
     input:
         moved=moved_with(["science"]),
-        script=script("plot_distances_per_feature.py"),
-        code=code("plot_distances_per_feature.py"),
+        script=script("plot/plot_distances_per_feature.py"),
+        code=code("plot/plot_distances_per_feature.py"),
     output:
         **figure("fig10", "Collider data", "Fig. 10", "distance per feature, sidebands"),
     log:
@@ -205,8 +205,8 @@ use rule fig8 as fig_signal_ratios with:
     """Show the morphed collider features and their ratios to the target, signal region."""
     input:
         moved=moved_with(["science_signal"]),
-        script=script("plot_ratios.py"),
-        code=code("plot_ratios.py"),
+        script=script("plot/plot_ratios.py"),
+        code=code("plot/plot_ratios.py"),
     output:
         **figure("fig_signal_ratios", "Signal region", "as Fig. 8", "features and ratios"),
     log:
@@ -221,8 +221,8 @@ use rule fig6 as fig_signal_distances with:
     """Show the distances travelled in the space of the collider features, signal region."""
     input:
         moved=moved_with(["science_signal"]),
-        script=script("plot_distances.py"),
-        code=code("plot_distances.py"),
+        script=script("plot/plot_distances.py"),
+        code=code("plot/plot_distances.py"),
     output:
         **figure("fig_signal_distances", "Signal region", "as Fig. 9", "distance"),
     log:
@@ -239,8 +239,8 @@ rule fig_closure:
     input:
         sidebands=[paths.measures(OUT, task) for task in repeated(["science"])],
         signal=[paths.measures(OUT, task) for task in repeated(["science_signal"])],
-        script=script("plot_closure.py"),
-        code=code("plot_closure.py"),
+        script=script("plot/plot_closure.py"),
+        code=code("plot/plot_closure.py"),
     output:
         **figure("fig_closure", "Signal region", "closure", "sidebands and signal region"),
     log:
@@ -261,8 +261,8 @@ rule fig_penalty_scan:
     input:
         measures=[paths.measures(OUT, name) for name in (targets.PENALTY_SCAN, targets.SCIENCE)],
         paper="config/paper_numbers.yaml",
-        script=script("plot_penalty_scan.py"),
-        code=code("plot_penalty_scan.py"),
+        script=script("plot/plot_penalty_scan.py"),
+        code=code("plot/plot_penalty_scan.py"),
     output:
         **figure("fig_penalty_scan", "Collider data", "penalty", "accuracy against distance"),
         tables=table("penalty_scan", "accuracy and distance over strengths of the penalty"),
@@ -286,8 +286,8 @@ use rule fig5 as figA1 with:
     """Show the three transports between identical toys."""
     input:
         moved=[paths.moved(OUT, task) for task in targets.IDENTICAL_TASKS],
-        script=script("plot_grid.py"),
-        code=code("plot_grid.py"),
+        script=script("plot/plot_grid.py"),
+        code=code("plot/plot_grid.py"),
     output:
         **figure("figA1", "Toys", "Fig. A.1", "distributions, identical toys"),
     log:
@@ -303,8 +303,8 @@ use rule fig6 as figA2 with:
     """Show the distances travelled between identical toys."""
     input:
         moved=moved_with(targets.IDENTICAL_TASKS),
-        script=script("plot_distances.py"),
-        code=code("plot_distances.py"),
+        script=script("plot/plot_distances.py"),
+        code=code("plot/plot_distances.py"),
     output:
         **figure("figA2", "Toys", "Fig. A.2", "distance, identical toys"),
     log:
@@ -320,8 +320,8 @@ use rule fig3 as figB1 with:
     """Show where the points of the rotated four circles go in a turn to another angle."""
     input:
         moved=paths.moved(OUT, "rotated_fourcircles_to_fourcircles_twin"),
-        script=script("plot_scatter.py"),
-        code=code("plot_scatter.py"),
+        script=script("plot/plot_scatter.py"),
+        code=code("plot/plot_scatter.py"),
     output:
         **figure("figB1", "Conditional toys", "Fig. B.1", "points, four circles to themselves"),
     log:
@@ -336,8 +336,8 @@ use rule fig5 as figB2 with:
     """Show the transports between identical rotated toys, from one angle to another."""
     input:
         moved=[paths.moved(OUT, task) for task in targets.ROTATED_IDENTICAL_TASKS],
-        script=script("plot_grid.py"),
-        code=code("plot_grid.py"),
+        script=script("plot/plot_grid.py"),
+        code=code("plot/plot_grid.py"),
     output:
         **figure("figB2", "Conditional toys", "Fig. B.2", "distributions, identical toys"),
     log:
@@ -353,8 +353,8 @@ use rule fig3 as figB3 with:
     """Show where the points of the rotated four circles go in a transport to the star."""
     input:
         moved=paths.moved(OUT, "rotated_fourcircles_to_star"),
-        script=script("plot_scatter.py"),
-        code=code("plot_scatter.py"),
+        script=script("plot/plot_scatter.py"),
+        code=code("plot/plot_scatter.py"),
     output:
         **figure("figB3", "Conditional toys", "Fig. B.3", "points, four circles to star"),
     log:
@@ -369,8 +369,8 @@ use rule fig5 as figB4 with:
     """Show the transports between different rotated toys, at one angle."""
     input:
         moved=[paths.moved(OUT, task) for task in targets.ROTATED_DIFFERENT_TASKS],
-        script=script("plot_grid.py"),
-        code=code("plot_grid.py"),
+        script=script("plot/plot_grid.py"),
+        code=code("plot/plot_grid.py"),
     output:
         **figure("figB4", "Conditional toys", "Fig. B.4", "distributions, different toys"),
     log:
@@ -386,8 +386,8 @@ use rule fig5 as figB5 with:
     """Show the transport from the rotated four circles to the star at each angle."""
     input:
         moved=paths.moved(OUT, "rotated_fourcircles_to_star"),
-        script=script("plot_grid.py"),
-        code=code("plot_grid.py"),
+        script=script("plot/plot_grid.py"),
+        code=code("plot/plot_grid.py"),
     output:
         **figure("figB5", "Conditional toys", "Fig. B.5", "distributions at every angle"),
     log:
@@ -402,8 +402,8 @@ use rule fig5 as figB5 with:
 rule table1:
     """Make table 1: the methods, how they are trained, and their lines."""
     input:
-        script=script("make_table1.py"),
-        code=code("make_table1.py"),
+        script=script("measure/make_table1.py"),
+        code=code("measure/make_table1.py"),
     output:
         **figure("table1", "Method", "Table 1", "the five methods"),
         tables=[paths.table(OUT, "table1", "csv"), paths.table(OUT, "table1", "md")],

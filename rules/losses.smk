@@ -8,8 +8,8 @@ rule plot_density_losses:
             paths.loss_table(paths.density(OUT, name))
             for name in repeated(targets.datasets(config))
         ],
-        script=script("plot_loss.py"),
-        code=code("plot_loss.py"),
+        script=script("plot/plot_loss.py"),
+        code=code("plot/plot_loss.py"),
     output:
         [
             report(
@@ -41,8 +41,8 @@ rule plot_transport_losses:
             paths.loss_table(paths.transport(OUT, "{task}", method))
             for method in targets.trained_methods(config)
         ],
-        script=script("plot_loss.py"),
-        code=code("plot_loss.py"),
+        script=script("plot/plot_loss.py"),
+        code=code("plot/plot_loss.py"),
     output:
         [
             report(

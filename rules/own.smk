@@ -15,8 +15,8 @@ rule prepare_own_samples:
     input:
         reference=own.matching(config["own"]["reference"]["files"]),
         target=own.matching(config["own"]["target"]["files"]),
-        script=script("prepare_own_samples.py"),
-        code=code("prepare_own_samples.py"),
+        script=script("events/prepare_own_samples.py"),
+        code=code("events/prepare_own_samples.py"),
     output:
         reference=paths.own_prepared(OUT, "own_reference"),
         target=paths.own_prepared(OUT, "own_target"),
@@ -63,8 +63,8 @@ rule bundle_transport:
         reference=density_of(targets.OWN, "reference"),
         target=density_of(targets.OWN, "target"),
         preprocessing=paths.preprocessing(OUT),
-        script=script("bundle_transport.py"),
-        code=code("bundle_transport.py"),
+        script=script("move/bundle_transport.py"),
+        code=code("move/bundle_transport.py"),
     output:
         bundle=paths.bundle(paths.transport(OUT, targets.OWN, "{method}")),
     log:
@@ -92,8 +92,8 @@ rule move_reference:
     input:
         files=own.matching(config["own"]["reference"]["files"]),
         transport=paths.bundle(paths.transport(OUT, targets.OWN, "{method}")),
-        script=script("move_file.py"),
-        code=code("move_file.py"),
+        script=script("move/move_file.py"),
+        code=code("move/move_file.py"),
     output:
         moved=paths.moved_reference(
             OUT, "{method}", own.suffix(config["own"]["reference"]["files"])
@@ -128,8 +128,8 @@ use rule move_reference as move_file with:
     input:
         files=lambda wildcards: APPLIED[wildcards.name],
         transport=paths.bundle(paths.transport(OUT, targets.OWN, "{method}")),
-        script=script("move_file.py"),
-        code=code("move_file.py"),
+        script=script("move/move_file.py"),
+        code=code("move/move_file.py"),
     output:
         moved=paths.applied(OUT, "{method}", "{name}"),
     log:
@@ -151,8 +151,8 @@ use rule fig8 as fig_own_ratios with:
     """Show the user's morphed features and their ratios to the target."""
     input:
         moved=moved_with([targets.OWN]),
-        script=script("plot_ratios.py"),
-        code=code("plot_ratios.py"),
+        script=script("plot/plot_ratios.py"),
+        code=code("plot/plot_ratios.py"),
     output:
         **figure("fig_own_ratios", "Own samples", "as Fig. 8", "features and ratios"),
     log:
@@ -167,8 +167,8 @@ use rule fig6 as fig_own_distances with:
     """Show the distances travelled in the space of the user's features."""
     input:
         moved=moved_with([targets.OWN]),
-        script=script("plot_distances.py"),
-        code=code("plot_distances.py"),
+        script=script("plot/plot_distances.py"),
+        code=code("plot/plot_distances.py"),
     output:
         **figure("fig_own_distances", "Own samples", "as Fig. 9", "distance"),
     log:
@@ -184,8 +184,8 @@ use rule fig10 as fig_own_feature_distances with:
     """Show the distances travelled in each of the user's features."""
     input:
         moved=moved_with([targets.OWN]),
-        script=script("plot_distances_per_feature.py"),
-        code=code("plot_distances_per_feature.py"),
+        script=script("plot/plot_distances_per_feature.py"),
+        code=code("plot/plot_distances_per_feature.py"),
     output:
         **figure("fig_own_feature_distances", "Own samples", "as Fig. 10", "distance per feature"),
     log:
@@ -200,8 +200,8 @@ use rule fig8 as fig_own_apply_ratios with:
     """Show the user's morphed features and their ratios to the target, where flows are applied."""
     input:
         moved=moved_with([targets.OWN_APPLY]),
-        script=script("plot_ratios.py"),
-        code=code("plot_ratios.py"),
+        script=script("plot/plot_ratios.py"),
+        code=code("plot/plot_ratios.py"),
     output:
         **figure("fig_own_apply_ratios", "Own samples", "as Fig. 8", "features, where applied"),
     log:
@@ -216,8 +216,8 @@ use rule fig6 as fig_own_apply_distances with:
     """Show the distances travelled by the user's points where flows are applied."""
     input:
         moved=moved_with([targets.OWN_APPLY]),
-        script=script("plot_distances.py"),
-        code=code("plot_distances.py"),
+        script=script("plot/plot_distances.py"),
+        code=code("plot/plot_distances.py"),
     output:
         **figure("fig_own_apply_distances", "Own samples", "as Fig. 9", "distance, where applied"),
     log:

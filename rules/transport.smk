@@ -11,8 +11,8 @@ rule train_transport:
         ],
         reference=lambda wildcards: density_of(wildcards.task, "reference"),
         target=lambda wildcards: density_of(wildcards.task, "target"),
-        script=script("train_transport.py"),
-        code=code("train_transport.py"),
+        script=script("train/train_transport.py"),
+        code=code("train/train_transport.py"),
     output:
         weights=paths.weights(paths.transport(OUT, "{task}", "{method}")),
         losses=paths.loss_table(paths.transport(OUT, "{task}", "{method}")),
@@ -62,8 +62,8 @@ rule move_samples:
             paths.weights(paths.transport(OUT, task_of(wildcards.moved), method))
             for method in methods_of(wildcards.moved)
         ],
-        script=script("move_samples.py"),
-        code=code("move_samples.py"),
+        script=script("move/move_samples.py"),
+        code=code("move/move_samples.py"),
     output:
         moved=paths.moved(OUT, "{moved}"),
         flow_measures=paths.flow_measures(OUT, "{moved}"),
@@ -106,8 +106,8 @@ rule mix_ensemble:
         moved=lambda wildcards: [
             paths.moved(OUT, task) for task in repeated([wildcards.name + wildcards.signal])
         ],
-        script=script("mix_ensemble.py"),
-        code=code("mix_ensemble.py"),
+        script=script("move/mix_ensemble.py"),
+        code=code("move/mix_ensemble.py"),
     output:
         moved=paths.moved(OUT, f"{{name}}{repeats.ENSEMBLE}{{signal}}"),
     log:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from flowmorph.data import toys
 from flowmorph.figures import closure, style
 from flowmorph.metrics.measures import Measure
+from flowmorph.samples import toys
 
 ANGLES = (7.5, 45.0)
 LOSS_CSV = """step,epoch,train_loss,validation_loss,learning_rate

@@ -17,11 +17,12 @@ from unittest import mock
 import numpy as np
 import pytest
 from bad_files import CASES, RAN, good
+from scripts_by_name import path_of
 from test_events import lhco_rows, write_lhco
 from test_features import run
 
-from flowmorph import own
-from flowmorph.data.formats import SampleFiles, open_sample, open_writer
+from flowmorph.formats import SampleFiles, open_sample, open_writer
+from flowmorph.plan import own_config as own
 
 ROOT = Path(__file__).parents[1]
 
@@ -96,7 +97,7 @@ def test_a_file_that_may_not_be_read(tmp_path):
     path = good(tmp_path)
     argv = arguments(tmp_path, path)
     path.chmod(0)
-    command = [sys.executable, str(ROOT / "workflow/scripts/prepare_own_samples.py"), *argv]
+    command = [sys.executable, str(path_of("prepare_own_samples")), *argv]
     if os.access(path, os.R_OK):
         if shutil.which("setpriv") is None:
             pytest.skip("this user may read every file, and there is no setpriv to stop that")
@@ -162,7 +163,12 @@ def test_a_bad_event_on_the_command_line(tmp_path):
     rows = lhco_rows(9)
     rows[6, 3] = -2.0
     path = write_lhco(tmp_path / "x.h5", rows)
-    command = [sys.executable, ROOT / "workflow/scripts/extract_lhco_events.py", "--input", path]
+    command = [
+        sys.executable,
+        ROOT / "workflow/scripts/events/extract_lhco_events.py",
+        "--input",
+        path,
+    ]
     output = tmp_path / "out.parquet"
     result = script_alone([*command, "--start", "0", "--stop", "9", "--output", output])
     (line,) = result.stderr.splitlines()

@@ -17,7 +17,8 @@ from transports import REGIONS, make
 
 import flowmorph
 from flowmorph.errors import InputError
-from flowmorph.flows import bundle, storage
+from flowmorph.flows import storage
+from flowmorph.user import bundle
 
 NAME = "transport.safetensors"
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from flowmorph.checkpoint import Checkpoint
 from flowmorph.errors import InputError
 from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.flows.graphs import Batch
-from flowmorph.training import Recipe, Sample, train
+from flowmorph.transfer.checkpoint import Checkpoint
+from flowmorph.transfer.training import Recipe, Sample, train
 
 ROOT = Path(__file__).parents[1]
 RECIPE = Recipe(batch=50, epochs=10, learning_rate=1e-2, warmup_steps=5, clip=5.0)
@@ -122,7 +122,7 @@ def test_a_killed_process_ends_with_the_same_bytes(tmp_path):
 
     def start(folder: Path) -> subprocess.Popen:
         command = [
-            sys.executable, str(ROOT / "workflow" / "scripts" / "train_density.py"),
+            sys.executable, str(ROOT / "workflow/scripts/train/train_density.py"),
             "--dataset", "star", "--data", json.dumps(data), "--flow", json.dumps(flow),
             "--recipe", json.dumps(recipe), "--seed", "3", "--device", "cpu",
             "--checkpoint", str(folder / "c"), "--checkpoint-minutes", "0",

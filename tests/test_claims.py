@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 from pathlib import Path
 
 import pytest
 import yaml
+from scripts_by_name import script
 
-from flowmorph import causes, claims, tables, targets
-from flowmorph.claims import Claim, Quantity
 from flowmorph.errors import InputError
-from flowmorph.measure_tables import KINDS, measure_table
 from flowmorph.metrics import measures
 from flowmorph.metrics.measures import Measure
+from flowmorph.plan import targets
+from flowmorph.tables import causes, claims
+from flowmorph.tables import table as tables
+from flowmorph.tables.claims import Claim, Quantity
+from flowmorph.tables.measures import KINDS, measure_table
 
 ROOT = Path(__file__).parents[1]
 MEASURES = [
@@ -192,14 +194,9 @@ def every_measure(value: float) -> list[Measure]:
 
 
 def test_every_claim_is_decided_and_every_failure_has_a_cause(tmp_path):
-    spec = importlib.util.spec_from_file_location(
-        "make_claims_table", ROOT / "workflow/scripts/make_claims_table.py"
-    )
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
     for value in (1e-9, 0.4, 1e9):
         measures.write(every_measure(value), tmp_path / "all.csv")
-        script.main(
+        script("make_claims_table").main(
             ["--claims", str(ROOT / "config/claims.yaml"), "--measures", str(tmp_path / "all.csv")]
             + ["--paper", str(ROOT / "config/paper_numbers.yaml")]
             + ["--output", str(tmp_path / "claims.csv")]

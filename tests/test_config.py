@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flowmorph import targets
-from flowmorph.config import check
 from flowmorph.errors import InputError
+from flowmorph.plan import targets
+from flowmorph.plan.config import check
 
 FOLDER = Path(__file__).parents[1] / "config"
 SCHEMA = FOLDER / "schema.yaml"

@@ -13,9 +13,9 @@ import pandas
 import pyarrow as pa
 import pytest
 
-from flowmorph.data.formats import open_sample, open_writer, text
 from flowmorph.errors import InputError
-from flowmorph.output import Output, check_output
+from flowmorph.formats import open_sample, open_writer, text
+from flowmorph.user.output import Output, check_output
 
 #: Cells of a column by what they are, as they stand in the file.
 KEPT = {

@@ -14,11 +14,12 @@ from test_config import SCHEMA, read
 from test_features import run
 from test_workflow import OUT, Project
 
-from flowmorph import paths
-from flowmorph.config import check
-from flowmorph.data import delphes, tables
+from flowmorph.collider import delphes
+from flowmorph.collider.features import build_features
 from flowmorph.errors import InputError
-from flowmorph.features import build_features
+from flowmorph.formats import flat_root as tables
+from flowmorph.plan import paths
+from flowmorph.plan.config import check
 
 
 def write(path, branches, seed=1, count=30, tree="Delphes"):

@@ -50,8 +50,8 @@ from bad_server import (
     web_page,
 )
 
-from flowmorph.data import download
-from flowmorph.data.download import Patience, Remote, fetch
+from flowmorph.collider import download
+from flowmorph.collider.download import Patience, Remote, fetch
 from flowmorph.errors import InputError
 
 SHA256, MD5 = hashlib.sha256(DATA).hexdigest(), hashlib.md5(DATA).hexdigest()
@@ -427,7 +427,7 @@ def test_published_files_are_those_of_the_reference():
 def run(*arguments):
     argv, sys.argv = sys.argv, ["download_lhco.py", *map(str, arguments)]
     try:
-        runpy.run_path(str(ROOT / "workflow/scripts/download_lhco.py"), run_name="__main__")
+        runpy.run_path(str(ROOT / "workflow/scripts/events/download_lhco.py"), run_name="__main__")
     except SystemExit as stop:
         return stop.code
     finally:

@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 import tables
 
-from flowmorph.data import events, lhco
+from flowmorph.collider import events, lhco
 from flowmorph.errors import InputError
 
 

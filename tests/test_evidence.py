@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -10,14 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scripts_by_name import script
 
-from flowmorph import parts, targets, times
-from flowmorph.data import toys
 from flowmorph.errors import InputError
 from flowmorph.figures import pareto, style
-from flowmorph.measure_tables import penalty_table
 from flowmorph.metrics import divergence, measures, mixing
 from flowmorph.metrics.measures import Measure
+from flowmorph.plan import targets
+from flowmorph.samples import parts, toys
+from flowmorph.tables import times
+from flowmorph.tables.measures import penalty_table
 
 ROOT = Path(__file__).parents[1]
 
@@ -158,11 +159,7 @@ def test_the_penalty_figure_draws_every_strength_and_marks_two(tmp_path):
 
 def test_the_scan_script_writes_figure_and_table(tmp_path):
     measures.write(scan(), tmp_path / "measures.csv")
-    path = ROOT / "workflow/scripts/plot_penalty_scan.py"
-    spec = importlib.util.spec_from_file_location("plot_penalty_scan", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.main(
+    script("plot_penalty_scan").main(
         ["--measures", str(tmp_path / "measures.csv"), "--configured", "0.05"]
         + ["--strengths", *map(str, STRENGTHS), "--methods", *STRENGTHS.values()]
         + ["--paper", str(ROOT / "config/paper_numbers.yaml")]
@@ -216,7 +213,7 @@ def test_every_stage_names_rules_that_exist():
 
 def test_the_times_script_prints_and_a_folder_without_benchmarks_is_named(benchmarks, tmp_path):
     def run(folder: Path) -> subprocess.CompletedProcess:
-        command = [sys.executable, str(ROOT / "workflow/scripts/sum_times.py")]
+        command = [sys.executable, str(ROOT / "workflow/scripts/measure/sum_times.py")]
         environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow")}
         return subprocess.run(
             [*command, "--benchmarks", str(folder)], env=environment, text=True, capture_output=True

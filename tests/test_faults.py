@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from test_workflow import OUT, ROOT
 
-from flowmorph import paths
+from flowmorph.plan import paths
 
 STAR = paths.density(OUT, "star")
 WEIGHTS = paths.weights(STAR)
@@ -151,12 +151,12 @@ def test_a_read_only_results_folder_is_said(faults, harmer):
 
 def test_a_file_from_the_future_is_named(project):
     """What a clock that was ahead has left behind: its jobs would run again and again."""
-    script = project.folder / "workflow/scripts/plot_schematic.py"
+    script = project.folder / "workflow/scripts/plot/plot_schematic.py"
     later = time.time() + 864_000
     os.utime(script, (later, later))
     assert project.start("fig1", "--cores", "1").wait() != 0
     output = project.log.read_text()
-    assert "clock skew" in output and "input workflow/scripts/plot_schematic.py" in output
+    assert "clock skew" in output and "input workflow/scripts/plot/plot_schematic.py" in output
     figure = project.folder / paths.figure(OUT, "fig1", "png")
     assert not figure.exists()
     os.utime(script)

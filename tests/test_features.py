@@ -4,27 +4,26 @@ import csv
 import json
 import runpy
 import sys
-from pathlib import Path
 
 import awkward as ak
 import numpy as np
 import pytest
 import yaml
+from scripts_by_name import path_of
 
-from flowmorph import selection
-from flowmorph.data import events, lhco, tables
+from flowmorph.collider import events, lhco
+from flowmorph.collider.features import build_features, delta_r
 from flowmorph.errors import InputError
-from flowmorph.features import build_features, delta_r
-from flowmorph.preprocess import Preprocessor
-
-SCRIPTS = Path(__file__).parents[1] / "workflow/scripts"
+from flowmorph.formats import flat_root as tables
+from flowmorph.preprocess.preprocessor import Preprocessor
+from flowmorph.samples import regions as selection
 
 
 def run(script, *arguments):
     """Run a script as from the shell; return its exit status."""
     argv, sys.argv = sys.argv, [script, *map(str, arguments)]
     try:
-        runpy.run_path(str(SCRIPTS / script), run_name="__main__")
+        runpy.run_path(str(path_of(script.removesuffix(".py"))), run_name="__main__")
     except SystemExit as stop:
         return stop.code or 0
     finally:
@@ -96,7 +95,7 @@ def test_blocks_change_nothing(monkeypatch):
     rows = [dijet(pt, flip=pt > 1550) for pt in np.linspace(1150, 1900, 17)]
     whole, counts = build_features(as_events(*rows))
     for size in (1, 5, 16):
-        monkeypatch.setattr("flowmorph.features.BLOCK_EVENTS", size)
+        monkeypatch.setattr("flowmorph.collider.features.BLOCK_EVENTS", size)
         table, again = build_features(as_events(*rows))
         assert again == counts and counts.below_trigger == 2
         for name in whole:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -17,8 +16,8 @@ from figure_samples import (
     regions,
 )
 from matplotlib.colors import to_rgb
+from scripts_by_name import path_of, script
 
-from flowmorph.data import tables as root_tables
 from flowmorph.errors import InputError
 from flowmorph.figures import (
     closure,
@@ -26,11 +25,12 @@ from flowmorph.figures import (
     features,
     grids,
     losses,
-    samples,
     scatter,
     schematics,
     style,
 )
+from flowmorph.formats import flat_root as root_tables
+from flowmorph.samples import moved as samples
 
 ROOT = Path(__file__).parent.parent
 
@@ -121,19 +121,12 @@ def test_equal_bytes_in_other_processes(tmp_path):
 
 def run_script(name: str, *arguments, environment: dict[str, str] | None = None):
     return subprocess.run(
-        [sys.executable, ROOT / "workflow/scripts" / name, *map(str, arguments)],
+        [sys.executable, path_of(name.removesuffix(".py")), *map(str, arguments)],
         env=os.environ | {"PYTHONPATH": str(ROOT / "workflow")} | (environment or {}),
         check=True,
         capture_output=True,
         text=True,
     )
-
-
-def script(name: str):
-    spec = importlib.util.spec_from_file_location(name, ROOT / f"workflow/scripts/{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
 
 
 def test_scripts_draw_what_they_are_given(tmp_path, toy, rotated, science):
@@ -157,7 +150,7 @@ def test_scripts_draw_what_they_are_given(tmp_path, toy, rotated, science):
     for name, arguments in calls.items():
         output = tmp_path / "figures" / f"{name}.png"
         files = [tmp_path / a if (tmp_path / a).is_file() else a for a in arguments]
-        script(name)([*map(str, files), "--output", str(output)])
+        script(name).main([*map(str, files), "--output", str(output)])
         assert output.read_bytes().startswith(b"\x89PNG"), name
 
 
@@ -174,7 +167,9 @@ def test_damaged_samples_are_named_and_leave_no_figure(tmp_path, toy, change, me
     np.savez(tmp_path / "toy.npz", **toy)
     output = tmp_path / "fig.png"
     with pytest.raises(InputError, match=message):
-        script("plot_distances")(["--moved", str(tmp_path / "toy.npz"), "--output", str(output)])
+        script("plot_distances").main(
+            ["--moved", str(tmp_path / "toy.npz"), "--output", str(output)]
+        )
     assert not output.exists()
 
 
@@ -188,12 +183,12 @@ def test_missing_and_unreadable_samples_are_named(tmp_path):
 
 def test_plotting_scripts_start_without_heavy_packages():
     heavy = {"torch", "pandas", "scipy", "matplotlib.pyplot", "awkward"}
-    names = sorted(path.stem for path in (ROOT / "workflow/scripts").glob("plot_*.py"))
+    names = sorted(path.stem for path in (ROOT / "workflow/scripts/plot").glob("*.py"))
     names.remove("plot_features")  # reads ROOT files
     code = (
         "import sys, runpy\n"
         f"for name in {names}:\n"
-        f"    runpy.run_path('{ROOT}/workflow/scripts/' + name + '.py', run_name=name)\n"
+        f"    runpy.run_path('{ROOT}/workflow/scripts/plot/' + name + '.py', run_name=name)\n"
         f"print(sorted({heavy} & set(sys.modules)))"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow")}

@@ -14,20 +14,11 @@ from figure_samples import (
 )
 from matplotlib.colors import LogNorm
 
-from flowmorph import parts
-from flowmorph.data import toys
 from flowmorph.errors import InputError
-from flowmorph.figures import (
-    distances,
-    features,
-    grids,
-    losses,
-    samples,
-    scatter,
-    schematics,
-    style,
-)
-from flowmorph.selection import COLUMNS
+from flowmorph.figures import distances, features, grids, losses, scatter, schematics, style
+from flowmorph.samples import moved as samples
+from flowmorph.samples import parts, toys
+from flowmorph.samples.regions import COLUMNS
 
 ROOT = Path(__file__).parent.parent
 

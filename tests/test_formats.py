@@ -14,8 +14,8 @@ import pytest
 import tables as hdf5
 import uproot
 
-from flowmorph.data.formats import open_sample, open_writer
 from flowmorph.errors import InputError
+from flowmorph.formats import open_sample, open_writer
 
 KINDS = (
     "ttree",

@@ -15,9 +15,9 @@ import torch
 from transports import REGIONS, make, table
 
 import flowmorph
-from flowmorph import frames
-from flowmorph.data.formats.columns import fitting
 from flowmorph.errors import InputError
+from flowmorph.formats.columns import fitting
+from flowmorph.user import frames
 
 ROWS = 40
 

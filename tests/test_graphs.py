@@ -7,7 +7,7 @@ import torch
 
 from flowmorph.flows import graphs
 from flowmorph.flows.flow import Architecture, Flow
-from flowmorph.training import Recipe, Sample, Training
+from flowmorph.transfer.training import Recipe, Sample, Training
 
 RECIPE = Recipe(batch=50, epochs=1, learning_rate=1e-2, warmup_steps=5, clip=0.5)
 STEPS = 21

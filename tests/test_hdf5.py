@@ -19,8 +19,8 @@ import pytest
 import tables
 from bad_files import RAN, Runs
 
-from flowmorph.data.formats import open_sample, open_writer
 from flowmorph.errors import InputError
+from flowmorph.formats import open_sample, open_writer
 
 ROWS = 20
 

@@ -12,9 +12,9 @@ import yaml
 from test_config import SCHEMA, read
 from test_workflow import OUT, Project
 
-from flowmorph import inputs, paths, targets
-from flowmorph.config import check
 from flowmorph.errors import InputError
+from flowmorph.plan import inputs, paths, targets
+from flowmorph.plan.config import check
 
 RUN = OUT.removeprefix("results/")
 CONTENT = b"what took a year to simulate"

@@ -19,11 +19,13 @@ from test_events import lhco_rows, write_lhco
 from test_features import run
 from test_workflow import OUT, Project
 
-from flowmorph import paths, selection
-from flowmorph.config import check
-from flowmorph.data import lhco, tables
+from flowmorph.collider import lhco
+from flowmorph.collider.features import build_features, features_of_jets
 from flowmorph.errors import InputError
-from flowmorph.features import build_features, features_of_jets
+from flowmorph.formats import flat_root as tables
+from flowmorph.plan import paths
+from flowmorph.plan.config import check
+from flowmorph.samples import regions as selection
 
 ROOT = Path(__file__).parents[1]
 
@@ -90,7 +92,7 @@ def test_features_of_published_jets_against_plain_numpy(tmp_path, layout):
 
 def test_jets_as_published_from_our_own(lhco_tiny):
     """Written as the organisers write theirs, our jets give the features that particles give."""
-    from flowmorph import jets as ours
+    from flowmorph.collider import jets as ours
 
     array = lhco.read_lhco(lhco_tiny, 0, 50)
     found = ours.cluster(array)

@@ -20,12 +20,12 @@ from test_formats import write as write_kind
 from transports import REGIONS, make, table
 
 import flowmorph
-from flowmorph import moving
 from flowmorph.__main__ import main
-from flowmorph.data.formats import open_sample
 from flowmorph.errors import InputError
-from flowmorph.moving import move_files
-from flowmorph.output import Output, check_output
+from flowmorph.formats import open_sample
+from flowmorph.user import moving
+from flowmorph.user.moving import move_files
+from flowmorph.user.output import Output, check_output
 
 STATUS = "flowmorph_moved"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flowmorph.data.formats import open_sample, open_writer
 from flowmorph.errors import InputError
-from flowmorph.output import Output, check_output
+from flowmorph.formats import open_sample, open_writer
+from flowmorph.user.output import Output, check_output
 
 ROWS = 20
 #: Types of the arrays that are kept; `S` and `U` are texts, `M` times, `V` records.

@@ -13,7 +13,7 @@ from test_own_tutorial import SMALL
 from test_workflow import OUT, Project
 from yaml import safe_load
 
-from flowmorph import paths
+from flowmorph.plan import paths
 
 pytestmark = pytest.mark.workflow
 

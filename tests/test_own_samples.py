@@ -10,16 +10,16 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from test_training import script
+from scripts_by_name import script
 
-from flowmorph import own, targets
-from flowmorph.data.own_samples import Settings, prepare
 from flowmorph.errors import InputError
 from flowmorph.figures import features
-from flowmorph.measure_tables import measure_table
 from flowmorph.metrics import divergence, measures, task, two_sample
 from flowmorph.metrics.distances import summarise
-from flowmorph.metrics.unweighting import (
+from flowmorph.plan import own_config as own
+from flowmorph.plan import targets
+from flowmorph.samples.own_samples import Settings, prepare
+from flowmorph.samples.weights import (
     accepted,
     effective_number,
     effective_points,
@@ -27,7 +27,8 @@ from flowmorph.metrics.unweighting import (
     resampled,
     target_unweighted,
 )
-from flowmorph.training import Sample, equal_weights
+from flowmorph.tables.measures import measure_table
+from flowmorph.transfer.training import Sample, equal_weights
 
 ROOT = Path(__file__).parents[1]
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from test_training import script
+from scripts_by_name import script
 
 import flowmorph
-from flowmorph import own
 from flowmorph.metrics import measures
+from flowmorph.plan import own_config as own
 
 FLOW = {"layers": 2, "blocks": 1, "width": 20, "bins": 4, "tail_bound": 4.0}
 RECIPE = {"batch": 100, "epochs": 4, "learning_rate": 5e-3, "warmup_steps": 2, "clip": 5.0}

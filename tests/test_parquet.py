@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from flowmorph.data.formats import open_sample, open_writer
 from flowmorph.errors import InputError
-from flowmorph.output import Output, check_output
+from flowmorph.formats import open_sample, open_writer
+from flowmorph.user.output import Output, check_output
 
 ROWS = 20
 BIG = 2**53 + 1
@@ -208,7 +208,7 @@ def test_a_feature_is_one_number_a_row_or_refused_by_type(tmp_path, kind):
     ],
 )
 def test_replaced_values_have_the_columns_type(kind, values, expected, clipped):
-    from flowmorph.data.formats import arrow
+    from flowmorph.formats import arrow
 
     old = pa.array([1, None, 0, None], pa.int8()).cast(kind)
     where = np.array([True, True, False, False])
@@ -229,7 +229,7 @@ def test_replacing_needs_a_type_that_holds_the_values(tmp_path):
 
 
 def test_a_float_that_overflows_is_an_error():
-    from flowmorph.data.formats import arrow
+    from flowmorph.formats import arrow
 
     old = pa.array([1.0], pa.float32())
     with pytest.raises(InputError, match=r"column 'c': row 0: 1e\+200 does not fit float32"):

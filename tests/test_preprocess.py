@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowmorph.errors import InputError
-from flowmorph.preprocess import Preprocessor
+from flowmorph.preprocess.preprocessor import Preprocessor
 
 KINDS = ("minmax", "quantile", "logit")
 

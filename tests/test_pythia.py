@@ -4,8 +4,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from flowmorph import jets
-from flowmorph.data import detector, events, lhco, pythia
+from flowmorph.collider import detector, events, jets, lhco, pythia
 from flowmorph.errors import InputError
 
 CUTS = pythia.PhaseSpace(1100, 2600)

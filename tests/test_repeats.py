@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
 from figure_samples import regions, science_task, toy_task
+from scripts_by_name import script
 
-from flowmorph import repeats, tables, targets
 from flowmorph.errors import InputError
-from flowmorph.figures import closure, distances, features, samples, style
-from flowmorph.measure_tables import measure_table, with_own_divergences
+from flowmorph.figures import closure, distances, features, style
 from flowmorph.metrics.distances import Summary
 from flowmorph.metrics.measures import Measure
+from flowmorph.plan import repeats, targets
+from flowmorph.samples import moved as samples
+from flowmorph.tables import table as tables
+from flowmorph.tables.measures import measure_table, with_own_divergences
 
 ROOT = Path(__file__).parents[1]
 PAPER = ROOT / "config/paper_numbers.yaml"
 THREE = {"toy": 1, "rotated": 1, "science": 3}
-
-
-def script(name: str):
-    spec = importlib.util.spec_from_file_location(name, ROOT / f"workflow/scripts/{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 # --- names

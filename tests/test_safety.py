@@ -11,9 +11,9 @@ import yaml
 from test_events import lhco_rows, write_lhco
 from test_workflow import OUT, Project
 
-from flowmorph import paths
-from flowmorph.config import check
 from flowmorph.errors import InputError
+from flowmorph.plan import paths
+from flowmorph.plan.config import check
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "config/schema.yaml"

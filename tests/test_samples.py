@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from test_formats import numbers, sample, tree_of, write
 
-from flowmorph.data.formats import open_sample
-from flowmorph.data.samples import check_pair, read_sample
 from flowmorph.errors import InputError
+from flowmorph.formats import open_sample
+from flowmorph.samples.reading import check_pair, read_sample
 
 
 @pytest.mark.parametrize("kind", ["ttree", "pandas-table", "parquet", "csv", "npz"])

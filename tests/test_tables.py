@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from scripts_by_name import script
 
-from flowmorph import tables
 from flowmorph.errors import InputError
 from flowmorph.figures import style
 from flowmorph.metrics.distances import (
@@ -21,6 +20,7 @@ from flowmorph.metrics.distances import (
     per_feature,
     summarise,
 )
+from flowmorph.tables import table as tables
 
 ROOT = Path(__file__).parent.parent
 PAPER = ROOT / "config/paper_numbers.yaml"
@@ -112,13 +112,8 @@ def test_distance_table_script_pools_the_tasks_of_a_block(tmp_path):
         moved = dict.fromkeys(style.METHODS, np.array([[length, 0.0]] * 2))
         np.savez(tmp_path / f"{name}.npz", **arrays, **moved)
     short, long = str(tmp_path / "short.npz"), str(tmp_path / "long.npz")
-    spec = importlib.util.spec_from_file_location(
-        "make_distance_table", ROOT / "workflow/scripts/make_distance_table.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     output = tmp_path / "tables/distances.csv"
-    module.main(
+    script("make_distance_table").main(
         ["--science", short, "--different", short, long, "--identical", long]
         + ["--paper", str(PAPER), "--output", str(output)]
     )

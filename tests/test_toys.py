@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from flowmorph.data import toys
 from flowmorph.errors import InputError
+from flowmorph.samples import toys
 
 # toy_entropy_nats of the reference numbers, to the digits given there.
 ENTROPY = {"fourcircles": 2.870, "star": 1.286, "checkerboard": 3.4657359}

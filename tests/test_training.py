@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -10,25 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scripts_by_name import script
 
 from flowmorph.errors import InputError
 from flowmorph.flows import engine, storage
 from flowmorph.flows.flow import Architecture, Flow
-from flowmorph.flows.methods import Task, context_size, parse_method
 from flowmorph.metrics import measures
-from flowmorph.training import Recipe, Sample
+from flowmorph.transfer.methods import Task, context_size, parse_method
+from flowmorph.transfer.training import Recipe, Sample
 
-SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
 FLOW = {"layers": 2, "blocks": 1, "width": 16, "bins": 6, "tail_bound": 4.0}
 DATA = {"points": {"train": 4000, "validation": 1000, "evaluation": 1000}, "seed": 5}
 RECIPE = {"batch": 200, "epochs": 5, "learning_rate": 5e-3, "warmup_steps": 5, "clip": 5.0}
-
-
-def script(name: str):
-    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def train_density(folder: Path, dataset: str = "star", recipe: dict = RECIPE, data: dict = DATA):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flowmorph import paths, targets
+from flowmorph.plan import paths, targets
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "rules", "workflow", "config", "profiles", "envs")

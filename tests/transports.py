@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from flowmorph.flows import bundle, storage
+from flowmorph.flows import storage
 from flowmorph.flows.flow import Architecture, Flow
-from flowmorph.preprocess import Preprocessor
+from flowmorph.preprocess.preprocessor import Preprocessor
+from flowmorph.user import bundle
 
 NOWHERE = {"column": None, "train": [], "apply": [], "closure": True}
 REGIONS = NOWHERE | {"column": "m", "apply": [[0, 1]]}

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from test_workflow import CHAIN, OUT, ROOT, Project
 
-from flowmorph import paths, targets
+from flowmorph.plan import paths, targets
 
 pytestmark = pytest.mark.slurm
 
@@ -87,7 +87,7 @@ def listening(job: str) -> int | None:
     """The process of a SLURM job's training, once it notes signals instead of dying from them."""
     for process in psutil.process_iter():
         try:
-            script = process.cmdline()[1:2] == ["workflow/scripts/train_density.py"]
+            script = process.cmdline()[1:2] == ["workflow/scripts/train/train_density.py"]
             if script and process.environ().get("SLURM_JOB_ID") == job:
                 status = Path(f"/proc/{process.pid}/status").read_text()
                 caught = int(status.partition("SigCgt:")[2].split()[0], 16)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flowmorph.transport import Transport
+    from flowmorph.user.transport import Transport
 
 __all__ = ["load"]
 
@@ -23,6 +23,6 @@ def load(path: str, device: str = "auto", threads: int = 1) -> Transport:
     ``device`` is ``cpu``, ``cuda`` or ``auto``. Raises `flowmorph.errors.InputError` for a file of
     another kind. PyTorch is imported here, not by ``import flowmorph``.
     """
-    from flowmorph.transport import load as load_transport
+    from flowmorph.user.transport import load as load_transport
 
     return load_transport(path, device=device, threads=threads)

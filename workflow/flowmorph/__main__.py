@@ -31,8 +31,8 @@ def main(argv: list[str] | None = None) -> None:
     if args.chunk < 1:
         raise InputError(f"--chunk {args.chunk}: give a positive number of rows")
     # PyTorch takes seconds to import: not for --help.
-    from flowmorph import moving, transport
-    from flowmorph.output import Output
+    from flowmorph.user import moving, transport
+    from flowmorph.user.output import Output
 
     loaded = transport.load(args.transport, device=args.device, threads=args.threads)
     counts = moving.move_files(

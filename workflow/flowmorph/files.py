@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from flowmorph.suffixes import suffix_of
+from flowmorph.plan.suffixes import suffix_of
 
 
 @contextmanager

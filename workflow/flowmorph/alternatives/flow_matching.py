@@ -17,7 +17,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from torch import Tensor, nn
 
-from flowmorph.morphing import Morph, Morphed, Points
+from flowmorph.alternatives.interface import Morph, Morphed, Points
 
 CHUNK = 8192  # points moved at a time
 

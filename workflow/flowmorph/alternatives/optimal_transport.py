@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import ot
 
-from flowmorph.morphing import Morph, Morphed, Points
+from flowmorph.alternatives.interface import Morph, Morphed, Points
 
 CHUNK = 1024  # points moved at a time: the matrix of distances stays small
 ITERATIONS, TOLERANCE = 1000, 1e-6  # of Sinkhorn's algorithm; error of the marginals

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flowmorph.alternatives.interface import Morph, Morphed, Points
 from flowmorph.errors import InputError
-from flowmorph.morphing import Morph, Morphed, Points
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import StratifiedKFold
 
-from flowmorph.morphing import Morph, Morphed, Points
+from flowmorph.alternatives.interface import Morph, Morphed, Points
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from flowmorph.errors import InputError
 from flowmorph.figures import style
 from flowmorph.figures.features import SYMBOLS, shares
-from flowmorph.figures.samples import weights_of
 from flowmorph.metrics.distances import distances, feature_distances, summarise
+from flowmorph.samples.moved import weights_of
 
 COLUMNS = ("baseline", *style.METHODS)
 _LOWEST_QUANTILE = 0.002  # of all distances drawn: where the axis begins

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from flowmorph.errors import InputError
 from flowmorph.figures import style
-from flowmorph.figures.samples import weights_of
-from flowmorph.metrics.unweighting import effective_number
+from flowmorph.samples.moved import weights_of
+from flowmorph.samples.weights import effective_number
 
 
 @dataclass(frozen=True)

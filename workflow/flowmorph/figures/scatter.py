@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flowmorph.figures import style
-from flowmorph.parts import circle_and_angle
+from flowmorph.samples.parts import circle_and_angle
 
 BOX = 4.0
 COLUMNS = ("reference", "base_transfer", "flows_for_flows")

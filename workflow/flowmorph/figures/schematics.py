@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
 from flowmorph.figures import style
-from flowmorph.parts import CENTRES, RADIUS
-from flowmorph.tables import HEURISTICS
+from flowmorph.samples.parts import CENTRES, RADIUS
+from flowmorph.tables.table import HEURISTICS
 
 _SIDE = 1.6  # of a distribution's box, in the drawing's units
 _LEFT, _RIGHT, _TOP, _BOTTOM = 1.35, 7.65, 4.25, 1.3

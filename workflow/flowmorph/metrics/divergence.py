@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from flowmorph.metrics.unweighting import relative
+from flowmorph.samples.weights import relative
 
 
 class Estimate(NamedTuple):

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from flowmorph import parts, repeats
 from flowmorph.metrics.measures import Measure
+from flowmorph.plan import repeats
+from flowmorph.samples import parts
 
 FULL_ANGLE = 45.0  # degrees: a rotated toy's condition is its angle divided by this
 

@@ -1,0 +1,104 @@
+"""Parquet files, by pyarrow: columns stay arrow's own, so that no type, null or bit is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import awkward as ak
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+
+from flowmorph.errors import InputError
+from flowmorph.formats.base import ChunkWriter, FileFacts, check_unique, reading, writing
+from flowmorph.formats.columns import Chunk, Column, moved, numbers
+
+__all__ = ["Writer", "inspect", "iterate", "moved", "numbers"]
+
+
+def inspect(paths: Sequence[Path], tree: str | None) -> list[FileFacts]:
+    """Find columns and rows of each file."""
+    return [_inspect(path, tree) for path in paths]
+
+
+def _inspect(path: Path, tree: str | None) -> FileFacts:
+    no_tree(path, tree, "parquet")
+    with reading(path, "parquet"), pyarrow.parquet.ParquetFile(path) as file:
+        schema = file.schema_arrow
+        check_unique(path, schema.names)
+        columns = {field.name: str(field.type) for field in schema}
+        return FileFacts(path, "parquet", None, columns, file.metadata.num_rows, schema)
+
+
+def no_tree(path: Path, tree: str | None, kind: str) -> None:
+    """Raise `InputError` when a tree is named for a format that has none."""
+    if tree is not None:
+        raise InputError(f"{path}: a {kind} file has no tree or key {tree!r}: leave it out")
+
+
+def iterate(found: FileFacts, columns: Sequence[str], size: int) -> Iterator[Chunk]:
+    """Read the columns of one file in chunks of at most ``size`` rows."""
+    if not columns:
+        return
+    if not found.rows:
+        yield {name: pyarrow.array([], found.layout.field(name).type) for name in columns}
+        return
+    # A name with dots would be taken for a field in a record: then everything is read.
+    plain = None if any("." in name for name in columns) else list(columns)
+    with (
+        reading(found.path, "parquet"),
+        # Buffered beforehand, all row groups that were read would stay in memory.
+        pyarrow.parquet.ParquetFile(found.path, pre_buffer=False) as file,
+    ):
+        for batch in file.iter_batches(batch_size=size, columns=plain):
+            if batch.num_rows:
+                yield {name: batch.column(name) for name in columns}
+
+
+def to_arrow(column: Column) -> pyarrow.Array:
+    """A new column, which the sample does not have, as arrow."""
+    if isinstance(column, pyarrow.Array):
+        return column
+    if isinstance(column, np.ndarray) and column.ndim > 1:
+        column = ak.from_numpy(column)
+    if isinstance(column, ak.Array):
+        return ak.to_arrow(column, extensionarray=False)
+    return pyarrow.array(np.ascontiguousarray(column))
+
+
+class Writer(ChunkWriter):
+    """Write parquet, one row group a chunk."""
+
+    def _kept(self, chunk: Chunk) -> Chunk:
+        """Give known columns that are not arrow's the type that they have in the sample."""
+        known = self.like.facts[0].layout
+        kept = {}
+        for name, column in chunk.items():
+            array = to_arrow(column)
+            if name in known.names and array.type != known.field(name).type:
+                with writing(self.path, f"parquet's {known.field(name).type}", {name: column}):
+                    array = array.cast(known.field(name).type)
+            kept[name] = array
+        return kept
+
+    def _start(self, chunk: Chunk) -> None:
+        known = self.like.facts[0].layout
+        fields = [
+            known.field(name) if name in known.names else pyarrow.field(name, array.type)
+            for name, array in chunk.items()
+        ]
+        # With pandas' own metadata the index comes back, and categories, and time zones.
+        self.schema = pyarrow.schema(fields, metadata=known.metadata)
+        with writing(self.path, "parquet", chunk):
+            self.writer = self.open.enter_context(
+                pyarrow.parquet.ParquetWriter(self.part, self.schema, compression="zstd")
+            )
+
+    def _append(self, chunk: Chunk, rows: int) -> None:
+        with writing(self.path, "parquet", chunk):
+            batch = pyarrow.record_batch(list(chunk.values()), schema=self.schema)
+            self.writer.write_batch(batch)
+
+    def _finish(self) -> None:
+        self.writer.close()

@@ -1,0 +1,98 @@
+"""The configuration: checked against its schema before any job exists."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError
+
+from flowmorph.alternatives.interface import source_of
+from flowmorph.errors import InputError
+from flowmorph.plan import own_config as own
+from flowmorph.plan import targets
+
+# What text stands for, by the key that holds it.
+TEXTS = {
+    **dict.fromkeys(("features", "condition", "weights", "column", "drop"), "the column's name"),
+    **dict.fromkeys(("files", "reference", "target", "apply", "folder"), "the file's name"),
+    "tree": "the tree's name",
+}
+
+
+def check(config: dict, schema: str | Path) -> None:
+    """Raise InputError, naming key and reason, when ``config`` does not fit the schema."""
+    validator = Draft202012Validator(yaml.safe_load(Path(schema).read_text()))
+    errors = sorted(validator.iter_errors(config), key=lambda error: list(map(str, error.path)))
+    if errors:
+        error = _at_fault(errors[0])
+        key = ".".join(map(str, error.absolute_path)) or "the top level"
+        hint = _quoting(error) or f"{error.message} ({Path(schema).name} describes every key)"
+        raise InputError(f"config: {key}: {hint}")
+    bounds = config["collider"]["regions"]
+    for low, high in [*bounds["sidebands"], bounds["signal"]]:
+        if low >= high:
+            raise InputError(f"config: collider.regions: [{low}, {high}] is not an interval")
+    collider = config["collider"]
+    named = collider["lhco_features"]["files"]["reference"]
+    if collider["source"] == "lhco_features" and named is None:
+        raise InputError(
+            "config: collider.lhco_features.files.reference: no such file is published, name yours"
+        )
+    for sample, files in collider["delphes"]["files"].items():
+        if collider["source"] == "delphes" and files is None:
+            raise InputError(f"config: collider.delphes.files.{sample}: name your files")
+    own.check(config)
+    _check_alternatives(config)
+
+
+def _at_fault(error: ValidationError) -> ValidationError:
+    """The error in that one of several alternatives whose type the value has, if there is one."""
+    branches: dict[int, list[ValidationError]] = {}
+    for each in error.context:
+        branches.setdefault(each.schema_path[0], []).append(each)
+    fitting = [
+        each[0]
+        for each in branches.values()
+        if not any(e.validator == "type" and not e.relative_path for e in each)
+    ]
+    return _at_fault(fitting[0]) if len(fitting) == 1 else error
+
+
+def _quoting(error: ValidationError) -> str | None:
+    """What to do about a value that YAML takes for something else than text, where text belongs."""
+    wanted = [error.validator_value] if error.validator == "type" else []
+    wanted += [e.validator_value for e in error.context if e.validator == "type"]
+    if not any("string" in ([types] if isinstance(types, str) else types) for types in wanted):
+        return None
+    value, keys = error.instance, [key for key in error.absolute_path if isinstance(key, str)]
+    read = {True: "on, yes and true", False: "off, no and false", None: "null, ~ and nothing"}
+    if value is None or isinstance(value, bool):
+        said = f"{yaml.safe_dump(value).split()[0]}, as which YAML reads {read[value]}"
+        example = read[value].split(",")[0]
+    elif isinstance(value, int | float | date):
+        said = f"{value} is a {'date' if isinstance(value, date) else 'number'}"
+        example = value
+    else:
+        return None
+    return f"{said}: put {TEXTS.get(keys[-1], 'it')} in quotes ('{example}')"
+
+
+def _check_alternatives(config: dict) -> None:
+    for task in config["alternatives"]["tasks"]:
+        if task not in targets.TASKS:
+            known = ", ".join(targets.TASKS)
+            raise InputError(f"config: alternatives.tasks: no task '{task}' (there are {known})")
+        condition = targets.condition(task, config)
+        if condition not in (None, "shared"):
+            raise InputError(
+                f"config: alternatives.tasks: {task} has condition '{condition}', "
+                "and only flows go from one condition to another"
+            )
+    for method in config["alternatives"]["methods"]:
+        if method not in targets.FLOW_ALTERNATIVES:
+            try:
+                source_of(method)
+            except InputError as error:
+                raise InputError(f"config: alternatives.methods: {error}") from error

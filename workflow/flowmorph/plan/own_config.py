@@ -1,0 +1,172 @@
+"""The user's own two samples, as the configuration describes them."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterable
+from glob import glob
+from pathlib import Path
+
+from flowmorph.errors import InputError
+from flowmorph.plan.suffixes import suffix_of
+
+
+def given(config: dict) -> bool:
+    """Whether a run is about the user's own samples."""
+    return bool(patterns(config["own"]["reference"]["files"]))
+
+
+def patterns(files: str | list[str] | None) -> list[str]:
+    """Patterns of ``files``, one or several or none."""
+    return [files] if isinstance(files, str) else list(files or [])
+
+
+def matching(files: str | list[str] | None) -> list[str]:
+    """Files that match, sorted; raises InputError for names that Snakemake cannot take."""
+    found = set()
+    for pattern in patterns(files):
+        # A name that exists is that file, even if it has brackets.
+        exists = os.path.lexists(pattern)
+        found.update([pattern] if exists else glob(pattern, recursive=True))
+    for name in found:
+        if set(name) & set("{}\n"):
+            raise InputError(f"{name!r}: rename this file, without braces and line breaks")
+    return sorted(found)
+
+
+def suffix(files: str | list[str] | None) -> str:
+    """End of the files' names, such as ``.csv.gz``: that of what is made from them."""
+    return suffix_of((matching(files) or patterns(files))[0])
+
+
+def named(files: str | list[str] | None) -> dict[str, str]:
+    """Files that match, by the last part of their names; raises InputError if that is not unique.
+
+    A pattern without any match raises InputError too: nothing would be made, and nobody told.
+    """
+    names: dict[str, str] = {}
+    for pattern in patterns(files):
+        if not matching(pattern):
+            raise InputError(f"apply: {pattern}: no such file")
+    for name in matching(files):
+        if Path(name).name in names:
+            raise InputError(
+                f"apply: {names[Path(name).name]} and {name} would be moved to the same file: "
+                "move them in two runs, or rename one"
+            )
+        names[Path(name).name] = name
+    return names
+
+
+def reading_options(sample: dict) -> str:
+    """Give the options that say how one sample's files are read, quoted for a shell."""
+    options = [f"--{key}={sample[key]}" for key in ("tree", "format") if sample[key] is not None]
+    return " ".join(map(shlex.quote, options))
+
+
+def columns(entries: Iterable[str | dict]) -> list[str]:
+    """Names of the columns in ``features`` or ``condition``."""
+    return [entry if isinstance(entry, str) else entry["column"] for entry in entries]
+
+
+def choices(entries: Iterable[str | dict]) -> dict[str, dict]:
+    """How each column of ``features`` or ``condition`` is prepared, for `Preprocessor.fit`."""
+    result = {}
+    for name, entry in zip(columns(entries), entries, strict=True):
+        given = {} if isinstance(entry, str) else entry
+        result[name] = {"transform": given.get("preprocess", "minmax")}
+        result[name] |= {key: given[key] for key in ("bounds", "integer") if key in given}
+    return result
+
+
+def labels(entries: Iterable[str | dict]) -> list[str]:
+    """What figures call each feature; dollar signs of a column's own name are no mathtext."""
+    return [
+        entry["label"] if isinstance(entry, dict) and "label" in entry else name.replace("$", r"\$")
+        for name, entry in zip(columns(entries), entries, strict=True)
+    ]
+
+
+def label_options(config: dict) -> str:
+    """Give the option of figures that names the features, quoted for a shell."""
+    return shlex.join(["--labels", *labels(config["own"]["features"])])
+
+
+def limit_options(config: dict) -> str:
+    """Give the option of figures with the range to which features are scaled."""
+    return "--limits {low:g} {high:g}".format(**config["own"]["scaling"])
+
+
+def figure_options(config: dict, methods: list[str], applied: bool = False) -> str:
+    """Give the options of figures with methods and region, quoted for a shell.
+
+    The region is the one where flows are trained, or, with ``applied``, where they are applied.
+    """
+    regions = config["own"]["regions"]
+    shown = regions["apply" if applied else "train"]
+    note = "outside of the training region" if applied else "all rows"
+    if shown:
+        intervals = ", ".join(f"{low:g} to {high:g}" for low, high in shown)
+        note = f"{regions['column']} in {intervals}".replace("$", r"\$")
+    return shlex.join(["--methods", *methods, "--note", note])
+
+
+def layout_options(config: dict) -> str:
+    """Give the options that say which columns a moved file has, quoted for a shell."""
+    output = config["own"]["output"]
+    options = ["--columns", output["columns"], "--suffix", output["suffix"]]
+    return shlex.join([*options, *(["--drop", *output["drop"]] if output["drop"] else [])])
+
+
+def output_methods(config: dict) -> list[str]:
+    """Methods that move the reference and further files."""
+    return config["own"]["output"]["methods"] or config["own"]["methods"]
+
+
+def check(config: dict) -> None:
+    """Raise InputError, naming the key, for settings of ``own`` that do not go together."""
+    own = config["own"]
+    here = {role: bool(patterns(own[role]["files"])) for role in ("reference", "target")}
+    if not any(here.values()):
+        if config["apply"]:
+            raise InputError(
+                "config: apply: files are moved by transports of own samples: give own"
+            )
+        return
+    for role, there in here.items():
+        if not there:
+            raise InputError(f"config: own.{role}.files: name the files of both samples")
+    features, conditions = columns(own["features"]), columns(own["condition"])
+    if not features:
+        raise InputError("config: own.features: name at least one column to move")
+    used = [*features, *conditions, *(own[r]["weights"] for r in here if own[r]["weights"])]
+    for name in {*features, *conditions}:
+        if used.count(name) > 1:
+            raise InputError(
+                f"config: own: column {name!r} is used twice: a column is one of a feature, "
+                "a condition and a weight"
+            )
+    regions = own["regions"]
+    for kind in ("train", "apply"):
+        for low, high in regions[kind]:
+            if low >= high:
+                raise InputError(f"config: own.regions.{kind}: [{low}, {high}] is not an interval")
+        if regions[kind] and regions["column"] is None:
+            raise InputError("config: own.regions.column: name the column of the intervals")
+    if regions["column"] in features:
+        raise InputError(
+            f"config: own.regions.column: {regions['column']!r} is a feature, and moving would "
+            "take it out of its region: choose a condition or another column"
+        )
+    if not own["scaling"]["low"] < own["scaling"]["high"]:
+        raise InputError("config: own.scaling: low must be below high")
+    for kind, flow in config["flows"].items():
+        if flow["width"] < len(features) - 1:
+            raise InputError(
+                f"config: flows.{kind}.width: {len(features)} features need a width of at least "
+                f"{len(features) - 1}, not {flow['width']}"
+            )
+    for method in own["output"]["methods"]:
+        if method not in own["methods"]:
+            raise InputError(f"config: own.output.methods: {method} is not in own.methods")

@@ -1,0 +1,159 @@
+"""The user's two samples as flows are trained on them: cut, split, thinned and in the box."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from flowmorph.errors import InputError
+from flowmorph.formats import open_sample
+from flowmorph.plan.seeds import seed_for
+from flowmorph.preprocess.preprocessor import Preprocessor
+from flowmorph.samples.reading import check_pair, read_sample
+from flowmorph.samples.regions import inside
+from flowmorph.samples.weights import effective_number, relative
+from flowmorph.tables.table import Column, Table
+from flowmorph.user.output import Output, check_output
+
+ROWS_COLUMNS = (
+    Column("sample", "sample"),
+    Column("read", "rows"),
+    Column("missing", "left out: missing values"),
+    Column("region", "in the training region"),
+    Column("train", "trained on"),
+    Column("effective", "their effective number"),
+    Column("validation", "validation"),
+    Column("apply", "closure, elsewhere"),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What becomes of both samples alike; the keys of ``own`` in the configuration.
+
+    ``features`` and ``condition`` map columns to the options of `Preprocessor.fit`; ``rows`` are
+    the most training and validation rows of each sample.
+    """
+
+    features: Mapping[str, Mapping]
+    condition: Mapping[str, Mapping]
+    regions: Mapping
+    missing: str
+    rows: tuple[int, int]
+    scaling: tuple[float, float]
+    fraction: float
+    seed: int
+
+
+def check_moved(reference: Mapping, settings: Settings, output: Output) -> None:
+    """Raise `InputError` if the moved reference could not be written: known before any training.
+
+    ``reference`` has the keys ``files``, ``tree`` and ``format``.
+    """
+    files = open_sample(reference["files"], reference["tree"], reference["format"])
+    output.check_drop(files)
+    regions = settings.regions
+    needed = [*settings.condition, *([regions["column"]] if regions["apply"] else [])]
+    whole = {name for name, choice in settings.features.items() if choice.get("integer")}
+    check_output(files, list(settings.features), needed, whole, output)
+
+
+def read_splits(
+    name: str, sample: Mapping, settings: Settings
+) -> tuple[dict[str, dict[str, np.ndarray]], dict]:
+    """Read one sample and deal its rows to ``train``, ``validation`` and ``apply``; count them.
+
+    ``sample`` has the keys ``files``, ``tree``, ``format`` and ``weights``. Rows are in random
+    order in each split, because parts of a split are used where one is larger than another, and
+    files often are sorted. Weights have a unit of their own in each split, in which none is too
+    small or too large to be squared. ``apply`` is there if there is a training region and closure
+    is asked for. Raises `InputError` for a split without rows or weight.
+    """
+    regions = settings.regions
+    files = open_sample(sample["files"], sample["tree"], sample["format"])
+    extra = [regions["column"]] if regions["train"] or regions["apply"] else []
+    table, dropped = read_sample(
+        files, list(settings.features), list(settings.condition), sample["weights"], extra,
+        settings.missing,
+    )  # fmt: skip
+    rng = np.random.default_rng(seed_for(settings.seed, "split", name))
+    order = rng.permutation(len(next(iter(table.values()))))
+    train = _inside(table, regions, "train")[order]
+    most_train, most_validation = settings.rows
+    rows = order[train]
+    apart = round(settings.fraction * len(rows))
+    chosen = {"train": rows[apart:][:most_train], "validation": rows[:apart][:most_validation]}
+    if regions["train"] and regions["closure"]:
+        elsewhere = _inside(table, regions, "apply")[order] if regions["apply"] else ~train
+        chosen["apply"] = order[elsewhere][:most_validation]
+    for split, indices in chosen.items():
+        where = {"apply": "outside of the training region"}.get(split, "in the training region")
+        hint = " or set own.regions.closure: false" if split == "apply" else ""
+        if len(indices) < 2:
+            raise InputError(
+                f"{name}: {len(indices)} events for {split} {where}: widen own.regions, give more "
+                f"events{hint}"
+            )
+        if sample["weights"] and not table[sample["weights"]][indices].any():
+            raise InputError(f"{name}: the weights of all events {where} are zero{hint}")
+    splits = {
+        split: {column: values[indices] for column, values in table.items()}
+        for split, indices in chosen.items()
+    }
+    if sample["weights"]:
+        for table in splits.values():
+            table[sample["weights"]] = relative(table[sample["weights"]])
+    weights = splits["train"][sample["weights"]] if sample["weights"] else None
+    counts = {
+        "sample": name, "read": dropped.read, "missing": dropped.rows, "region": int(train.sum()),
+        "train": len(chosen["train"]), "validation": len(chosen["validation"]),
+        "apply": len(chosen["apply"]) if "apply" in chosen else None,
+        "effective": effective_number(len(chosen["train"]), weights),
+    }  # fmt: skip
+    return splits, counts
+
+
+def prepare(
+    samples: Mapping[str, Mapping], settings: Settings
+) -> tuple[dict[str, dict[str, np.ndarray]], Preprocessor, Table]:
+    """Read reference and target, and bring every split of both to the flows' box.
+
+    Gives, for each sample, arrays ``<split>.points`` (N, D), ``<split>.condition`` (N, C), float32,
+    and, where there are weights, ``<split>.weights`` (N,), float64; the preprocessing, which is
+    fitted on the training rows of both; and what became of the rows.
+    """
+    read = {name: read_splits(name, sample, settings) for name, sample in samples.items()}
+    features, conditions = list(settings.features), list(settings.condition)
+    train = {name: splits["train"] for name, (splits, _) in read.items()}
+    where = "the training region" if settings.regions["train"] else ""
+    check_pair(train["reference"], train["target"], features, conditions, where)
+    weights = {name: sample["weights"] for name, sample in samples.items()}
+    preprocessing = Preprocessor.fit(
+        list(train.values()),
+        {**settings.features, **settings.condition},
+        *settings.scaling,
+        [train[name][column] if column else None for name, column in weights.items()],
+    )
+    prepared = {}
+    for name, (splits, _) in read.items():
+        prepared[name] = {}
+        for split, table in splits.items():
+            box = preprocessing.forward(table, seed_for(settings.seed, "spread", name, split))
+            rows = len(table[features[0]])
+            for kind, columns in (("points", features), ("condition", conditions)):
+                values = np.empty((rows, len(columns)), np.float32)
+                for i, column in enumerate(columns):
+                    values[:, i] = box[column]
+                prepared[name][f"{split}.{kind}"] = values
+            if weights[name]:
+                prepared[name][f"{split}.weights"] = table[weights[name]]
+    return prepared, preprocessing, Table(ROWS_COLUMNS, [counts for _, counts in read.values()])
+
+
+def _inside(table: Mapping[str, np.ndarray], regions: Mapping, kind: str) -> np.ndarray:
+    """Whether each row is in the intervals of one kind; every row is where there are none."""
+    if not regions[kind]:
+        return np.ones(len(next(iter(table.values()))), dtype=bool)
+    return inside(table[regions["column"]], np.asarray(regions[kind], dtype=float))

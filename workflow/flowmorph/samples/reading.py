@@ -1,0 +1,174 @@
+"""A user's reference and target as tables of numbers that flows can be trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from flowmorph.errors import InputError
+from flowmorph.formats import SampleFiles
+from flowmorph.formats.base import READABLE, check_unique, listed
+
+#: Rows that are read at a time.
+CHUNK_ROWS = 200_000
+
+Table = dict[str, np.ndarray]
+
+
+@dataclass
+class Dropped:
+    """How many rows were read, and how many were left out: in all, and by the column at fault."""
+
+    read: int = 0
+    rows: int = 0
+    columns: dict[str, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        why = ", ".join(f"{count} in {name}" for name, count in self.columns.items())
+        return f"{self.read} rows read, {self.rows} left out for missing values" + (
+            f" ({why})" if why else ""
+        )
+
+
+def read_sample(
+    files: SampleFiles,
+    features: Sequence[str],
+    conditions: Sequence[str] = (),
+    weights: str | None = None,
+    extra: Sequence[str] = (),
+    missing: str = "error",
+) -> tuple[Table, Dropped]:
+    """Read the columns that a task needs as float64, and check every value.
+
+    ``extra`` are further columns, such as those that define a region. ``missing`` is what a value
+    that is not finite (NaN, null, infinity) does: stop with an ``error``, or ``drop`` the row.
+    Raises `InputError`, naming file, column and row, for a column that is named twice, not there,
+    no number or without any value; for a weight below zero or no weight above it; for a sample of
+    fewer than two rows, or one that does not fit into memory.
+    """
+    if missing not in ("error", "drop"):
+        raise InputError(f"unknown choice for missing values {missing!r}: choose error or drop")
+    names = _names(files, features, conditions, weights, extra)
+    files.require(names, hint=READABLE)
+    _check_memory(files, names)
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    dropped, bad = Dropped(), dict.fromkeys(names, 0)
+    for path, first, chunk in files.located(names, CHUNK_ROWS):
+        table = {name: files.numbers(chunk, name, path) for name in names}
+        keep = np.ones(len(table[names[0]]), dtype=bool)
+        for name, values in table.items():
+            finite = np.isfinite(values)
+            if missing == "error" and not finite.all():
+                _raise_missing(path, name, first, values)
+            bad[name] += int((~finite).sum())
+            keep &= finite
+        if weights is not None:
+            _check_weights(path, weights, first, table[weights])
+        dropped.read += len(keep)
+        dropped.rows += int((~keep).sum())
+        for name, values in table.items():
+            parts[name].append(values if keep.all() else values[keep])
+    dropped.columns = {name: count for name, count in bad.items() if count}
+    for name, count in bad.items():
+        if count == dropped.read > 0:
+            raise InputError(f"{_place(files)}: column {name!r} has no value at all: leave it out")
+    sample = {name: np.concatenate(values or [np.empty(0)]) for name, values in parts.items()}
+    rows = len(sample[names[0]])
+    if rows < 2:
+        left = f" of {dropped.read} after dropping missing values" if dropped.rows else ""
+        raise InputError(f"{_place(files)}: {rows} rows{left}: a sample needs at least two")
+    if weights is not None and not sample[weights].any():
+        raise InputError(f"{_place(files)}: weights {weights!r} are all zero: give others or none")
+    return sample, dropped
+
+
+def _names(files, features, conditions, weights, extra) -> list[str]:
+    """Columns to be read, each once; the flows' own columns must not repeat."""
+    if not features:
+        raise InputError(f"{_place(files)}: no feature is named: name at least one column")
+    own = [*features, *conditions]
+    for name in own:
+        if own.count(name) > 1 or name == weights:
+            raise InputError(
+                f"{_place(files)}: column {name!r} is named twice among features, conditions and "
+                "weights: once is enough"
+            )
+    return list(dict.fromkeys([*own, *([weights] if weights else []), *extra]))
+
+
+def _place(files: SampleFiles) -> str:
+    return listed(files.files, 3)
+
+
+def _check_memory(files: SampleFiles, names: Sequence[str]) -> None:
+    """Raise `InputError` before the memory of this machine is asked for more than it has."""
+    needed = 2 * 8 * files.rows * len(names)
+    free = psutil.virtual_memory().available
+    if needed > free:
+        raise InputError(
+            f"{_place(files)}: {files.rows:,} rows of {len(names)} columns need "
+            f"{needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free: name fewer files"
+        )
+
+
+def _raise_missing(path: Path, name: str, first: int, values: np.ndarray) -> None:
+    rows = np.flatnonzero(~np.isfinite(values))
+    what = "not a number (NaN)" if np.isnan(values[rows[0]]) else "infinite"
+    raise InputError(
+        f"{path}: column {name!r}: the value of row {first + rows[0]} is {what} "
+        f"({len(rows)} such rows up to row {first + len(values)}): repair or remove them, "
+        "or drop rows with missing values"
+    )
+
+
+def _check_weights(path: Path, name: str, first: int, values: np.ndarray) -> None:
+    rows = np.flatnonzero(values < 0)
+    if len(rows):
+        raise InputError(
+            f"{path}: weight {name!r} of row {first + rows[0]} is negative "
+            f"({values[rows[0]]:g}; {len(rows)} such rows up to row {first + len(values)}): "
+            "a density cannot have negative weights: reweight or remove these events"
+        )
+
+
+def check_pair(
+    reference: Mapping[str, np.ndarray],
+    target: Mapping[str, np.ndarray],
+    features: Sequence[str],
+    conditions: Sequence[str] = (),
+    region: str = "",
+) -> None:
+    """Raise `InputError` unless a flow can be trained between two tables.
+
+    ``region`` says, for the message, which part of the samples this is. Both tables must have
+    every column, at least two rows, and more than one value in each feature; a condition may be
+    constant in one sample, not in both.
+    """
+    where = f" in {region}" if region else ""
+    tables = {"reference": reference, "target": target}
+    for sample, table in tables.items():
+        check_unique(Path(sample), list(table))
+        for name in (*features, *conditions):
+            if name not in table:
+                raise InputError(
+                    f"{sample}: no column {name!r}, which the task needs (it has {listed(table)})"
+                )
+        rows = len(table[features[0]])
+        if rows < 2:
+            raise InputError(f"{sample}: {rows} events{where}: change the region, or add events")
+        for name in features:
+            if _constant(table[name]):
+                raise InputError(
+                    f"{sample}: feature {name!r} is always {table[name][0]:g}{where}: leave it out"
+                )
+    for name in conditions:
+        if all(_constant(table[name]) for table in tables.values()):
+            raise InputError(f"condition {name!r} is constant in both samples{where}: leave it out")
+
+
+def _constant(values: np.ndarray) -> bool:
+    return bool(values.min() == values.max())

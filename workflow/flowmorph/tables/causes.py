@@ -1,0 +1,114 @@
+"""Why a claim of the paper does not hold in a run: its data, its budget, or the paper.
+
+The rule is stated in ``config/claims.yaml``, which also holds its limits, and asks in this order:
+
+1. *data*: are the samples others than the paper's? They are if the claim is about distances and the
+   baseline distance, which no training enters, is off the paper's; or if, on the collider data, the
+   classifier cannot tell the reference from the target in the first place.
+2. *budget*: are the flows that should do well in the claim less trained than the paper's? They are
+   if their moved densities are farther from the exact target than the paper's recipe leaves one,
+   or, where no density is exact, if they were shown fewer points than the paper's.
+3. *paper*: otherwise, the claim is not borne out by flows as good as the paper's on its data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from flowmorph.metrics.measures import BASELINE, CEILING, FLOOR
+from flowmorph.plan import targets
+from flowmorph.tables.table import DISTANCE_BLOCKS
+
+Numbers = Mapping[tuple[str, str, str, str], float]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the causes are judged by.
+
+    ``baseline`` is the part by which a baseline distance may be off the paper's; ``divergence``
+    (nats) is what the paper's recipe leaves; ``shown`` is the part of the paper's training points
+    that a collider flow must be shown, ``paper_shown`` their number. ``paper`` are the paper's
+    numbers (``config/paper_numbers.yaml``).
+    """
+
+    baseline: float
+    divergence: float
+    shown: float
+    paper_shown: float
+    paper: Mapping
+
+
+def cause(
+    metric: str,
+    group: str,
+    tasks: Sequence[str],
+    trained: Sequence[str],
+    numbers: Numbers,
+    evidence: Evidence,
+) -> str:
+    """Name the cause and its evidence, for a claim about a metric on the tasks of a group.
+
+    ``trained`` are the methods that should do well in the claim: none if it says only that some do
+    badly, which no training would mend.
+    """
+    return (
+        _baseline(metric, group, tasks, numbers, evidence)
+        or _alike(tasks, numbers)
+        or _divergence(tasks, trained, numbers, evidence)
+        or _shown(tasks, trained, numbers, evidence)
+        or "paper: samples and training give no other reason"
+    )
+
+
+def _baseline(metric, group, tasks, numbers: Numbers, evidence: Evidence) -> str:
+    block = DISTANCE_BLOCKS.get(group)
+    if block is None or not metric.startswith(("distance", "l1")):
+        return ""
+    ours = np.mean([numbers[task, BASELINE, "", "distance_mean"] for task in tasks])
+    theirs = evidence.paper[block[1]][BASELINE]["mean"]
+    if abs(ours / theirs - 1) <= evidence.baseline:
+        return ""
+    return f"data: the baseline distance is {ours:.3g}, the paper's {theirs:.3g}"
+
+
+def _alike(tasks, numbers: Numbers) -> str:
+    if not all(task.startswith(targets.SCIENCE) for task in tasks):
+        return ""
+    low, high = (
+        np.mean([numbers[task, name, "", metric] for task in tasks])
+        for name, metric in ((CEILING, "auc_low"), (FLOOR, "auc_high"))
+    )
+    if low > high:
+        return ""
+    return (
+        f"data: reference and target are alike (AUC from {low:.3f}; "
+        f"target against itself up to {high:.3f})"
+    )
+
+
+def _divergence(tasks, trained, numbers: Numbers, evidence: Evidence) -> str:
+    keys = {name: [(task, name, "", "divergence") for task in tasks] for name in trained}
+    means = [np.mean([numbers[k] for k in each]) for each in keys.values() if each[0] in numbers]
+    if not means or max(means) <= evidence.divergence:
+        return ""
+    return (
+        f"budget: moved densities are up to {max(means):.3f} nats from exact "
+        f"(the paper's recipe leaves {evidence.divergence:g})"
+    )
+
+
+def _shown(tasks, trained, numbers: Numbers, evidence: Evidence) -> str:
+    # What moves the signal region is trained in the sidebands.
+    plain = {targets.SCIENCE if task.startswith(targets.SCIENCE) else task for task in tasks}
+    if plain != {targets.SCIENCE}:
+        return ""
+    shown = [numbers.get((targets.SCIENCE, name, "", "points_shown")) for name in trained]
+    shown = [number for number in shown if number is not None]
+    if not shown or min(shown) >= evidence.shown * evidence.paper_shown:
+        return ""
+    part = min(shown) / evidence.paper_shown
+    return f"budget: flows were shown {100 * part:.2g} % of the paper's training points"

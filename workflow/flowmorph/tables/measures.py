@@ -1,0 +1,221 @@
+"""The tables of measures: how well, how far, how likely, at what cost, and how sure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from flowmorph.metrics.measures import BASELINE, CEILING, DENSITY, FLOOR, TOO_FEW, Measure
+from flowmorph.plan import repeats, targets
+from flowmorph.tables.table import Column, Table, label
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A table: the metrics in its columns, the one that every row has, and what a row is about.
+
+    ``spread`` names the metrics whose standard deviation over repeated trainings is given;
+    ``compares`` is for tables with comparisons with the target, which small samples do not allow.
+    """
+
+    columns: tuple[Column, ...]
+    needed: str
+    spread: tuple[str, ...]
+    per_feature: bool = False
+    compares: bool = False
+
+
+TWO_SAMPLE = (
+    Column("points", "points", 0),
+    Column("effective_points", "effective points", 0),
+    Column("auc", "AUC", 4),
+    Column("auc_low", "95 % from", 4),
+    Column("auc_high", "to", 4),
+    Column("sliced_wasserstein", "sliced Wasserstein", 4),
+    Column("condition_spread", "its range over conditions", 4),
+)
+MOVEMENT = (
+    Column("points", "points", 0),
+    Column("distance_mean", "mean distance", 3),
+    Column("distance_std", "std", 3),
+    Column("distance_q05", "5 %", 3),
+    Column("distance_median", "median", 3),
+    Column("distance_q95", "95 %", 3),
+    Column("l1_mean", "mean L1", 3),
+    Column("bound_marginals", "L1 bound, marginals", 3),
+    Column("bound_target", "L1 bound, assignment", 3),
+    Column("bound_noise", "of which noise", 3),
+    Column("ratio_target", "L1 / assignment", 2),
+    Column("bound_images", "L1 bound, own images", 3),
+    Column("ratio_images", "L1 / own images", 3),
+    Column("same_circle", "same circle", 3),
+    Column("arm_information", "circle on arm [nats]", 4),
+    Column("left_box", "left the box", 5),
+    Column("cycle_mean", "mean cycle error", 7),
+    Column("cycle_max", "largest", 5),
+    Column("parameters", "parameters", 0),
+)
+MARGINALS = (
+    Column("ks", "KS", 4),
+    Column("ks_pvalue", "p (KS)", 4),
+    Column("chi2_ndf", "chi2/ndf", 2),
+    Column("distance_mean", "mean distance", 4),
+    Column("distance_std", "std", 4),
+    Column("distance_q05", "5 %", 4),
+    Column("distance_median", "median", 4),
+    Column("distance_q95", "95 %", 4),
+)
+LIKELIHOODS = (
+    Column("points", "points", 0),
+    Column("log_likelihood", "mean log-likelihood [nats]", 4),
+    Column("log_likelihood_error", "standard error", 4),
+)
+DIVERGENCES = (
+    Column("points", "points", 0),
+    Column("divergence", "KL(exact, flow) [nats]", 4),
+    Column("divergence_error", "standard error", 4),
+    Column("own_divergence", "the density's own", 4),
+    Column("entropy", "exact entropy [nats]", 4),
+)
+COSTS = (
+    Column("parameters", "parameters", 0),
+    Column("steps", "optimizer steps", 0),
+    Column("points_shown", "points shown", 0),
+)
+PENALTY_COLUMNS = (
+    "auc", "auc_low", "auc_high", "sliced_wasserstein", "distance_mean", "distance_std", "l1_mean",
+    "bound_marginals", "ratio_images",
+)  # fmt: skip
+_ACCURACY = ("auc", "sliced_wasserstein", "condition_spread")
+_DISTANCES = ("distance_mean", "distance_std", "distance_q05", "distance_median", "distance_q95")
+_BOUNDS = ("l1_mean", "ratio_target", "ratio_images", "left_box", "cycle_mean")
+KINDS = {
+    "two_sample": Kind(TWO_SAMPLE, "auc", _ACCURACY, compares=True),
+    "movement": Kind(MOVEMENT, "distance_mean", _DISTANCES + _BOUNDS, compares=True),
+    "marginals": Kind(MARGINALS, "ks", ("ks", "chi2_ndf", *_DISTANCES), True, True),
+    "likelihoods": Kind(LIKELIHOODS, "log_likelihood", ("log_likelihood",)),
+    "divergences": Kind(DIVERGENCES, "divergence", ("divergence", "own_divergence")),
+    "costs": Kind(COSTS, "steps", ()),
+}
+
+
+def measure_table(kind: str, measures: Iterable[Measure]) -> Table:
+    """Arrange measures as one of `KINDS`, a row for each task, method and, if asked, feature.
+
+    Where a task was trained several times, the numbers are means over its trainings, their standard
+    deviations (of single trainings) stand beside them, and the ensemble has rows of its own. A
+    column that no row has a number for is left out.
+    """
+    chosen, measures = KINDS[kind], list(measures)
+    numbers: dict[tuple[str, str, str], dict[str, dict[str, float]]] = {}
+    for m in measures:
+        if bool(m.feature) == chosen.per_feature and not _same_for_all(m):
+            metrics = numbers.setdefault(_row(m), {})
+            metrics.setdefault(m.metric, {})[repeats.part(m.task)] = m.value
+    counts = {
+        row: len(metrics[chosen.needed])
+        for row, metrics in numbers.items()
+        if chosen.needed in metrics
+    }
+    repeated = max(counts.values(), default=1) > 1
+    keys = [Column("task", "task"), Column("method", "method")]
+    keys += [Column("feature", "feature")] * chosen.per_feature
+    keys += [Column("trainings", "trainings")] * repeated
+    given = {metric for row in counts for metric in numbers[row]}
+    columns = [
+        each
+        for column in chosen.columns
+        if column.key in given or column.key == chosen.needed
+        for each in (column, *_spread(column)[: repeated and column.key in chosen.spread])
+    ]
+    rows = []
+    for (task, method, feature), count in counts.items():
+        row = {"task": task, "method": method, "feature": feature, "trainings": count}
+        for column in chosen.columns:
+            values = list(numbers[task, method, feature].get(column.key, {}).values())
+            row[column.key] = _mean(values, column)
+            row[_spread(column)[0].key] = deviation(values)
+        rows.append(row)
+    notes = [
+        f"{repeats.plain(m.task)}: {m.value:.0f} points, or what unweighting leaves of them, are "
+        "too few to be compared with the target."
+        for m in measures
+        if chosen.compares and m.metric == TOO_FEW
+    ]
+    return Table((*keys, *columns), rows, list(dict.fromkeys(notes)))
+
+
+def penalty_table(
+    measures: Iterable[Measure], methods: Mapping[float, str], *, configured: float, paper: float
+) -> Table:
+    """Arrange accuracy and movement by strength of the movement penalty, other methods below.
+
+    ``methods`` maps strengths to names in ``measures``; those of this run and the paper are marked.
+    """
+    columns = [c for c in (*TWO_SAMPLE, *MOVEMENT) if c.key in PENALTY_COLUMNS]
+    numbers: dict[str, dict[str, float]] = {}
+    for m in measures:
+        if not m.feature:
+            numbers.setdefault(m.method, {})[m.metric] = m.value
+    strengths = {methods[strength]: strength for strength in sorted(methods)}
+    rows = []
+    for method in (*strengths, *(name for name in numbers if name not in strengths)):
+        strength = strengths.get(method)
+        marks = {"this run's": configured, "the paper's": paper}
+        row = {
+            "method": label("movement_penalty" if method in strengths else method),
+            "strength": strength,
+            "mark": ", ".join(mark for mark, value in marks.items() if value == strength),
+        }
+        rows.append(row | {column.key: numbers[method].get(column.key) for column in columns})
+    keys = [Column("method", "method"), Column("strength", "strength", 3), Column("mark", "which")]
+    return Table((*keys, *columns), rows)
+
+
+def with_own_divergences(measures: Iterable[Measure]) -> list[Measure]:
+    """Add to each moved density's divergence that of the density which the method moves.
+
+    A bijection changes no divergence: a flow that takes the true reference to the true target takes
+    the learned reference density to one that is off by the latter's own divergence. The base
+    transfer makes the target's density of it, whatever the reference's.
+    """
+    measures = list(measures)
+    own = {m.task: m.value for m in measures if (m.method, m.metric) == (DENSITY, "divergence")}
+    added = []
+    for m in measures:
+        if m.metric == "divergence" and m.method != DENSITY:
+            pair = targets.pair(m.task)
+            dataset = pair.target if m.method == "base_transfer" else pair.reference
+            if dataset in own:
+                added.append(m._replace(metric="own_divergence", value=own[dataset]))
+    return measures + added
+
+
+def deviation(values: Sequence[float]) -> float | None:
+    """Standard deviation of a single training's number, from several; None from one."""
+    if len(values) < 2 or not np.isfinite(values).all():
+        return None
+    return float(np.std(values, ddof=1)) if np.ptp(values) else 0.0
+
+
+def _same_for_all(m: Measure) -> bool:
+    """Whether an ensemble's number is about something that no training changes."""
+    return repeats.part(m.task) == repeats.ENSEMBLE and m.method in (FLOOR, CEILING, BASELINE)
+
+
+def _row(m: Measure) -> tuple[str, str, str]:
+    of_many = ", ensemble" if repeats.part(m.task) == repeats.ENSEMBLE else ""
+    return repeats.plain(m.task), label(m.method) + of_many, m.feature
+
+
+def _spread(column: Column) -> tuple[Column]:
+    return (Column(f"{column.key}_spread", "± trainings", column.decimals),)
+
+
+def _mean(values: Sequence[float], column: Column) -> float | int | None:
+    if not values:
+        return None
+    mean = float(np.mean(values))
+    return round(mean) if column.decimals == 0 else mean

@@ -1,0 +1,157 @@
+"""All that it takes to use a trained transport in one file: flows, preprocessing, column names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from flowmorph.errors import InputError
+from flowmorph.files import atomic
+from flowmorph.flows import storage
+from flowmorph.flows.flow import Flow
+from flowmorph.plan import paths
+from flowmorph.preprocess.preprocessor import Preprocessor
+
+VERSION = 2
+KEY = "flowmorph_transport"
+
+#: The flows of a file; base transfer has the densities only.
+NAMES = (("reference", "target"), ("reference", "target", "transport"))
+
+HINT = "delete it and run the workflow again, which makes it from the trained flows"
+
+
+def write(files: dict[str, str], note: dict, path: str | Path) -> None:
+    """Join flows, files of `storage.save` by name, and the ``note`` about them (JSON).
+
+    Names are ``reference`` and ``target``, the densities, and ``transport``, which base transfer
+    does not have. Each flow keeps the note about what made it. Equal input gives equal bytes.
+    Raises InputError for a note or flows that `read` would refuse.
+    """
+    tensors, made = {}, {}
+    for name, file in files.items():
+        weights, made[name] = storage.read(file)
+        tensors |= {f"{name}.{key}": value for key, value in weights.items()}
+    # As it will be read: with lists, not tuples.
+    note = json.loads(json.dumps({"version": VERSION, "flows": made, **note}))
+    build(note, tensors, path)
+    text = json.dumps({**note, "checksum": checksum(note, tensors)}, sort_keys=True)
+    with atomic(path) as part:
+        save_file(tensors, part, metadata={KEY: text})
+
+
+def read(path: str | Path) -> tuple[dict, dict[str, Flow]]:
+    """Read note and flows of a file, or of the folder that holds it.
+
+    Raises InputError for a file of another kind or version, and for one that was damaged.
+    """
+    file = Path(paths.bundle(str(path))) if Path(path).is_dir() else Path(path)
+    if not file.is_file():
+        raise InputError(f"{file}: no such file of a trained transport")
+    hint = "name transport.safetensors, or its folder"
+    tensors, note = storage.read_file(file, KEY, "a transport", hint)
+    version = note.get("version")
+    if type(version) is int and version > VERSION:
+        raise InputError(f"{file}: of version {version}, not {VERSION}: update flowmorph")
+    if type(version) is not int or version < VERSION:
+        raise InputError(f"{file}: of version {version!r}, not {VERSION}: {HINT}")
+    if note.pop("checksum", None) != checksum(note, tensors):
+        raise InputError(
+            f"{file}: damaged: its contents do not have its checksum: copy it again, or {HINT}"
+        )
+    return note, build(note, tensors, file)
+
+
+def checksum(note: Mapping, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of a note and of tensors with their names, types and shapes, as text."""
+    total = hashlib.sha256(json.dumps(note, sort_keys=True).encode())
+    for name, value in sorted(tensors.items()):
+        total.update(json.dumps([name, str(value.dtype), list(value.shape)]).encode())
+        total.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
+
+
+def build(note: Mapping, tensors: Mapping[str, Tensor], place: str | Path) -> dict[str, Flow]:
+    """Make the flows of a note and its tensors.
+
+    Raises InputError, naming the ``place`` that they come from, for a note that is not complete
+    and for tensors that do not fit it.
+    """
+    try:
+        _check(note, place)
+        flows = {}
+        for name, made in note["flows"].items():
+            start = f"{name}."
+            weights = {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
+            try:
+                flows[name] = storage.build(made["architecture"], weights)
+            except ValueError as error:
+                raise ValueError(f"flow {name!r}: {error}") from error
+            sizes = (flows[name].arch.features, flows[name].arch.context)
+            if sizes != (len(note["features"]), len(note["condition"])):
+                raise ValueError(f"flow {name!r} is of {sizes[0]} features, {sizes[1]} conditions")
+        for name in tensors:
+            if name.partition(".")[0] not in flows:
+                raise ValueError(f"tensor {name!r} belongs to no flow")
+    except ValueError as error:
+        raise InputError(f"{place}: no complete transport ({error}): {HINT}") from error
+    return flows
+
+
+def _check(note: Mapping, place: str | Path) -> None:
+    """Raise ValueError for a key of the note that is missing or of another kind."""
+    _want(note, "method", "text", lambda v: isinstance(v, str))
+    _want(note, "features", "names of columns", lambda v: _names(v) and v)
+    _want(note, "condition", "names of columns", _names)
+    columns = [*note["features"], *note["condition"]]
+    if len(set(columns)) < len(columns):
+        raise ValueError("a column is there twice")
+    _want(note, "preprocessing", "text", lambda v: isinstance(v, str))
+    known = Preprocessor.from_json(note["preprocessing"], str(place)).columns
+    if set(known) != set(columns):
+        raise ValueError(f"'preprocessing' is of the columns {list(known)}, not {columns}")
+    _want(note, "regions", "an object", lambda v: isinstance(v, dict))
+    regions = note["regions"]
+    _want(regions, "train", "intervals", _intervals)
+    _want(regions, "apply", "intervals", _intervals)
+    _want(regions, "closure", "true or false", lambda v: isinstance(v, bool))
+    if regions["train"] or regions["apply"]:
+        _want(regions, "column", "the name of a column", lambda v: isinstance(v, str))
+    else:
+        _want(regions, "column", "text or null", lambda v: v is None or isinstance(v, str))
+    _want(note, "flows", "an object of flows", lambda v: isinstance(v, dict))
+    if tuple(sorted(note["flows"])) not in NAMES:
+        raise ValueError(f"'flows' are {list(note['flows'])}")
+    for name, made in note["flows"].items():
+        _want(note["flows"], name, "an object", lambda v: isinstance(v, dict))
+        _want(made, "architecture", "an object", lambda v: isinstance(v, dict))
+
+
+def _want(note: Mapping, key: str, what: str, holds) -> None:
+    if key not in note:
+        raise ValueError(f"{key!r} is missing")
+    if not holds(note[key]):
+        raise ValueError(f"{key!r} is not {what}")
+
+
+def _names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def _intervals(value: Any) -> bool:
+    """Whether this is a list of [low, high], of which the ends may be infinite."""
+    return isinstance(value, list) and all(
+        isinstance(pair, list) and len(pair) == 2 and all(map(_end, pair)) and pair[0] < pair[1]
+        for pair in value
+    )
+
+
+def _end(value: Any) -> bool:
+    return type(value) is float or (type(value) is int and abs(value) < 2**63)

@@ -1,0 +1,232 @@
+"""Tables as users hold them in Python: pandas, pyarrow, awkward, numpy, or a dict of arrays.
+
+A column is what its table has: a numpy array, which may be masked, a pandas Series or array, a
+pyarrow or an awkward array. Masks, None, NA and NaN all say that a row has no value there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from flowmorph.errors import InputError
+from flowmorph.formats.columns import fitting
+
+#: Types for objects that are all numbers, or missing, by what pandas' `infer_dtype` says of them.
+OBJECTS = {
+    "integer": np.dtype(np.int64),
+    "boolean": np.dtype(bool),
+    **dict.fromkeys(("floating", "mixed-integer-float", "decimal", "empty"), np.dtype(np.float64)),
+}
+
+
+def read(
+    table: Any, names: Sequence[str], columns: Sequence[str] | None = None
+) -> dict[str, np.ndarray]:
+    """Give the named columns as float64 (N,), all finite; ``columns`` names those of a matrix.
+
+    Raises `InputError`, naming column and row, for what is no such table and for a missing value.
+    """
+    result = {name: numbers(_column(table, name, columns), name) for name in names}
+    rows = {name: len(values) for name, values in result.items()}
+    if len(set(rows.values())) > 1:
+        raise InputError(f"columns of different lengths {rows}: all need one value a row")
+    for name, values in result.items():
+        bad = np.flatnonzero(~np.isfinite(values))
+        if len(bad):
+            what = "missing" if np.isnan(values[bad[0]]) else "infinite"
+            raise InputError(
+                f"column {name!r}: the value of row {bad[0]} is {what} ({len(bad)} rows without a "
+                "number): leave these rows out"
+            )
+    return result
+
+
+def replace(
+    table: Any,
+    moved: Mapping[str, np.ndarray],
+    columns: Sequence[str] | None = None,
+    integers: Collection[str] = (),
+) -> Any:
+    """Give a table of the same kind in which some columns have other values; the rest is kept.
+
+    ``moved`` has the new values (N,), float64. A column keeps its container, and its type if that
+    is floating point or it is among the ``integers``, the features of whole numbers, which end at
+    their type's limits; others become float64. Raises `InputError`, naming column and row, for a
+    value that a column's type does not hold. ``table`` itself is not changed.
+    """
+    new = {
+        name: _like(_column(table, name, columns), values, name in integers, name)
+        for name, values in moved.items()
+    }
+    if isinstance(table, pd.DataFrame):
+        return table.assign(**new)
+    if isinstance(table, ak.Array):
+        for name, values in new.items():
+            table = ak.with_field(table, values, name)
+        return table
+    if isinstance(table, pa.RecordBatch):
+        table = pa.Table.from_batches([table])
+    if isinstance(table, pa.Table):
+        for name, values in new.items():
+            place = table.column_names.index(name)
+            field = table.schema.field(place).with_type(values.type)
+            table = table.set_column(place, field, values)
+        return table
+    if isinstance(table, Mapping):
+        return {**table, **new}
+    if table.dtype.names:
+        result = table.copy()
+        if any(values.dtype != table.dtype[name] for name, values in new.items()):
+            kinds = [(n, new[n].dtype if n in new else table.dtype[n]) for n in table.dtype.names]
+            result = table.astype(kinds)
+        for name, values in new.items():
+            result[name] = values
+        return result
+    result = table.astype(np.result_type(table.dtype, *(v.dtype for v in new.values())))
+    for name, values in new.items():
+        result[:, list(columns).index(name)] = values
+    return result
+
+
+def numbers(column: Any, name: str) -> np.ndarray:
+    """A column as float64 (N,), NaN where a value is missing.
+
+    Raises `InputError` unless it has at most one number a row.
+    """
+    values = _plain(column, name)
+    mask, data = np.ma.getmaskarray(values), np.ma.getdata(values)
+    if values.ndim == 1 and values.dtype.kind == "O" and _kind(values).kind != "O":
+        mask = mask | pd.isna(data)
+        data = np.where(mask, 0, data)
+    elif values.ndim != 1 or values.dtype.kind not in "iufb":
+        raise InputError(f"column {name!r} is not one number a row ({values.dtype})")
+    # A long double beyond float64 becomes infinite.
+    with np.errstate(over="ignore"):
+        return np.where(mask, np.nan, data.astype(np.float64))
+
+
+def _kind(values: np.ndarray) -> np.dtype:
+    """The type of an array's values; that of objects if these are all numbers, or missing."""
+    if values.dtype.kind != "O":
+        return values.dtype
+    return OBJECTS.get(pd.api.types.infer_dtype(np.ma.getdata(values)), values.dtype)
+
+
+def _plain(column: Any, name: str) -> np.ndarray:
+    """A column as numpy array of its own type, masked where a mask or null has no value."""
+    if isinstance(column, pa.Array | pa.ChunkedArray):
+        return _from_arrow(column, name)
+    if isinstance(column, pd.api.extensions.ExtensionArray):
+        column = pd.Series(column)
+    if isinstance(column, pd.Series):
+        kind = getattr(column.dtype, "numpy_dtype", getattr(column.dtype, "subtype", None))
+        if kind is None or column.dtype.kind not in "iufb":
+            return column.to_numpy()
+        return np.ma.array(
+            column.to_numpy(dtype=kind, na_value=kind.type(0)), mask=column.isna().to_numpy()
+        )
+    if isinstance(column, ak.Array):
+        try:
+            return ak.to_numpy(column)
+        except (ValueError, TypeError) as error:
+            kind = column.type.content
+            raise InputError(f"column {name!r} is {kind}, not one number a row") from error
+    try:
+        return np.asanyarray(column)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InputError(f"column {name!r} is not one number a row ({error})") from error
+
+
+def _from_arrow(column: pa.Array | pa.ChunkedArray, name: str) -> np.ndarray:
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_decimal(column.type) or pa.types.is_null(column.type):
+        column = column.cast(pa.float64())
+    kind = column.type
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
+        raise InputError(f"column {name!r} is not one number a row ({kind})")
+    missing = column.is_null().to_numpy(zero_copy_only=False)
+    if missing.any():
+        column = column.fill_null(pa.scalar(np.dtype(kind.to_pandas_dtype()).type(0), kind))
+    return np.ma.array(column.to_numpy(zero_copy_only=False), mask=missing)
+
+
+def _like(column: Any, values: np.ndarray, integer: bool, name: str) -> Any:
+    """Values (N,), float64, in a container like a column's, in its type if that holds them."""
+    plain = _plain(column, name)
+    new, kind = values, _kind(plain)
+    if kind.kind == "f" or (integer and kind.kind in "iub"):
+        new, _ = fitting(values, kind, name, integer)
+    same = new.dtype == plain.dtype
+    if isinstance(column, pa.Array | pa.ChunkedArray):
+        made = pa.array(new, type=column.type if same and _is_primitive(column) else None)
+        return pa.chunked_array([made]) if isinstance(column, pa.ChunkedArray) else made
+    if isinstance(column, pd.Series):
+        return pd.Series(_pandas(column.dtype, new, same), index=column.index).__finalize__(column)
+    if isinstance(column, pd.api.extensions.ExtensionArray):
+        return _pandas(column.dtype, new, same)
+    if plain.dtype.kind == "O":
+        new = new.astype(object)
+    if isinstance(plain, np.ma.MaskedArray):
+        new = np.ma.array(new, mask=np.ma.getmaskarray(plain))
+    return ak.Array(new) if isinstance(column, ak.Array) else new
+
+
+def _pandas(kind: Any, new: np.ndarray, same: bool) -> Any:
+    """New values as pandas holds a column of a type; ``same`` if they are of that type."""
+    if kind == np.dtype(object):
+        return new.astype(object)
+    if isinstance(kind, np.dtype):
+        return new
+    if same and kind.kind in "iufb":
+        return pd.array(new, dtype=kind)
+    if isinstance(kind, pd.ArrowDtype):
+        return pd.array(new, dtype=pd.ArrowDtype(pa.from_numpy_dtype(new.dtype)))
+    # Other nullable types have numpy's name with a capital; categories and sparse columns end here.
+    return pd.array(new, dtype="Float64") if hasattr(kind, "numpy_dtype") else new
+
+
+def _is_primitive(column: pa.Array | pa.ChunkedArray) -> bool:
+    return pa.types.is_primitive(column.type)
+
+
+def _column(table: Any, name: str, columns: Sequence[str] | None) -> Any:
+    known = _names(table, columns)
+    if name not in known:
+        raise InputError(f"no column {name!r}, which the transport needs (there are {known})")
+    if known.count(name) > 1:
+        raise InputError(f"column {name!r} is there twice: rename one")
+    if isinstance(table, np.ndarray) and not table.dtype.names:
+        return table[:, known.index(name)]
+    return table[name]
+
+
+def _names(table: Any, columns: Sequence[str] | None) -> list[str]:
+    if isinstance(table, pd.DataFrame):
+        return list(table.columns)
+    if isinstance(table, ak.Array):
+        return list(table.fields)
+    if isinstance(table, pa.Table | pa.RecordBatch):
+        return list(table.schema.names)
+    if isinstance(table, Mapping):
+        return list(table)
+    if isinstance(table, np.ndarray):
+        if table.dtype.names:
+            return list(table.dtype.names)
+        if columns is None:
+            raise InputError("a plain array has no column names: give columns=[...]")
+        if table.ndim != 2 or table.shape[1] != len(columns):
+            raise InputError(f"{len(columns)} names for an array of shape {table.shape}")
+        return list(columns)
+    raise InputError(
+        f"{type(table).__name__} is no table: give a pandas DataFrame, a pyarrow table, an awkward "
+        "array of records, a structured numpy array or a dict of arrays"
+    )

@@ -1,0 +1,195 @@
+"""A trained transport as its users meet it: tables in, tables out, in their own units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from flowmorph.errors import InputError, RowError
+from flowmorph.flows import device as setup
+from flowmorph.flows.flow import Flow
+from flowmorph.preprocess.preprocessor import HALF, Preprocessor
+from flowmorph.transfer.methods import Task
+from flowmorph.user import bundle, frames
+
+#: Densities that `Transport.log_prob` knows.
+DENSITIES = ("moved", "reference", "target")
+
+#: Farthest value in the flows' box, whose half-width is about 4, that is taken: the networks' sums
+#: and the base density's squares of such values are still far from the end of float32 (3e38).
+FARTHEST = 1e15
+
+
+@dataclass(frozen=True)
+class Transport:
+    """A map f from reference to target with its densities, preprocessing and column names.
+
+    ``features`` are the columns that are moved, ``conditions`` those that they depend on,
+    ``method`` one of the five of the paper, and ``regions`` the column and intervals where it was
+    trained and where the workflow applies it.
+    """
+
+    task: Task
+    flow: Flow | None
+    preprocessing: Preprocessor
+    features: tuple[str, ...]
+    conditions: tuple[str, ...]
+    method: str
+    regions: dict
+    device: torch.device
+
+    def move(self, table: Any, columns: Sequence[str] | None = None, *, seed: int = 0) -> Any:
+        """Move every row of a table: f(x | c), in the table's units.
+
+        ``table`` has the features and conditions as columns, and may have others: a pandas
+        DataFrame, a pyarrow table, an awkward array of records, a structured numpy array, or a dict
+        of arrays; the result is of the same kind, with all columns. A plain numpy array (N, K)
+        needs the names of its K columns. ``seed`` spreads whole numbers over their unit before they
+        are moved; moved ones end at the limits of their column's type. Raises `InputError`, naming
+        column and row, for a column that is missing, a value that is missing, not finite or too far
+        from the training's, and one that does not fit its column after it was moved. No region is
+        applied.
+        """
+        read = frames.read(table, (*self.features, *self.conditions), columns)
+        moved = self.move_columns(read, self.spread(seed))
+        return frames.replace(table, moved, columns, self.preprocessing.integers)
+
+    def log_prob(
+        self, table: Any, columns: Sequence[str] | None = None, *, of: str = "moved", seed: int = 0
+    ) -> np.ndarray:
+        """Logarithm of a density (N,) at the rows of a table, per unit of its features.
+
+        ``of`` is ``moved``, the density of the reference after moving, which should be that of the
+        target: p_R(f^-1(y)) times the Jacobian of f^-1; ``reference`` or ``target``, the densities
+        that were learnt. All are conditional densities where there are conditions. A feature of
+        whole numbers is spread over its unit: a number's probability is the density's mean there.
+        Raises `InputError` as `move` does.
+        """
+        if of not in DENSITIES:
+            raise InputError(f"no density {of!r}: choose one of {', '.join(DENSITIES)}")
+        read = frames.read(table, (*self.features, *self.conditions), columns)
+        if not len(read[self.features[0]]):
+            return np.empty(0)
+        spread, x, c = self._to_box(read, self.spread(seed))
+        if of == "reference":
+            function = self.task.density_reference.log_prob
+        elif of == "target" or self.flow is None:  # base transfer ends in the target's density
+            function = self.task.density_target.log_prob
+        else:
+            function = partial(self._log_likelihood, self.flow)
+        log_p = setup.in_chunks(function, x, c, size=setup.CHUNK).double().cpu().numpy()
+        log_p = log_p + self.preprocessing.log_slope({n: spread[n] for n in self.features})
+        bad = np.flatnonzero(~np.isfinite(log_p))
+        if len(bad):
+            raise InputError(
+                f"row {bad[0]}: the density's logarithm is {log_p[bad[0]]:g} ({len(bad)} such "
+                "rows): leave these rows out"
+            )
+        return log_p
+
+    def spread(self, seed: int) -> dict[str, np.random.Generator]:
+        """Generators, one a column, for whole numbers: the result must not depend on chunks."""
+        names = enumerate(self.preprocessing.columns)
+        return {name: np.random.default_rng((seed, i)) for i, name in names}
+
+    def move_columns(
+        self, read: Mapping[str, np.ndarray], spread: Mapping[str, np.random.Generator]
+    ) -> dict[str, np.ndarray]:
+        """Move columns (N,) of finite float64; gives the features (N,), float64.
+
+        ``spread`` are generators of `spread`, which go on where the last call ended: the result for
+        rows in several calls is that for all in one, to the byte, if each call but the last has a
+        multiple of `setup.CHUNK` rows. Raises `InputError`, naming column and row of ``read``, for
+        a value that is not `usable`, and for one that is not finite after it was moved.
+        """
+        if not len(read[self.features[0]]):
+            return {name: np.empty(0) for name in self.features}
+        _, x, c = self._to_box(read, spread)
+        if self.flow is None:
+            function = self._base_transfer
+        else:
+            function = partial(self._move, self.flow)
+        rows = setup.in_chunks(function, x, c, size=setup.CHUNK).double().cpu().numpy()
+        with np.errstate(over="ignore", invalid="ignore"):
+            moved = self.preprocessing.inverse(dict(zip(self.features, rows, strict=True)))
+        for name, values in moved.items():
+            bad = np.flatnonzero(~np.isfinite(values))
+            if len(bad):
+                raise RowError(
+                    int(bad[0]), name,
+                    f" moves to {values[bad[0]]:g} ({len(bad)} such rows): leave these rows out",
+                )  # fmt: skip
+        return moved
+
+    def usable(self, read: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Rows (N,), bool, that can be moved; ``read`` has every feature and condition (N,).
+
+        The others have a value that is missing, infinite, outside of declared bounds, or so far
+        from the training's that the flows' arithmetic would leave float32 (`FARTHEST`).
+        """
+        return self.preprocessing.usable(read, FARTHEST)
+
+    def beyond(self, read: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Rows (N,), bool, for each feature and condition, beyond the range of the training.
+
+        ``read`` has every feature and condition (N,). Beyond its range a feature is hardly moved;
+        a condition there moves features in a way that nothing was trained for.
+        """
+        return self.preprocessing.beyond(read)
+
+    def _move(self, flow: Flow, x, c):
+        return self.task.move(flow, x, c, c)
+
+    def _base_transfer(self, x, c):
+        return self.task.base_transfer(x, c, c)
+
+    def _log_likelihood(self, flow: Flow, x, c):
+        return self.task.log_likelihood(flow, x, c, c)
+
+    def _to_box(self, read, spread):
+        """Values after spreading whole numbers, and points and conditions in the flows' box."""
+        values, box = {}, {}
+        for name, transform in self.preprocessing.maps.items():
+            values[name] = read[name]
+            if name in self.preprocessing.integers:
+                values[name] = read[name] + HALF * spread[name].uniform(-1, 1, len(read[name]))
+            with np.errstate(over="ignore", invalid="ignore"):
+                box[name] = transform.forward(values[name], name)
+            bad = np.flatnonzero(~(np.abs(box[name]) <= FARTHEST))
+            if len(bad):
+                raise RowError(
+                    int(bad[0]), name,
+                    f": {read[name][bad[0]]:g} is too far outside of the range of the training "
+                    f"({len(bad)} such rows): leave these rows out",
+                )  # fmt: skip
+        x, c = (
+            np.stack([box[name] for name in names], axis=1).astype(np.float32)
+            if names
+            else np.empty((len(read[self.features[0]]), 0), np.float32)
+            for names in (self.features, self.conditions)
+        )
+        return values, *setup.tensors(x, c, self.device)
+
+
+def load(path: str | Path, device: str = "auto", threads: int = 1) -> Transport:
+    """Read a transport from its file or the folder that holds it; see `flowmorph.load`."""
+    used = setup.start(threads, 0, device)
+    note, flows = bundle.read(path)
+    flows = {name: flow.to(used) for name, flow in flows.items()}
+    condition = "shared" if note["condition"] else None
+    return Transport(
+        task=Task(flows["reference"], flows["target"], condition),
+        flow=flows.get("transport"),
+        preprocessing=Preprocessor.from_json(note["preprocessing"], str(path)),
+        features=tuple(note["features"]),
+        conditions=tuple(note["condition"]),
+        method=note["method"],
+        regions=note["regions"],
+        device=used,
+    )

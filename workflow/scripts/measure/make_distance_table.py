@@ -1,0 +1,43 @@
+"""Compare the distances that the methods move the points with the paper's."""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+
+from flowmorph.errors import cli
+from flowmorph.metrics.distances import distances, summarise
+from flowmorph.samples import moved as samples
+from flowmorph.tables import table as tables
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for block, (heading, _) in tables.DISTANCE_BLOCKS.items():
+        parser.add_argument(
+            f"--{block}", nargs="+", required=True, help=f"moved samples, .npz: {heading}"
+        )
+    parser.add_argument(
+        "--trainings", nargs="+", type=int, default=[1] * len(tables.DISTANCE_BLOCKS),
+        help="of which each block's files are, in turn",
+    )  # fmt: skip
+    parser.add_argument("--paper", required=True, help="the paper's numbers, YAML")
+    parser.add_argument("--output", nargs="+", required=True, help=".csv and .md files")
+    args = parser.parse_args(argv)
+
+    ours = {}
+    for block, count in zip(tables.DISTANCE_BLOCKS, args.trainings, strict=True):
+        trainings = samples.load_trainings(getattr(args, block), count, samples.MOVED)
+        ours[block] = {
+            method: [
+                summarise(np.concatenate([distances(task, method) for task in moved]))
+                for moved in trainings
+            ]
+            for method in tables.METHOD_LABELS
+        }
+    tables.distance_table(ours, tables.paper_numbers(args.paper)).save(args.output)
+
+
+if __name__ == "__main__":
+    cli(main)

@@ -1,0 +1,34 @@
+"""Show how far the methods move the points of one or more tasks: figures 6, A.2 and 9."""
+
+from __future__ import annotations
+
+import argparse
+
+from flowmorph.errors import cli
+from flowmorph.figures import distances, style
+from flowmorph.samples import moved as samples
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--moved", nargs="+", required=True, help="moved samples, .npz; pooled")
+    parser.add_argument("--trainings", type=int, default=1, help="of which the files are, in turn")
+    parser.add_argument("--units", default="", help="units of the distance, for the axis")
+    parser.add_argument("--methods", nargs="+", default=style.METHODS, help="names, in order")
+    parser.add_argument("--note", default="", help="text in the figure, such as the region")
+    parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
+    args = parser.parse_args(argv)
+    names = ("reference", "target", *args.methods)
+    first, *repeats = samples.load_trainings(args.moved, args.trainings, names)
+    fig = distances.distance_figure(
+        first,
+        repeats=repeats,
+        names=("baseline", *args.methods),
+        units=args.units,
+        note=args.note,
+    )
+    style.save(fig, args.output)
+
+
+if __name__ == "__main__":
+    cli(main)

@@ -1,0 +1,38 @@
+"""Show how far the methods move each collider feature: figure 10."""
+
+from __future__ import annotations
+
+import argparse
+
+from flowmorph.errors import cli
+from flowmorph.figures import distances, features, style
+from flowmorph.samples import moved as samples
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--moved",
+        nargs="+",
+        required=True,
+        help="moved samples of a task, .npz, a training each",
+    )
+    parser.add_argument("--labels", nargs="+", default=features.SYMBOLS, help="of the features")
+    parser.add_argument("--methods", nargs="+", default=style.METHODS, help="names, in order")
+    parser.add_argument("--note", default="", help="text in the figure, such as the region")
+    parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
+    args = parser.parse_args(argv)
+    names = ("reference", "target", *args.methods)
+    first, *repeats = (samples.load_weighted(path, names) for path in args.moved)
+    fig = distances.feature_distance_figure(
+        first,
+        repeats=repeats,
+        names=("baseline", *args.methods),
+        labels=args.labels,
+        note=args.note,
+    )
+    style.save(fig, args.output)
+
+
+if __name__ == "__main__":
+    cli(main)

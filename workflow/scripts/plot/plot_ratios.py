@@ -1,0 +1,40 @@
+"""Show the moved collider features and their ratio to the target: figure 8."""
+
+from __future__ import annotations
+
+import argparse
+
+from flowmorph.errors import cli
+from flowmorph.figures import features, style
+from flowmorph.samples import moved as samples
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--moved",
+        nargs="+",
+        required=True,
+        help="moved samples of a task, .npz, a training each",
+    )
+    parser.add_argument("--labels", nargs="+", default=features.SYMBOLS, help="of the features")
+    parser.add_argument("--limits", nargs=2, type=float, default=(-3.0, 3.0), help="scaled")
+    parser.add_argument("--methods", nargs="+", default=style.METHODS, help="names, in order")
+    parser.add_argument("--note", default="", help="text in the figure, such as the region")
+    parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
+    args = parser.parse_args(argv)
+    names = ("reference", "target", *args.methods)
+    first, *repeats = (samples.load_weighted(path, names) for path in args.moved)
+    fig = features.feature_ratios(
+        first,
+        repeats=repeats,
+        names=("reference", *args.methods),
+        labels=args.labels,
+        limits=tuple(args.limits),
+        note=args.note,
+    )
+    style.save(fig, args.output)
+
+
+if __name__ == "__main__":
+    cli(main)
