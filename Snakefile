@@ -24,7 +24,7 @@ if set("{}$`") & set(workflow.basedir):
 LIBRARY = os.path.join(workflow.basedir, "workflow")
 sys.path.insert(0, LIBRARY)
 
-from flowmorph.plan import inputs, own_config as own, paths, repeats, targets
+from flowmorph.plan import inputs, methods, own_config as own, paths, repeats, targets
 from flowmorph.plan.config import check
 from flowmorph.errors import InputError
 
@@ -63,7 +63,7 @@ wildcard_constraints:
     family="|".join(targets.families(config)),
     dataset="(" + "|".join(targets.datasets(config)) + f")({repeats.SEED})?",
     task="(" + "|".join(targets.tasks(config)) + f")({repeats.SEED})?",
-    method="(" + "|".join((*targets.TRAINED_METHODS, *targets.FLOW_ALTERNATIVES)) + r")(_w[0-9.]+)?",
+    method="(" + "|".join((*methods.TRAINED, *methods.FURTHER)) + r")(_w[0-9.]+)?",
 
 
 include: "rules/common.smk"

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.flows.made import Layout, Shape
-from flowmorph.transfer.methods import Task
+from flowmorph.transfer.morph import Task
 
 CLIP = 5.0
 TURN = 5

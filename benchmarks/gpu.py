@@ -20,7 +20,7 @@ from engine import Nflows
 from torch import Tensor
 
 from flowmorph.flows.flow import Architecture, Flow
-from flowmorph.transfer.methods import Task
+from flowmorph.transfer.morph import Task
 from flowmorph.transfer.training import Recipe, Sample, Training
 
 POINTS = 1_000_000

@@ -25,9 +25,10 @@ from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.formats import flat_root as tables
 from flowmorph.metrics import divergence
 from flowmorph.metrics.two_sample import classifier_auc
+from flowmorph.plan.methods import METHODS
 from flowmorph.samples import toys
 from flowmorph.samples.regions import CONDITION, FEATURES
-from flowmorph.transfer.methods import METHODS, Task
+from flowmorph.transfer.morph import Task
 from flowmorph.transfer.training import Loss, Recipe, Sample, Training
 
 TRAIN, HELD = 500_000, 100_000

@@ -48,7 +48,7 @@ use rule plot_transport_losses as plot_alternative_losses with:
     input:
         losses=[
             paths.loss_table(paths.transport(OUT, "{task}", method))
-            for method in targets.FLOW_ALTERNATIVES
+            for method in methods.FURTHER
         ],
         script=script("plot/plot_loss.py"),
         code=code("plot/plot_loss.py"),
@@ -61,7 +61,7 @@ use rule plot_transport_losses as plot_alternative_losses with:
                 subcategory="transports",
                 labels={"task": "{task}", "method": method},
             )
-            for method in targets.FLOW_ALTERNATIVES
+            for method in methods.FURTHER
         ],
     log:
         paths.log(OUT, "plot_alternative_losses", "{task}"),
@@ -69,7 +69,7 @@ use rule plot_transport_losses as plot_alternative_losses with:
         paths.benchmark(OUT, "plot_alternative_losses", "{task}")
     params:
         titles=lambda wildcards: [
-            f"{wildcards.task}, {method}" for method in targets.FLOW_ALTERNATIVES
+            f"{wildcards.task}, {method}" for method in methods.FURTHER
         ],
 
 

@@ -101,7 +101,7 @@ def transport_recipe(task: str, method: str) -> dict:
     """Give the training settings of a transport: the family's, then the method's own."""
     settings = config["training"][targets.pair(task).family]["transport"]
     method = method.partition("_w")[0]
-    if method in targets.FLOW_ALTERNATIVES:
+    if method in methods.FURTHER:
         return settings | (config["alternatives"]["methods"].get(method) or {})
     return settings | config["training"]["methods"].get(method, {})
 
@@ -114,7 +114,7 @@ def alternative_files(moved: str) -> list[str]:
 
 def penalty_of(task: str, method: str) -> float:
     """Give the strength of the movement penalty; zero for methods that have none."""
-    if not method.startswith(("movement_penalty", "penalty_identity")):
+    if not methods.parse(method)[0].penalised:
         return 0.0
     return config["penalty"][targets.pair(task).family]
 
@@ -130,7 +130,7 @@ def methods_of(moved: str) -> list[str]:
     """Give the methods that have a transport of these points: in the scan, those of no other."""
     if moved != targets.PENALTY_SCAN:
         return [*targets.trained_methods(config), *targets.flow_alternatives(moved, config)]
-    return [name for name in PENALTIES.values() if name not in targets.TRAINED_METHODS]
+    return [name for name in PENALTIES.values() if name not in methods.TRAINED]
 
 
 def split_of(moved: str) -> str:

@@ -98,7 +98,7 @@ rule measure_task:
     params:
         task=lambda wildcards: measured_task(wildcards.moved),
         methods=lambda wildcards: [
-            *(["base_transfer"] if "base_transfer" in targets.methods(config) else []),
+            *[name for name in targets.methods(config) if name in methods.UNTRAINED],
             *methods_of(wildcards.moved),
         ],
         alternatives=lambda wildcards: targets.alternatives(wildcards.moved, config),

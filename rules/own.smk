@@ -57,7 +57,7 @@ rule bundle_transport:
     input:
         transport=lambda wildcards: (
             [paths.weights(paths.transport(OUT, targets.OWN, wildcards.method))]
-            if wildcards.method in targets.TRAINED_METHODS
+            if wildcards.method in methods.TRAINED
             else []
         ),
         reference=density_of(targets.OWN, "reference"),
@@ -72,7 +72,7 @@ rule bundle_transport:
     benchmark:
         paths.benchmark(OUT, "bundle_transport", "{method}")
     wildcard_constraints:
-        method="|".join(targets.METHODS),
+        method="|".join(methods.PUBLISHED),
     conda:
         "../envs/environment.yaml"
     params:
@@ -103,7 +103,7 @@ rule move_reference:
     benchmark:
         paths.benchmark(OUT, "move_reference", "{method}")
     wildcard_constraints:
-        method="|".join(targets.METHODS),
+        method="|".join(methods.PUBLISHED),
     conda:
         "../envs/environment.yaml"
     threads: config["threads"]
@@ -137,7 +137,7 @@ use rule move_reference as move_file with:
     benchmark:
         paths.benchmark(OUT, "move_file", "{method}", "{name}")
     wildcard_constraints:
-        method="|".join(targets.METHODS),
+        method="|".join(methods.PUBLISHED),
         name="|".join(map(re.escape, APPLIED)) or "nothing to apply",
 
 

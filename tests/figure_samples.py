@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from flowmorph.figures import closure, style
+from flowmorph.figures import closure
 from flowmorph.metrics.measures import Measure
+from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples import toys
 
 ANGLES = (7.5, 45.0)
@@ -21,7 +22,7 @@ def toy_task() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(1)
     reference = toys.sample_toy("fourcircles", 400, rng)
     arrays = {"reference": reference, "target": toys.sample_toy("star", 400, rng)}
-    for i, method in enumerate(style.METHODS, start=1):
+    for i, method in enumerate(PUBLISHED, start=1):
         arrays[method] = reference + np.array([0.1 * i, 0.0])
     none = np.empty((400, 0))
     return arrays | {"condition_reference": none, "condition_target": none}
@@ -36,7 +37,7 @@ def rotated_task() -> dict[str, np.ndarray]:
     c, s = np.cos(turn), np.sin(turn)
     x, y = reference.T
     moved = np.column_stack([c * x - s * y, s * x + c * y])
-    arrays = {"reference": reference, "target": target} | dict.fromkeys(style.METHODS, moved)
+    arrays = {"reference": reference, "target": target} | dict.fromkeys(PUBLISHED, moved)
     return arrays | {"condition_reference": start, "condition_target": end}
 
 
@@ -45,7 +46,7 @@ def science_task() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(3)
     reference = np.clip(rng.normal(0.1, 1.0, (600, 5)), -3, 3)
     arrays = {"reference": reference, "target": np.clip(rng.normal(0.0, 1.0, (600, 5)), -3, 3)}
-    for i, method in enumerate(style.METHODS, start=1):
+    for i, method in enumerate(PUBLISHED, start=1):
         arrays[method] = reference - 0.02 * i
     mass = rng.uniform(-3, 3, (600, 1))
     return arrays | {"condition_reference": mass, "condition_target": mass}

@@ -13,6 +13,7 @@ from flowmorph.errors import InputError
 from flowmorph.metrics import measures
 from flowmorph.metrics.measures import Measure
 from flowmorph.plan import targets
+from flowmorph.plan.methods import PUBLISHED
 from flowmorph.tables import causes, claims
 from flowmorph.tables import table as tables
 from flowmorph.tables.claims import Claim, Quantity
@@ -133,7 +134,7 @@ def test_repeated_trainings_are_averaged_and_the_ensemble_is_none_of_them():
 def test_the_rule_says_what_was_compared():
     assert decide(BASE, "below", UNIDIRECTIONAL, times=0.5)["rule"] == (
         "distance_mean (base transfer; both) below 0.5 times the "
-        "distance_mean (unidirectional transfer; both)"
+        "distance_mean (unidirectional; both)"
     )
 
 
@@ -165,7 +166,7 @@ def test_every_claim_asks_for_something_that_is_measured():
     known = {c.key for kind in KINDS.values() for c in kind.columns}
     tasks = {"different", "identical", "rotated_different", "rotated_identical", *targets.MOVED}
     tasks.add(targets.PENALTY_SCAN)
-    methods = {*targets.METHODS, "baseline", "ceiling", "movement_penalty_w1", "reweighting"}
+    methods = {*PUBLISHED, "baseline", "ceiling", "movement_penalty_w1", "reweighting"}
     loaded, limits = claims.load(ROOT / "config/claims.yaml")
     assert len(loaded) > 40
     facts = PAPER["science_preparation"]["events"]
@@ -183,7 +184,7 @@ def every_measure(value: float) -> list[Measure]:
     metrics = {c.key for kind in KINDS.values() if not kind.per_feature for c in kind.columns}
     single = {c.key for kind in KINDS.values() if kind.per_feature for c in kind.columns}
     features = ("m_j1", "delta_m_jj", "tau21_j1", "tau21_j2", "delta_r_jj")
-    names = (*targets.METHODS, "baseline", "floor", "ceiling", "reweighting")
+    names = (*PUBLISHED, "baseline", "floor", "ceiling", "reweighting")
     return [
         Measure(task, name, feature, metric, value)
         for task in targets.MOVED
@@ -219,8 +220,8 @@ def test_tables_of_measures_have_a_row_for_each_task_and_method():
     assert [(row["task"], row["method"]) for row in movement.rows] == [
         ("a", "base transfer"),
         ("b", "base transfer"),
-        ("a", "unidirectional transfer"),
-        ("b", "unidirectional transfer"),
+        ("a", "unidirectional"),
+        ("b", "unidirectional"),
     ]
     assert movement.rows[1]["distance_mean"] == 3.0 and movement.rows[1]["l1_mean"] is None
     (row,) = measure_table("marginals", MEASURES).rows

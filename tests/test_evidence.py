@@ -16,6 +16,7 @@ from flowmorph.figures import pareto, style
 from flowmorph.metrics import divergence, measures, mixing
 from flowmorph.metrics.measures import Measure
 from flowmorph.plan import targets
+from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples import parts, toys
 from flowmorph.tables import times
 from flowmorph.tables.measures import penalty_table
@@ -111,7 +112,7 @@ STRENGTHS = targets.penalty_scan([0.02, 0.05, 1.0], 0.05)
 def scan() -> list[Measure]:
     """Stronger penalties move less and match worse."""
     names = {**{name: s for s, name in STRENGTHS.items()}, "floor": 0.0, "ceiling": 2.0}
-    names |= {name: 0.1 for name in style.METHODS if name not in names}
+    names |= {name: 0.1 for name in PUBLISHED if name not in names}
     return [
         Measure("science", name, "", metric, value)
         for name, s in names.items()

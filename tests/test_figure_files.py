@@ -24,12 +24,14 @@ from flowmorph.figures import (
     distances,
     features,
     grids,
+    looks,
     losses,
     scatter,
     schematics,
     style,
 )
 from flowmorph.formats import flat_root as root_tables
+from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples import moved as samples
 
 ROOT = Path(__file__).parent.parent
@@ -39,10 +41,10 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_methods_differ_in_colour_line_and_lightness():
-    looks = [style.LOOKS[method] for method in style.METHODS]
-    assert len({look.colour for look in looks}) == len({str(look.line) for look in looks}) == 5
+    drawn = [looks.LOOKS[method] for method in PUBLISHED]
+    assert len({look.colour for look in drawn}) == len({str(look.line) for look in drawn}) == 5
     luminance = []
-    for look in looks:
+    for look in drawn:
         rgb = np.array(to_rgb(look.colour))
         linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
         luminance.append(116 * np.cbrt(linear @ [0.2126, 0.7152, 0.0722]) - 16)
@@ -51,7 +53,7 @@ def test_methods_differ_in_colour_line_and_lightness():
 
 def test_unknown_sample_is_named():
     with pytest.raises(InputError, match="no style for sample 'teleport'"):
-        style.look("teleport")
+        looks.look("teleport")
 
 
 def test_other_formats_are_refused_before_anything_is_written(tmp_path):

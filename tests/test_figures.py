@@ -15,7 +15,8 @@ from figure_samples import (
 from matplotlib.colors import LogNorm
 
 from flowmorph.errors import InputError
-from flowmorph.figures import distances, features, grids, losses, scatter, schematics, style
+from flowmorph.figures import distances, features, grids, looks, losses, scatter, schematics
+from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples import moved as samples
 from flowmorph.samples import parts, toys
 from flowmorph.samples.regions import COLUMNS
@@ -50,7 +51,7 @@ def test_schematics_name_every_part():
 def test_method_table_has_a_line_for_each_method():
     fig = schematics.method_table()
     drawn = [line.get_color() for line in fig.axes[0].lines if line.get_color() != "black"]
-    assert drawn == [style.LOOKS[method].colour for method in style.METHODS]
+    assert drawn == [looks.LOOKS[method].colour for method in PUBLISHED]
     assert "identity initialization" in texts(fig)
 
 
@@ -113,7 +114,7 @@ def test_grid_has_a_panel_for_each_task_and_sample_on_one_scale(toy):
     assert isinstance(panels[0].images[0].norm, LogNorm)
     assert panels[0].images[0].get_extent() == [-4, 4, -4, 4]
     headings = [ax.get_title().replace("\n", " ").strip() for ax in panels[:7]]
-    assert headings == [style.LOOKS[name].label for name in grids.COLUMNS]
+    assert headings == [looks.LOOKS[name].label for name in grids.COLUMNS]
     assert panels[0].get_ylabel() == "four circles →\nstar"
     assert "probability per unit area" in texts(fig)
 
@@ -161,7 +162,7 @@ def test_distance_legend_states_pooled_mean_and_deviation(toy):
     fig = distances.distance_figure([toy, longer], units="scaled features", note="sidebands")
     labels = [text.get_text() for text in fig.legends[0].get_texts()]
     assert [label.split("\n")[0] for label in labels] == [
-        style.LOOKS[name].label for name in distances.COLUMNS
+        looks.LOOKS[name].label for name in distances.COLUMNS
     ]
     assert "base transfer\n0.100 ± 0.000" in labels
     assert "flows for flows\n0.400 ± 0.100" in labels  # 0.3 and 0.5, pooled
@@ -248,7 +249,7 @@ def test_ratio_figure_has_a_strip_for_reference_and_each_method(science):
     assert len(fig.axes) == 7 * 5
     assert all(ax.get_xlabel().endswith("(scaled)") for ax in fig.axes[-5:])
     strips = [ax.get_ylabel().replace("-\n", "").replace("\n", " ") for ax in fig.axes[5::5]]
-    assert strips == [style.LOOKS[name].label for name in ("reference", *style.METHODS)]
+    assert strips == [looks.LOOKS[name].label for name in ("reference", *PUBLISHED)]
     assert all("χ²/bin" in ax.texts[0].get_text() for ax in fig.axes[5:])
 
 

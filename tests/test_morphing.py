@@ -17,8 +17,9 @@ from scripts_by_name import script
 from flowmorph import alternatives
 from flowmorph.alternatives import interface as morphing
 from flowmorph.errors import InputError
-from flowmorph.figures import style
+from flowmorph.figures import looks
 from flowmorph.metrics import distances, optimal_transport, two_sample
+from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples import morphed
 from flowmorph.samples import weights as unweighting
 
@@ -280,14 +281,14 @@ def test_a_method_is_added_by_one_module_as_the_documentation_says(tmp_path, mon
 
 
 def test_a_new_method_gets_a_look(monkeypatch):
-    monkeypatch.setattr(style, "LOOKS", dict(style.LOOKS))
-    style.give_looks(["flows_for_flows", "mean_shift", "another"])
-    assert style.look("mean_shift").label == "mean shift"
-    assert style.look("mean_shift").colour != style.look("another").colour
-    assert style.look("flows_for_flows").label == "flows for flows"
+    monkeypatch.setattr(looks, "LOOKS", dict(looks.LOOKS))
+    looks.give_looks(["flows_for_flows", "mean_shift", "another"])
+    assert looks.look("mean_shift").label == "mean shift"
+    assert looks.look("mean_shift").colour != looks.look("another").colour
+    assert looks.look("flows_for_flows").label == "flows for flows"
 
 
 def test_looks_of_further_methods_differ():
-    looks = [style.look(name) for name in (*SETTINGS, "penalty_identity", *style.METHODS)]
-    assert len({look.colour for look in looks}) == len(looks)
-    assert len({str(look.line) for look in looks}) == len(looks)
+    drawn = [looks.look(name) for name in (*SETTINGS, "penalty_identity", *PUBLISHED)]
+    assert len({look.colour for look in drawn}) == len(drawn)
+    assert len({str(look.line) for look in drawn}) == len(drawn)

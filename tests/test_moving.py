@@ -264,8 +264,8 @@ def test_a_result_that_is_no_number_names_its_row(transport, tmp_path, monkeypat
     row = np.flatnonzero(start["m"] < 1)[100]
     whole = type(transport)._move
 
-    def broken(self, flow, x, c):
-        moved = whole(self, flow, x, c).clone()
+    def broken(self, x, c):
+        moved = whole(self, x, c).clone()
         moved[0, 100] = np.nan
         return moved
 

@@ -11,10 +11,11 @@ from figure_samples import regions, science_task, toy_task
 from scripts_by_name import script
 
 from flowmorph.errors import InputError
-from flowmorph.figures import closure, distances, features, style
+from flowmorph.figures import closure, distances, features
 from flowmorph.metrics.distances import Summary
 from flowmorph.metrics.measures import Measure
 from flowmorph.plan import repeats, targets
+from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples import moved as samples
 from flowmorph.tables import table as tables
 from flowmorph.tables.measures import measure_table, with_own_divergences
@@ -114,7 +115,7 @@ def test_a_moved_density_is_held_against_the_one_that_it_comes_from():
     ]
     rows = measure_table("divergences", with_own_divergences(measures)).rows
     own = {row["method"]: row["own_divergence"] for row in rows if "_to_" in row["task"]}
-    assert own == {"base transfer": 0.03, "unidirectional transfer": 0.01}
+    assert own == {"base transfer": 0.03, "unidirectional": 0.01}
 
 
 # --- ensembles
@@ -122,7 +123,7 @@ def test_a_moved_density_is_held_against_the_one_that_it_comes_from():
 
 def test_an_ensemble_takes_each_image_from_one_of_its_trainings(tmp_path):
     first = science_task()
-    second = first | {name: first[name] + 10.0 for name in style.METHODS}
+    second = first | {name: first[name] + 10.0 for name in PUBLISHED}
     for name, arrays in (("a", first), ("b", second)):
         np.savez(tmp_path / f"{name}.npz", **arrays)
     files = [str(tmp_path / "a.npz"), str(tmp_path / "b.npz")]
@@ -167,7 +168,7 @@ def test_trainings_on_other_points_make_no_ensemble(tmp_path):
 
 
 def shifted(arrays: dict[str, np.ndarray], by: float) -> dict[str, np.ndarray]:
-    return arrays | {name: arrays[name] + by for name in style.METHODS}
+    return arrays | {name: arrays[name] + by for name in PUBLISHED}
 
 
 def bands(fig) -> int:
@@ -182,19 +183,19 @@ def test_bands_are_drawn_for_what_varies_between_trainings():
     toy, science = toy_task(), science_task()
     again = [[shifted(toy, 0.3)], [shifted(toy, 0.6)]]
     fig = distances.distance_figure([toy], repeats=again)
-    assert bands(fig) == len(style.METHODS)  # the baseline is the same in every training
+    assert bands(fig) == len(PUBLISHED)  # the baseline is the same in every training
     assert "3 trainings" in fig.legends[0].get_title().get_text()
     assert bands(distances.distance_figure([toy])) == 0
     others = [shifted(science, 0.25)]
     assert bands(distances.feature_distance_figure(science, repeats=others)) == 5 * 5
     ratios = features.feature_ratios(science, repeats=others)
-    assert bands(ratios) == 2 * 5 * len(style.METHODS)
+    assert bands(ratios) == 2 * 5 * len(PUBLISHED)
     assert bands(features.feature_ratios(science)) == 0
 
 
 def test_the_numbers_of_a_figure_are_means_over_trainings():
     toy = toy_task()
-    for name in style.METHODS:
+    for name in PUBLISHED:
         toy[name] = toy["reference"] + [0.5, 0.0]
     fig = distances.distance_figure([toy], repeats=[[shifted(toy, 0.0)]])
     assert "0.500 ± 0.000" in fig.legends[0].get_texts()[1].get_text()
@@ -210,7 +211,7 @@ def test_closure_marks_the_spread_over_trainings():
     fig = closure.closure_figure(again)
     rows = len(closure.ROWS)
     more = [len(ax.lines) - before for ax, before in zip(fig.axes, lines, strict=True)]
-    assert more == [2 * rows, 2 * rows, 2 * len(style.METHODS)]
+    assert more == [2 * rows, 2 * rows, 2 * len(PUBLISHED)]
 
 
 def test_files_are_grouped_by_training(tmp_path):

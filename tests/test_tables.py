@@ -11,7 +11,7 @@ import yaml
 from scripts_by_name import script
 
 from flowmorph.errors import InputError
-from flowmorph.figures import style
+from flowmorph.figures import looks
 from flowmorph.metrics.distances import (
     Summary,
     distances,
@@ -20,6 +20,7 @@ from flowmorph.metrics.distances import (
     per_feature,
     summarise,
 )
+from flowmorph.plan.methods import METHODS, PUBLISHED
 from flowmorph.tables import table as tables
 
 ROOT = Path(__file__).parent.parent
@@ -51,8 +52,12 @@ def test_summary_and_its_errors():
 
 
 def test_methods_are_the_same_everywhere():
-    assert tuple(tables.HEURISTICS) == style.METHODS
-    assert tuple(tables.METHOD_LABELS) == ("baseline", *style.METHODS)
+    """One registry, the words and looks of each in one place, and what the schema allows."""
+    assert tuple(tables.HEURISTICS) == PUBLISHED
+    assert {*METHODS, "baseline", "reference", "target"} <= set(looks.LOOKS)
+    assert len({looks.label(name) for name in METHODS}) == len(METHODS)
+    schema = yaml.safe_load((PAPER.parent / "schema.yaml").read_text())
+    assert tuple(schema["$defs"]["methods"]["items"]["enum"]) == PUBLISHED
 
 
 def test_paper_numbers_are_the_published_ones():
@@ -109,7 +114,7 @@ def test_tables_are_the_same_bytes_and_formats_are_checked(tmp_path):
 def test_distance_table_script_pools_the_tasks_of_a_block(tmp_path):
     arrays = {"reference": np.zeros((2, 2)), "target": np.full((2, 2), 3.0)}
     for length, name in ((1.0, "short"), (3.0, "long")):
-        moved = dict.fromkeys(style.METHODS, np.array([[length, 0.0]] * 2))
+        moved = dict.fromkeys(PUBLISHED, np.array([[length, 0.0]] * 2))
         np.savez(tmp_path / f"{name}.npz", **arrays, **moved)
     short, long = str(tmp_path / "short.npz"), str(tmp_path / "long.npz")
     output = tmp_path / "tables/distances.csv"

@@ -15,7 +15,8 @@ from flowmorph.errors import InputError
 from flowmorph.flows import engine, storage
 from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.metrics import measures
-from flowmorph.transfer.methods import Task, context_size, parse_method
+from flowmorph.plan import methods
+from flowmorph.transfer.morph import Task, context_size
 from flowmorph.transfer.training import Recipe, Sample
 
 FLOW = {"layers": 2, "blocks": 1, "width": 16, "bins": 6, "tail_bound": 4.0}
@@ -127,14 +128,14 @@ def test_base_transfer_of_equal_densities_is_the_identity():
 
 
 def test_methods_are_parsed():
-    assert parse_method("movement_penalty_w0.2")[1] == 0.2
-    assert parse_method("flows_for_flows")[1] is None
-    both, strength = parse_method("penalty_identity")
+    assert methods.parse("movement_penalty_w0.2")[1] == 0.2
+    assert methods.parse("flows_for_flows")[1] is None
+    both, strength = methods.parse("penalty_identity")
     assert both.penalised and both.identity and set(both.directions) == {"forward", "inverse"}
-    assert strength is None and parse_method("penalty_identity_w0.2")[1] == 0.2
+    assert strength is None and methods.parse("penalty_identity_w0.2")[1] == 0.2
     for bad in ("typo", "unidirectional_w0.2", "movement_penalty_wx"):
         with pytest.raises(InputError, match="unknown"):
-            parse_method(bad)
+            methods.parse(bad)
 
 
 def test_engine_is_chosen_by_length_and_compiler(monkeypatch, capsys):

@@ -157,11 +157,11 @@ def test_numbers_outside_of_declared_bounds_are_not_usable(tmp_path):
 def test_a_result_that_is_no_number_is_an_error(transport, monkeypatch):
     """Such as by weights that are damaged in memory, or a training that went astray."""
     start = {name: values[:5] for name, values in table(5).items()}
-    for function in ("_move", "_log_likelihood"):
+    for function in ("_move", "_log_prob"):
         real = getattr(type(transport), function)
 
-        def broken(self, flow, x, c, real=real):
-            result = real(self, flow, x, c).clone()
+        def broken(self, x, c, real=real):
+            result = real(self, x, c).clone()
             result[..., 3] = np.nan
             return result
 

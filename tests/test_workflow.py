@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flowmorph.plan import paths, targets
+from flowmorph.plan import methods, paths, targets
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "rules", "workflow", "config", "profiles", "envs")
@@ -127,7 +127,7 @@ def test_a_moved_file_holds_the_reference_and_every_method(project):
 
     moved = np.load(project.folder / paths.moved(OUT, "science"))
     assert moved["reference"].shape[1] == 5
-    for method in ("base_transfer", *targets.TRAINED_METHODS):
+    for method in ("base_transfer", *methods.TRAINED):
         assert moved[method].shape == moved["reference"].shape
         assert np.isfinite(moved[method]).all()
 
@@ -163,7 +163,7 @@ def test_a_flow_module_reruns_flows_and_not_events(project, edited):
     pending = project.pending()
     assert pending["train_density"] == len(targets.DATASETS)
     # One further flow method is trained on the science task.
-    assert pending["train_transport"] == len(targets.TASKS) * len(targets.TRAINED_METHODS) + 1
+    assert pending["train_transport"] == len(targets.TASKS) * len(methods.TRAINED) + 1
     assert not set(pending) & {"generate_events", "build_features", "merge_features", "fig1"}
 
 
@@ -264,7 +264,7 @@ def test_a_second_seed_of_the_science_task_adds_its_trainings_and_reruns_none(pr
     before, override = weights.read_bytes(), {"seeds": {"science": 2}}
     pending = project.pending(override=override)
     again = ("train_density", "train_transport", "move_samples", "mix_ensemble", "measure_task")
-    flows = len(targets.TRAINED_METHODS + targets.FLOW_ALTERNATIVES)
+    flows = len(methods.TRAINED + methods.FURTHER)
     assert [pending[rule] for rule in again] == [2, flows, 2, 2, 4]
     assert {"fig8", "fig9", "fig10", "fig_closure", "two_sample", "distances"} <= set(pending)
     untouched = {"generate_events", "build_features", "prepare_samples", "fig3", "fig6", "fig7"}

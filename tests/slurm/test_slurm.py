@@ -15,7 +15,7 @@ import pytest
 import yaml
 from test_workflow import CHAIN, OUT, ROOT, Project
 
-from flowmorph.plan import paths, targets
+from flowmorph.plan import methods, paths, targets
 
 pytestmark = pytest.mark.slurm
 
@@ -76,7 +76,7 @@ def test_the_whole_graph_of_quick_gives_the_bytes_of_a_local_run(cluster, projec
     assert project.artefacts() == local.artefacts()
     assert project.pending() == Counter()
     # One further flow method is for the science task.
-    transports = len(targets.TASKS) * len(targets.TRAINED_METHODS) + 1
+    transports = len(targets.TASKS) * len(methods.TRAINED) + 1
     jobs = rules_of(cluster.jobs()[before:])
     assert jobs["rule_chunks_build_features_generate_events"] == 1
     assert jobs["rule_train_density"] == len(targets.DATASETS)

@@ -11,12 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from flowmorph.errors import InputError
-from flowmorph.figures import style
+from flowmorph.figures import looks, style
 from flowmorph.figures.features import SYMBOLS, shares
 from flowmorph.metrics.distances import distances, feature_distances, summarise
+from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples.moved import weights_of
 
-COLUMNS = ("baseline", *style.METHODS)
+COLUMNS = ("baseline", *PUBLISHED)
 _LOWEST_QUANTILE = 0.002  # of all distances drawn: where the axis begins
 
 
@@ -95,7 +96,7 @@ def feature_distance_figure(
         _histograms(ax, pooled, weights)
         ax.set_xlabel(f"|shift of {label}| (scaled)")
         for j, (name, trainings) in enumerate(pooled.items()):
-            colour = "0.4" if name == "baseline" else style.look(name).colour
+            colour = "0.4" if name == "baseline" else looks.look(name).colour
             ax.text(
                 0.03,
                 0.96 - 0.075 * j,
@@ -142,7 +143,7 @@ def _histograms(
     bins = style.bins([len(trainings[0]) for trainings in pooled.values()], 40, 20, 60)
     edges = np.geomspace(max(low, high * 1e-4), high, bins + 1)
     for name, trainings in pooled.items():
-        look = style.look(name)
+        look = looks.look(name)
         # The last edge may lose its last digit to rounding: keep the largest distance inside.
         inside = [np.clip(distance, edges[0], edges[-1]) for distance in trainings]
         share, spread = style.mean_and_spread(
@@ -177,7 +178,7 @@ def _legend(
 ) -> list[Artist]:
     handles = []
     for name, trainings in pooled.items():
-        label = style.look(name).label
+        label = looks.look(name).label
         if trainings is not None:
             summaries = [summarise(distance, weights[name]) for distance in trainings]
             mean, std = (np.mean([getattr(s, key) for s in summaries]) for key in ("mean", "std"))

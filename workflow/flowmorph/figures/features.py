@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flowmorph.errors import InputError
-from flowmorph.figures import style
+from flowmorph.figures import looks, style
+from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples.moved import weights_of
 from flowmorph.samples.weights import effective_number
 
@@ -95,7 +96,7 @@ def feature_ratios(
     arrays: dict[str, np.ndarray],
     *,
     repeats: Sequence[dict[str, np.ndarray]] = (),
-    names: Sequence[str] = ("reference", *style.METHODS),
+    names: Sequence[str] = ("reference", *PUBLISHED),
     labels: Sequence[str] = SYMBOLS,
     limits: tuple[float, float] = (-3.0, 3.0),
     note: str = "",
@@ -151,7 +152,7 @@ def feature_ratios(
     for block in range(0, rows * blocks, rows):
         axes[block, 0].set_ylabel("share of events\nper bin")
         for ax, name in zip(axes[block + 1 : block + rows, 0], names, strict=True):
-            label = style.look(name).label.replace(" ", "\n", 1).replace("uni", "uni-\n")
+            label = looks.look(name).label.replace(" ", "\n", 1).replace("uni", "uni-\n")
             ax.set_ylabel(label, fontsize=6)
     fig.align_ylabels(axes[:, 0])
     fig.get_layout_engine().set(h_pad=0.01, w_pad=0.015, hspace=0.0, wspace=0.01)
@@ -242,7 +243,7 @@ def _distribution(
     if len(trainings[0]) == 0:
         raise InputError(f"sample '{name}' has no events to draw")
     share, spread = style.mean_and_spread([shares(each, edges, weights) for each in trainings])
-    look = style.look(name)
+    look = looks.look(name)
     if spread is not None and spread.any():
         style.band(ax, share, spread, edges, look.colour)
     if name == "target":
@@ -257,7 +258,7 @@ def _ratio_panel(
     ax: Axes, trainings: Sequence[np.ndarray], compared: tuple[np.ndarray | None, ...], name: str
 ) -> None:
     """``compared`` are the arguments of `ratio_to_target` but the first."""
-    look, edges = style.look(name), compared[1]
+    look, edges = looks.look(name), compared[1]
     ratios, errors = zip(*(ratio_to_target(each, *compared) for each in trainings), strict=True)
     ratio, spread = style.mean_and_spread(ratios)
     error = np.mean(errors, axis=0)

@@ -12,11 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from flowmorph.errors import InputError
-from flowmorph.figures import style
+from flowmorph.figures import looks, style
+from flowmorph.plan.methods import PUBLISHED
 
 BOX = 4.0
 BINS = (40, 80)  # a side, fewest and most; multiples of 8, so that squares end at bin edges
-COLUMNS = ("reference", "target", *style.METHODS)
+COLUMNS = ("reference", "target", *PUBLISHED)
 
 # Light to dark on white, without the palest end: a single stray point must still be seen, and the
 # order of the colours survives in grey.
@@ -105,7 +106,7 @@ def _layout(rows: int, columns: int) -> tuple[Figure, np.ndarray, Axes]:
 
 
 def _heading(name: str) -> str:
-    words = style.look(name).label.split(" ")
+    words = looks.look(name).label.split(" ")
     return "\n".join(["", *words][-2:]) if len(words) < 3 else f"{words[0]} {words[1]}\n{words[2]}"
 
 

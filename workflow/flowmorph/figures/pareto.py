@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from flowmorph.errors import InputError
-from flowmorph.figures import style
+from flowmorph.figures import looks, style
 from flowmorph.metrics.measures import CEILING, FLOOR, Measure
+from flowmorph.plan.methods import PUBLISHED, SCANNED
 
-PENALISED = "movement_penalty"
 METRICS = {
     "auc": "two-sample AUC (95 % interval)",
     "sliced_wasserstein": "sliced Wasserstein distance (scaled)",
@@ -51,12 +51,12 @@ def _points(
     ax: Axes, numbers: Mapping[tuple[str, str], float], methods: Mapping[float, str], metric: str
 ) -> None:
     ordered = [methods[strength] for strength in sorted(methods)]
-    look = style.look(PENALISED)
+    look = looks.look(SCANNED)
     line = [[_get(numbers, name, key) for name in ordered] for key in ("distance_mean", metric)]
     ax.plot(*line, color=look.colour, lw=0.8, zorder=2)
-    others = [name for name in style.METHODS if name != PENALISED]
+    others = [name for name in PUBLISHED if name != SCANNED]
     for name in (*ordered, *others):
-        drawn = look if name in ordered else style.look(name)
+        drawn = look if name in ordered else looks.look(name)
         x, y = _get(numbers, name, "distance_mean"), _get(numbers, name, metric)
         interval = None
         if metric == "auc":
@@ -86,10 +86,10 @@ def _points(
 
 def _legend(configured: float, paper: float) -> list[Line2D]:
     handles = []
-    for name in style.METHODS:
-        look = style.look(name)
-        words = f"{look.label}, by strength" if name == PENALISED else look.label
-        line = "-" if name == PENALISED else ""
+    for name in PUBLISHED:
+        look = looks.look(name)
+        words = f"{look.label}, by strength" if name == SCANNED else look.label
+        line = "-" if name == SCANNED else ""
         handles.append(
             Line2D([], [], color=look.colour, marker=look.marker, ls=line, ms=3.5, label=words)
         )

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flowmorph.figures import style
+from flowmorph.figures import looks, style
 from flowmorph.samples.parts import circle_and_angle
 
 BOX = 4.0
@@ -72,7 +72,7 @@ def transport_scatter(
     for ax, name in zip(axes, columns, strict=True):
         x = arrays[name]
         ax.scatter(x[shown, 0], x[shown, 1], c=colours, s=2.6, linewidths=0, rasterized=True)
-        ax.set_title(style.look(name).label)
+        ax.set_title(looks.look(name).label)
         ax.set_xlabel("$x_1$")
         rotation = start if name == "reference" else end
         if rotation is not None:

@@ -7,14 +7,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
-from flowmorph.figures import style
+from flowmorph.figures import looks, style
 from flowmorph.samples.parts import CENTRES, RADIUS
 from flowmorph.tables.table import HEURISTICS
 
 _SIDE = 1.6  # of a distribution's box, in the drawing's units
 _LEFT, _RIGHT, _TOP, _BOTTOM = 1.35, 7.65, 4.25, 1.3
-_DENSITY = style.look("flows_for_flows").colour
-_TRANSPORT = style.look("movement_penalty").colour
+_DENSITY = looks.look("flows_for_flows").colour
+_TRANSPORT = looks.look("movement_penalty").colour
 
 
 @style.styled
@@ -79,7 +79,7 @@ def method_table() -> Figure:
         ax.text(x, 0.65 * row, heading, va="center", weight="bold")
     for i, (name, heuristic) in enumerate(HEURISTICS.items()):
         y = (i + 1.8) * row
-        drawn = style.look(name)
+        drawn = looks.look(name)
         ax.text(columns[0], y, drawn.label, va="center")
         ax.text(columns[1], y, f"${heuristic}$", va="center", fontsize=9, math_fontfamily="stix")
         ax.plot(

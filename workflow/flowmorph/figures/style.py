@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import matplotlib
@@ -17,6 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from flowmorph.errors import InputError
+from flowmorph.figures import looks
 from flowmorph.files import atomic
 
 SINGLE_WIDTH = 3.4  # inches: one column of a two-column journal
@@ -29,58 +29,6 @@ RASTER_DPI = 180  # of the parts of a PDF that are pictures (dense scatter plots
 # Behind text that may lie on data.
 PATCH = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85}
 
-
-@dataclass(frozen=True)
-class Look:
-    """How one sample is drawn: as a line, as points and, for areas, with fill and hatch."""
-
-    label: str
-    colour: str
-    line: str | tuple = "-"
-    width: float = 1.1
-    marker: str = "o"
-    fill: str = "none"
-    hatch: str = ""
-
-
-# The methods' colours fall evenly in lightness (L* = 71, 58, 46, 34, 18), so that they stay apart
-# in grey and for every kind of colour blindness; each has a dash pattern of its own besides.
-LOOKS: dict[str, Look] = {
-    "target": Look("target", "black", width=0.8, marker="s", fill="0.88"),
-    "reference": Look("reference", "0.45", (0, (1, 1)), width=1.3, marker="D"),
-    "baseline": Look("baseline", "0.6", width=0.8, fill="0.93", hatch="/////"),
-    "base_transfer": Look("base transfer", "#E69F00", (0, (5, 1.2)), width=1.3, marker="^"),
-    "unidirectional": Look(
-        "unidirectional", "#009E73", (0, (5, 1.2, 1, 1.2)), width=1.2, marker="v"
-    ),
-    "flows_for_flows": Look("flows for flows", "#0072B2", "-", width=1.2, marker="o"),
-    "movement_penalty": Look("movement penalty", "#9E1B32", (0, (2.5, 1.2)), width=1.2, marker="s"),
-    "identity_initialization": Look(
-        "identity initialization", "#3A0F6E", (0, (4, 1, 1, 1, 1, 1)), width=1.2, marker="P"
-    ),
-    # What one could take instead.
-    "penalty_identity": Look(
-        "penalty + identity", "#D55E00", (0, (6, 1, 1, 1)), width=1.2, marker="X"
-    ),
-    "reweighting": Look("reweighting", "#CC79A7", (0, (3, 1, 3, 2)), width=1.2, marker="<"),
-    "quantile_morphing": Look("quantile morphing", "#56B4E9", (0, (1, 0.6)), width=1.3, marker=">"),
-    "optimal_transport": Look("optimal transport", "#117733", (0, (7, 2)), width=1.2, marker="p"),
-    "flow_matching": Look("flow matching", "#6B4C00", (0, (2, 1, 1, 1)), width=1.2, marker="d"),
-}
-# For methods that have none of their own, in the order in which they come.
-_SPARE_LOOKS = (
-    Look("", "#44AA99", (0, (5, 1, 1, 1, 1, 1, 1, 1)), width=1.2, marker="h"),
-    Look("", "#999933", (0, (2, 2)), width=1.2, marker="8"),
-    Look("", "#332288", (0, (8, 1)), width=1.2, marker="H"),
-)
-
-METHODS: tuple[str, ...] = (
-    "base_transfer",
-    "unidirectional",
-    "flows_for_flows",
-    "movement_penalty",
-    "identity_initialization",
-)
 
 # From matplotlib's defaults, not the user's matplotlibrc: a figure must not depend on who draws it.
 _RC = {
@@ -136,21 +84,6 @@ def figure(width: float, height: float, **options) -> Figure:
     return made
 
 
-def look(name: str) -> Look:
-    """Look up how a sample is drawn, by its name in the moved samples."""
-    if name not in LOOKS:
-        raise InputError(f"no style for sample '{name}'; known: {', '.join(LOOKS)}")
-    return LOOKS[name]
-
-
-def give_looks(names: Iterable[str]) -> None:
-    """Give a look to each of these samples that has none, in the order of the names."""
-    unknown = [name for name in names if name not in LOOKS]
-    for place, name in enumerate(unknown):
-        spare = _SPARE_LOOKS[place % len(_SPARE_LOOKS)]
-        LOOKS[name] = replace(spare, label=name.replace("_", " "))
-
-
 def bins(counts: Iterable[int], per_bin: int, low: int, high: int) -> int:
     """Choose how many bins the smallest of the samples can fill with ``per_bin`` points each."""
     return max(low, min(high, min(counts) // per_bin))
@@ -174,7 +107,7 @@ def band(ax: Axes, middle: np.ndarray, spread: np.ndarray, edges: np.ndarray, co
 
 def line_handle(name: str, label: str | None = None) -> Line2D:
     """Make the legend entry of a sample drawn as a line."""
-    drawn = look(name)
+    drawn = looks.look(name)
     return Line2D(
         [], [], color=drawn.colour, ls=drawn.line, lw=drawn.width, label=label or drawn.label
     )
@@ -182,7 +115,7 @@ def line_handle(name: str, label: str | None = None) -> Line2D:
 
 def area_handle(name: str, label: str | None = None) -> Patch:
     """Make the legend entry of a sample drawn as an area."""
-    drawn = look(name)
+    drawn = looks.look(name)
     return Patch(
         facecolor=drawn.fill,
         edgecolor=drawn.colour,

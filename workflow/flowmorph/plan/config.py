@@ -10,8 +10,8 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from flowmorph.alternatives.interface import source_of
 from flowmorph.errors import InputError
+from flowmorph.plan import methods, targets
 from flowmorph.plan import own_config as own
-from flowmorph.plan import targets
 
 # What text stands for, by the key that holds it.
 TEXTS = {
@@ -91,7 +91,7 @@ def _check_alternatives(config: dict) -> None:
                 "and only flows go from one condition to another"
             )
     for method in config["alternatives"]["methods"]:
-        if method not in targets.FLOW_ALTERNATIVES:
+        if method not in methods.FURTHER:
             try:
                 source_of(method)
             except InputError as error:

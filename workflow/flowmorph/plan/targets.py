@@ -8,16 +8,9 @@ from dataclasses import dataclass
 from flowmorph.errors import InputError
 from flowmorph.plan import own_config as own
 from flowmorph.plan import paths, repeats
+from flowmorph.plan.methods import FURTHER, PUBLISHED, SCANNED, TRAINED, variant
 
 TOYS = ("fourcircles", "star", "checkerboard")
-TRAINED_METHODS = (
-    "unidirectional",
-    "flows_for_flows",
-    "movement_penalty",
-    "identity_initialization",
-)
-METHODS = ("base_transfer", *TRAINED_METHODS)
-FLOW_ALTERNATIVES = ("penalty_identity",)  # trained and moved as the paper's methods are
 SCIENCE = "science"
 SAMPLES = ("reference", "target")
 
@@ -142,13 +135,13 @@ def moved(config: dict) -> list[str]:
 
 def methods(config: dict) -> list[str]:
     """Methods that a run compares, in the paper's order."""
-    wanted = config["own"]["methods"] if own.given(config) else METHODS
-    return [method for method in METHODS if method in wanted]
+    wanted = config["own"]["methods"] if own.given(config) else PUBLISHED
+    return [method for method in PUBLISHED if method in wanted]
 
 
 def trained_methods(config: dict) -> list[str]:
     """Those of a run's methods that train a transport."""
-    return [method for method in methods(config) if method in TRAINED_METHODS]
+    return [method for method in methods(config) if method in TRAINED]
 
 
 def chunks(config: dict, sample: str) -> list[tuple[int, int]]:
@@ -169,9 +162,7 @@ def everything(
     tables = TABLES + PUBLISHED_TABLES if source.startswith("lhco") else TABLES
     models = [paths.density(out, dataset) for dataset in repeated(DATASETS, seeds)]
     models += [
-        paths.transport(out, task, method)
-        for task in repeated(TASKS, seeds)
-        for method in TRAINED_METHODS
+        paths.transport(out, task, method) for task in repeated(TASKS, seeds) for method in TRAINED
     ]
     return [
         *(paths.figure(out, name, kind) for name in FIGURES for kind in ("pdf", "png")),
@@ -242,7 +233,7 @@ def samples(out: str, config: dict) -> list[str]:
 
 def flow_alternatives(moved: str, config: dict) -> list[str]:
     """Further flow methods that are trained on a task, or on the task of a signal region."""
-    return [name for name in _alternatives(moved, config) if name in FLOW_ALTERNATIVES]
+    return [name for name in _alternatives(moved, config) if name in FURTHER]
 
 
 def alternatives(moved: str, config: dict) -> list[str]:
@@ -252,7 +243,7 @@ def alternatives(moved: str, config: dict) -> list[str]:
     """
     if repeats.part(moved) == repeats.ENSEMBLE:
         return []
-    return [name for name in _alternatives(moved, config) if name not in FLOW_ALTERNATIVES]
+    return [name for name in _alternatives(moved, config) if name not in FURTHER]
 
 
 def _alternatives(moved: str, config: dict) -> list[str]:
@@ -282,5 +273,4 @@ def penalty_scan(strengths: Iterable[float], configured: float) -> dict[float, s
 
     The configured strength is the method that every run has; the others are variants of it.
     """
-    methods = {strength: f"movement_penalty_w{strength:g}" for strength in strengths}
-    return methods | {configured: "movement_penalty"}
+    return {strength: variant(SCANNED, strength) for strength in strengths} | {configured: SCANNED}

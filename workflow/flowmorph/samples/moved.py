@@ -10,18 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from flowmorph.errors import InputError
+from flowmorph.plan.methods import PUBLISHED
 
 CONDITIONS = ("condition_reference", "condition_target")
-MOVED = (
-    "reference",
-    "target",
-    "base_transfer",
-    "unidirectional",
-    "flows_for_flows",
-    "movement_penalty",
-    "identity_initialization",
-)
-
+MOVED = ("reference", "target", *PUBLISHED)
 WEIGHTS = ("weight_reference", "weight_target")
 
 FULL_ANGLE = 45.0  # degrees: a rotated toy's condition is its angle divided by this

@@ -10,10 +10,11 @@ import numpy as np
 import yaml
 
 from flowmorph.errors import InputError
+from flowmorph.figures.looks import label
 from flowmorph.metrics.measures import Measure
 from flowmorph.plan import repeats
 from flowmorph.tables import causes
-from flowmorph.tables.table import Column, Table, label
+from flowmorph.tables.table import Column, Table
 
 MORE_IS_BETTER = ("same_circle",)  # of all other metrics, less is
 PICKS = {"largest": max, "smallest": min}

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flowmorph.figures.looks import label
 from flowmorph.metrics.measures import BASELINE, CEILING, DENSITY, FLOOR, TOO_FEW, Measure
 from flowmorph.plan import repeats, targets
-from flowmorph.tables.table import Column, Table, label
+from flowmorph.plan.methods import SCANNED, UNTRAINED
+from flowmorph.tables.table import Column, Table
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ def penalty_table(
         strength = strengths.get(method)
         marks = {"this run's": configured, "the paper's": paper}
         row = {
-            "method": label("movement_penalty" if method in strengths else method),
+            "method": label(SCANNED if method in strengths else method),
             "strength": strength,
             "mark": ", ".join(mark for mark, value in marks.items() if value == strength),
         }
@@ -187,7 +189,7 @@ def with_own_divergences(measures: Iterable[Measure]) -> list[Measure]:
     for m in measures:
         if m.metric == "divergence" and m.method != DENSITY:
             pair = targets.pair(m.task)
-            dataset = pair.target if m.method == "base_transfer" else pair.reference
+            dataset = pair.target if m.method in UNTRAINED else pair.reference
             if dataset in own:
                 added.append(m._replace(metric="own_divergence", value=own[dataset]))
     return measures + added

@@ -12,17 +12,9 @@ import numpy as np
 import yaml
 
 from flowmorph.errors import InputError
+from flowmorph.figures.looks import label
 from flowmorph.files import atomic
 from flowmorph.metrics.distances import Summary
-
-METHOD_LABELS: dict[str, str] = {
-    "baseline": "baseline",
-    "base_transfer": "base transfer",
-    "unidirectional": "unidirectional transfer",
-    "flows_for_flows": "flows for flows",
-    "movement_penalty": "movement penalty",
-    "identity_initialization": "identity initialization",
-}
 
 # Table 1 of the paper, in the common subset of LaTeX, matplotlib's mathtext and Markdown viewers.
 HEURISTICS: dict[str, str] = {
@@ -126,7 +118,7 @@ def distance_table(ours: Mapping[str, Mapping[str, Sequence[Summary]]], paper: M
             rows.append(
                 {
                     "sample": heading,
-                    "method": METHOD_LABELS[method],
+                    "method": label(method),
                     "points": summaries[0].points,
                     "mean": float(np.mean(means)),
                     "std": float(np.mean([summary.std for summary in summaries])),
@@ -154,15 +146,10 @@ def distance_table(ours: Mapping[str, Mapping[str, Sequence[Summary]]], paper: M
 def method_table() -> Table:
     """Give table 1 of the paper: the five methods and their training heuristics."""
     rows = [
-        {"method": METHOD_LABELS[method], "heuristic": f"${heuristic}$"}
+        {"method": label(method), "heuristic": f"${heuristic}$"}
         for method, heuristic in HEURISTICS.items()
     ]
     return Table((Column("method", "method"), Column("heuristic", "training heuristic")), rows)
-
-
-def label(method: str) -> str:
-    """Name a method, or a variant such as ``movement_penalty_w0.2``, as a reader would."""
-    return METHOD_LABELS.get(method, method.replace("_", " "))
 
 
 def _plain(value: Value) -> str:

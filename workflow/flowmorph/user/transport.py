@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,8 @@ import torch
 
 from flowmorph.errors import InputError, RowError
 from flowmorph.flows import device as setup
-from flowmorph.flows.flow import Flow
 from flowmorph.preprocess.preprocessor import HALF, Preprocessor
-from flowmorph.transfer.methods import Task
+from flowmorph.transfer.morph import Morph, Task, morph
 from flowmorph.user import bundle, frames
 
 #: Densities that `Transport.log_prob` knows.
@@ -35,8 +33,7 @@ class Transport:
     trained and where the workflow applies it.
     """
 
-    task: Task
-    flow: Flow | None
+    morph: Morph
     preprocessing: Preprocessor
     features: tuple[str, ...]
     conditions: tuple[str, ...]
@@ -77,12 +74,11 @@ class Transport:
         if not len(read[self.features[0]]):
             return np.empty(0)
         spread, x, c = self._to_box(read, self.spread(seed))
-        if of == "reference":
-            function = self.task.density_reference.log_prob
-        elif of == "target" or self.flow is None:  # base transfer ends in the target's density
-            function = self.task.density_target.log_prob
-        else:
-            function = partial(self._log_likelihood, self.flow)
+        function = {
+            "moved": self._log_prob,
+            "reference": self.morph.task.density_reference.log_prob,
+            "target": self.morph.task.density_target.log_prob,
+        }[of]
         log_p = setup.in_chunks(function, x, c, size=setup.CHUNK).double().cpu().numpy()
         log_p = log_p + self.preprocessing.log_slope({n: spread[n] for n in self.features})
         bad = np.flatnonzero(~np.isfinite(log_p))
@@ -111,11 +107,7 @@ class Transport:
         if not len(read[self.features[0]]):
             return {name: np.empty(0) for name in self.features}
         _, x, c = self._to_box(read, spread)
-        if self.flow is None:
-            function = self._base_transfer
-        else:
-            function = partial(self._move, self.flow)
-        rows = setup.in_chunks(function, x, c, size=setup.CHUNK).double().cpu().numpy()
+        rows = setup.in_chunks(self._move, x, c, size=setup.CHUNK).double().cpu().numpy()
         with np.errstate(over="ignore", invalid="ignore"):
             moved = self.preprocessing.inverse(dict(zip(self.features, rows, strict=True)))
         for name, values in moved.items():
@@ -143,14 +135,11 @@ class Transport:
         """
         return self.preprocessing.beyond(read)
 
-    def _move(self, flow: Flow, x, c):
-        return self.task.move(flow, x, c, c)
+    def _move(self, x, c):
+        return self.morph.forward(x, c, c)
 
-    def _base_transfer(self, x, c):
-        return self.task.base_transfer(x, c, c)
-
-    def _log_likelihood(self, flow: Flow, x, c):
-        return self.task.log_likelihood(flow, x, c, c)
+    def _log_prob(self, y, c):
+        return self.morph.log_prob(y, c, c)
 
     def _to_box(self, read, spread):
         """Values after spreading whole numbers, and points and conditions in the flows' box."""
@@ -184,8 +173,7 @@ def load(path: str | Path, device: str = "auto", threads: int = 1) -> Transport:
     flows = {name: flow.to(used) for name, flow in flows.items()}
     condition = "shared" if note["condition"] else None
     return Transport(
-        task=Task(flows["reference"], flows["target"], condition),
-        flow=flows.get("transport"),
+        morph=morph(Task(flows["reference"], flows["target"], condition), flows.get("transport")),
         preprocessing=Preprocessor.from_json(note["preprocessing"], str(path)),
         features=tuple(note["features"]),
         conditions=tuple(note["condition"]),

@@ -8,6 +8,8 @@ import numpy as np
 
 from flowmorph.errors import cli
 from flowmorph.metrics.distances import distances, summarise
+from flowmorph.metrics.measures import BASELINE
+from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples import moved as samples
 from flowmorph.tables import table as tables
 
@@ -34,7 +36,7 @@ def main(argv: list[str] | None = None) -> None:
                 summarise(np.concatenate([distances(task, method) for task in moved]))
                 for moved in trainings
             ]
-            for method in tables.METHOD_LABELS
+            for method in (BASELINE, *PUBLISHED)
         }
     tables.distance_table(ours, tables.paper_numbers(args.paper)).save(args.output)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from functools import partial
 
 import numpy as np
 
@@ -15,9 +14,10 @@ from flowmorph.flows import device as setup
 from flowmorph.flows import engine, storage
 from flowmorph.flows.flow import Flow
 from flowmorph.metrics import distances, divergence, measures
+from flowmorph.plan import methods
 from flowmorph.samples import datasets
 from flowmorph.samples import weights as unweighting
-from flowmorph.transfer.methods import BASE_TRANSFER, CONDITIONS, Task
+from flowmorph.transfer.morph import Task, morph
 
 CYCLE_POINTS = 8192  # are moved there and back
 
@@ -78,38 +78,22 @@ def main(argv: list[str] | None = None) -> None:
         return setup.in_chunks(function, *arrays, size=args.batch if compiled else setup.CHUNK)
 
     task = Task(load(args.reference_density), load(args.target_density), args.condition)
-    reverse = Task(task.density_target, task.density_reference, args.condition)
-    arrival = t_cx if args.condition == "shared" else t_cy
-
-    def go_back(flow, y, c_x, c_y):
-        return flow.inverse(y, CONDITIONS[args.condition](c_x, c_y) if args.condition else None)[0]
-
     exact = datasets.exact_log_density(args.target, y, c_y)
     measured = []
-    weights = dict(zip(args.methods, args.transports, strict=True))
-    for method in (BASE_TRANSFER, *args.methods):
-        if method == BASE_TRANSFER:
-            moved = apply(task.base_transfer, t_x, t_cx, t_cy)
-            likelihood = apply(task.density_target.log_prob, t_y, t_cy)
-            back = apply(reverse.base_transfer, *first(moved.T, arrival, t_cx))
-            flows = (task.density_reference, task.density_target)
-        else:
-            flow = load(weights[method])
-            moved = apply(lambda *chunk, flow=flow: task.move(flow, *chunk), t_x, t_cx, t_cy)
-            likelihood = apply(
-                lambda *chunk, flow=flow: task.log_likelihood(flow, *chunk), t_y, t_cx, t_cy
-            )
-            back = apply(partial(go_back, flow), *first(moved.T, t_cx, t_cy))
-            flows = (flow,)
+    trained = zip(args.methods, args.transports, strict=True)
+    for method, path in (*((name, None) for name in methods.UNTRAINED), *trained):
+        one = morph(task, None if path is None else load(path))
+        moved = apply(one.forward, t_x, t_cx, t_cy)
         arrays[method] = moved.T.cpu().numpy()
         if not np.isfinite(arrays[method]).all():
             raise InputError(f"{args.task}: {method} moves some points to infinity; train it again")
-        cycle = distances.euclidean(back.T.cpu().numpy(), x[:CYCLE_POINTS])
-        log_q = likelihood.double().cpu().numpy()
+        log_q = apply(one.log_prob, t_y, t_cx, t_cy).double().cpu().numpy()
+        back = apply(one.inverse, *first(moved.T, t_cx, t_cy)).T.cpu().numpy()
+        cycle = distances.euclidean(back, x[:CYCLE_POINTS])
         numbers = divergence.likelihood_numbers(log_q, exact, arrays.get("weight_target")) | {
             "cycle_mean": cycle.mean(),
             "cycle_max": cycle.max(),
-            "parameters": sum(p.numel() for flow in flows for p in flow.parameters()),
+            "parameters": sum(p.numel() for flow in one.flows for p in flow.parameters()),
         }
         measured += [measures.Measure(args.task, method, "", *number) for number in numbers.items()]
         print(f"{args.task}: {method} moved {size} points", file=sys.stderr, flush=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from flowmorph.errors import cli
-from flowmorph.figures import distances, features, style
+from flowmorph.figures import distances, features, looks, style
 from flowmorph.samples import morphed
 from flowmorph.samples import moved as samples
 
@@ -23,7 +23,7 @@ def main(argv: list[str] | None = None) -> None:
     arrays = samples.load_moved(args.moved, ("reference", "target", *args.methods))
     weights = morphed.add(arrays, args)
     names = [*args.methods, *args.alternatives]
-    style.give_looks(names)
+    looks.give_looks(names)
     if args.drawing == "ratios":
         fig = features.feature_ratios(
             arrays, names=("reference", *names), note=args.note, weights=weights

@@ -6,6 +6,7 @@ import argparse
 
 from flowmorph.errors import cli
 from flowmorph.figures import distances, style
+from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples import moved as samples
 
 
@@ -14,7 +15,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--moved", nargs="+", required=True, help="moved samples, .npz; pooled")
     parser.add_argument("--trainings", type=int, default=1, help="of which the files are, in turn")
     parser.add_argument("--units", default="", help="units of the distance, for the axis")
-    parser.add_argument("--methods", nargs="+", default=style.METHODS, help="names, in order")
+    parser.add_argument("--methods", nargs="+", default=PUBLISHED, help="names, in order")
     parser.add_argument("--note", default="", help="text in the figure, such as the region")
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)

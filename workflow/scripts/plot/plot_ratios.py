@@ -6,6 +6,7 @@ import argparse
 
 from flowmorph.errors import cli
 from flowmorph.figures import features, style
+from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples import moved as samples
 
 
@@ -19,7 +20,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--labels", nargs="+", default=features.SYMBOLS, help="of the features")
     parser.add_argument("--limits", nargs=2, type=float, default=(-3.0, 3.0), help="scaled")
-    parser.add_argument("--methods", nargs="+", default=style.METHODS, help="names, in order")
+    parser.add_argument("--methods", nargs="+", default=PUBLISHED, help="names, in order")
     parser.add_argument("--note", default="", help="text in the figure, such as the region")
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)

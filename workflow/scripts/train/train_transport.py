@@ -13,9 +13,10 @@ from flowmorph.flows import device as setup
 from flowmorph.flows import engine, storage
 from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.flows.graphs import Batch
+from flowmorph.plan import methods
 from flowmorph.samples import datasets
 from flowmorph.transfer.checkpoint import Checkpoint, fingerprint
-from flowmorph.transfer.methods import Task, context_size, parse_method
+from flowmorph.transfer.morph import Task, context_size
 from flowmorph.transfer.training import (
     Recipe,
     Sample,
@@ -41,7 +42,7 @@ def main(argv: list[str] | None = None) -> None:
     add_arguments(parser)
     args = parser.parse_args(argv)
 
-    method, strength = parse_method(args.method)
+    method, strength = methods.parse(args.method)
     penalty = (args.penalty if strength is None else strength) if method.penalised else 0.0
     device = setup.start(args.threads, args.seed, args.device)
     densities = [storage.load(path) for path in (args.reference_density, args.target_density)]

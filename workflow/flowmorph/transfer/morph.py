@@ -1,35 +1,15 @@
-"""The transfer methods (paper, section II.1 and Table 1) as losses over a pair of batches."""
+"""The transfer methods (paper, section II.1, Table 1): their losses, and what they do to points."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from flowmorph.errors import InputError
 from flowmorph.flows.flow import Flow
-
-
-@dataclass(frozen=True)
-class Method:
-    """How a transport is trained: the directions that alternate, the penalty, the start."""
-
-    directions: tuple[str, ...]
-    penalised: bool = False
-    identity: bool = False
-
-
-BASE_TRANSFER = "base_transfer"
-METHODS = {
-    "unidirectional": Method(("inverse",)),
-    "flows_for_flows": Method(("forward", "inverse")),
-    "movement_penalty": Method(("forward", "inverse"), penalised=True),
-    "identity_initialization": Method(("forward", "inverse"), identity=True),
-    # Not in the paper: both of its ways to move little, together.
-    "penalty_identity": Method(("forward", "inverse"), penalised=True, identity=True),
-}
 
 CONDITIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "shared": lambda c_x, c_y: c_x,
@@ -116,12 +96,62 @@ class Task:
         return self.density_target.inverse(self.density_reference(x, c_reference)[0], c_target)[0]
 
 
-def parse_method(name: str) -> tuple[Method, float | None]:
-    """Method and, for a variant such as ``movement_penalty_w0.2``, its own penalty strength."""
-    base, separator, strength = name.partition("_w")
-    if base in METHODS and (not separator or METHODS[base].penalised):
-        try:
-            return METHODS[base], float(strength) if separator else None
-        except ValueError:
-            pass
-    raise InputError(f"method '{name}' is unknown; choose from {', '.join(METHODS)}")
+class Morph(Protocol):
+    """A method that is ready to be used: x and c_x of the reference, y and c_y of the target.
+
+    Arrays are feature-major, (D, N) and (C, N), conditions None where there are none. ``flows`` are
+    those that it takes.
+    """
+
+    flows: tuple[Flow, ...]
+
+    def forward(self, x: Tensor, c_x: Tensor | None, c_y: Tensor | None) -> Tensor:
+        """Move points of the reference, (D, N)."""
+
+    def inverse(self, y: Tensor, c_x: Tensor | None, c_y: Tensor | None) -> Tensor:
+        """Move points back, (D, N)."""
+
+    def log_prob(self, y: Tensor, c_x: Tensor | None, c_y: Tensor | None) -> Tensor:
+        """Logarithm of the moved reference's density, (N,)."""
+
+
+class FlowMorph:
+    """A trained transport."""
+
+    def __init__(self, task: Task, flow: Flow) -> None:
+        self.task, self.flow, self.flows = task, flow, (flow,)
+
+    def forward(self, x, c_x, c_y):
+        return self.task.move(self.flow, x, c_x, c_y)
+
+    @torch.no_grad()
+    def inverse(self, y, c_x, c_y):
+        condition = self.task.condition
+        return self.flow.inverse(y, CONDITIONS[condition](c_x, c_y) if condition else None)[0]
+
+    def log_prob(self, y, c_x, c_y):
+        return self.task.log_likelihood(self.flow, y, c_x, c_y)
+
+
+class BaseTransfer:
+    """From one density to the other through their common base: nothing more is trained."""
+
+    def __init__(self, task: Task) -> None:
+        self.task, self.flows = task, (task.density_reference, task.density_target)
+        self._back = Task(task.density_target, task.density_reference, task.condition)
+
+    def forward(self, x, c_x, c_y):
+        return self.task.base_transfer(x, c_x, c_y)
+
+    def inverse(self, y, c_x, c_y):
+        return self._back.base_transfer(y, c_x if self.task.condition == "shared" else c_y, c_x)
+
+    @torch.no_grad()
+    def log_prob(self, y, c_x, c_y):
+        # Where base transfer arrives is the target's own density.
+        return self.task.density_target.log_prob(y, c_y)
+
+
+def morph(task: Task, flow: Flow | None) -> Morph:
+    """A method with its transport, or with None where it has none."""
+    return BaseTransfer(task) if flow is None else FlowMorph(task, flow)

@@ -1,0 +1,73 @@
+"""The methods: the paper's five (Table 1), and further ones whose transport is a flow too.
+
+What one of them is stands here once; `figures.looks` adds how it looks, `transfer.morph` what it
+computes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flowmorph.errors import InputError
+
+
+@dataclass(frozen=True)
+class Method:
+    """What is trained, and how.
+
+    ``directions`` of the transport alternate in the loss; without any nothing is trained.
+    ``penalised``: with the movement penalty; ``identity``: from the identity on; ``published``: in
+    the paper's Table 1.
+    """
+
+    name: str
+    directions: tuple[str, ...] = ()
+    penalised: bool = False
+    identity: bool = False
+    published: bool = True
+
+    @property
+    def trained(self) -> bool:
+        """Whether there is a transport to train, beside the two densities."""
+        return bool(self.directions)
+
+
+BOTH = ("forward", "inverse")
+METHODS = {
+    method.name: method
+    for method in (
+        Method("base_transfer"),
+        Method("unidirectional", ("inverse",)),
+        Method("flows_for_flows", BOTH),
+        Method("movement_penalty", BOTH, penalised=True),
+        Method("identity_initialization", BOTH, identity=True),
+        # Both of the paper's ways to move little, together.
+        Method("penalty_identity", BOTH, penalised=True, identity=True, published=False),
+    )
+}
+
+#: Names, in the paper's order: of Table 1, of those of them that train a transport, of those that
+#: do not, and of further flows.
+PUBLISHED = tuple(name for name, method in METHODS.items() if method.published)
+TRAINED = tuple(name for name in PUBLISHED if METHODS[name].trained)
+UNTRAINED = tuple(name for name in PUBLISHED if not METHODS[name].trained)
+FURTHER = tuple(name for name, method in METHODS.items() if not method.published)
+
+#: The method whose penalty the target penalty_scan varies.
+SCANNED = "movement_penalty"
+
+
+def variant(method: str, strength: float) -> str:
+    """Name of a method with a penalty strength of its own."""
+    return f"{method}_w{strength:g}"
+
+
+def parse(name: str) -> tuple[Method, float | None]:
+    """Method and, for a `variant`, its own penalty strength; raises InputError for another name."""
+    base, separator, strength = name.partition("_w")
+    if base in METHODS and (not separator or METHODS[base].penalised):
+        try:
+            return METHODS[base], float(strength) if separator else None
+        except ValueError:
+            pass
+    raise InputError(f"method '{name}' is unknown; choose from {', '.join(METHODS)}")
