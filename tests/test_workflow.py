@@ -197,6 +197,23 @@ def test_a_method_is_added_by_a_module_and_an_entry(project):
     assert (project.folder / target).read_text() == before
 
 
+def test_a_flow_method_is_added_by_one_line_in_the_registry(tmp_path):
+    project = Project(tmp_path)
+    registry = tmp_path / "workflow/flowmorph/plan/methods.py"
+    line = '        Method("twice", BOTH, penalised=True, published=False),\n'
+    text = registry.read_text()
+    end = text.index("    )\n}\n")
+    registry.write_text(text[:end] + line + text[end:])
+    override = {"alternatives": {"methods": {"twice": {"epochs": 1}}}}
+    printed = project.snakemake("--dry-run", "--printshellcmds", override=override).stdout
+    made = [command for command in printed.split("rule ") if "twice" in command]
+    rules = {command.partition(":")[0] for command in made}
+    shown = {"fig_alternatives", "fig_alternative_ratios", "count_costs"}
+    assert {"train_transport", "move_samples", "measure_task", *shown} <= rules
+    (trained,) = (command for command in made if command.startswith("train_transport"))
+    assert "--method twice" in trained and '"epochs": 1' in trained and "--penalty 0.05" in trained
+
+
 def test_without_alternatives_nothing_of_them_is_made(project):
     pending = project.pending(override={"alternatives": {"tasks": []}})
     # What named them is made again without them.
