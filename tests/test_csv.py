@@ -87,6 +87,27 @@ def test_a_file_with_a_header_only(tmp_path):
     assert moved(tmp_path / "a.csv").read_text() == "c,x,x_moved,flowmorph_moved\n"
 
 
+def test_a_file_of_many_blocks(tmp_path):
+    """Longer than what is parsed at a time, in chunks that fit in none of its blocks."""
+    rows = [f"{i},{i / 7!r},žluť {i % 13}" for i in range(300_000)]
+    (tmp_path / "a.csv").write_text("\n".join(["n,x,s", *rows, ""]))
+    assert (tmp_path / "a.csv").stat().st_size > 2 * text.BLOCK_BYTES
+    files = open_sample(str(tmp_path / "a.csv"))
+    assert files.rows == 300_000
+    lengths = [len(chunk["x"]) for chunk in files.chunks(["x"], 70_000)]
+    assert lengths == [70_000] * 4 + [20_000]
+    output = moved(tmp_path / "a.csv", chunk_rows=70_000)
+    cut = [line.rsplit(",", 2)[0] for line in output.read_text().splitlines()]
+    assert cut == ["n,x,s", *rows]
+
+
+def test_names_may_hold_anything(tmp_path):
+    (tmp_path / "a.csv").write_text('"a,b","two\nlines","say ""hi"""\n1,2,3\n')
+    assert open_sample(str(tmp_path / "a.csv")).columns == ["a,b", "two\nlines", 'say "hi"']
+    first = moved(tmp_path / "a.csv").read_text()
+    assert first.startswith('"a,b","two\nlines","say ""hi""",x_moved,')
+
+
 def test_a_byte_order_mark_stays(tmp_path):
     (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbfx\n1\n")
     assert moved(tmp_path / "a.csv").read_bytes().startswith(b"\xef\xbb\xbfx,x_moved,")

@@ -6,6 +6,8 @@ A cell stays the text that it is; only the columns that are used become numbers.
 from __future__ import annotations
 
 import codecs
+import csv as stdlib_csv
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,9 @@ __all__ = ["Writer", "inspect", "iterate", "moved", "numbers"]
 
 #: Bytes of text that are parsed at a time.
 BLOCK_BYTES = 4 << 20
+
+#: Bytes in which the line of names has to end.
+HEADER_BYTES = 1 << 20
 
 #: Texts that stand for a missing value: pandas' and arrow's.
 MISSING = pyarrow.array(csv.ConvertOptions().null_values)
@@ -66,19 +71,18 @@ class Layout:
 def _header(path: Path) -> tuple[list[str], Layout]:
     """Names of the columns, and the layout."""
     with reading(path, "CSV"), _stream(path) as stream:
-        start = stream.read(1 << 20)
-        line, newline, _ = start.partition(b"\n")
-        if b"\0" in line:
+        start = stream.read(HEADER_BYTES)
+        if b"\0" in start.partition(b"\n")[0]:
             raise InputError(f"{path}: is no text: it is not a CSV file")
-        line.decode("utf-8-sig")
-        head = pyarrow.BufferReader(start)
-        with csv.open_csv(head, parse_options=_parse(path)) as reader:
-            names = list(reader.schema.names)
+        # Whole lines only: a character may be cut in two at the end.
+        text = start[: start.rfind(b"\n") + 1 or None].decode("utf-8-sig")
+        lines = io.StringIO(text, newline="")
+        names = next(stdlib_csv.reader(lines, delimiter=_parse(path).delimiter), [])
     check_unique(path, names)
     if all(map(_number, names)):
         raise InputError(f"{path}: the first line has numbers, not the columns' names: add those")
-    mark = codecs.BOM_UTF8 if line.startswith(codecs.BOM_UTF8) else b""
-    return names, Layout(mark, "\r\n" if line.endswith(b"\r") else "\n")
+    mark = codecs.BOM_UTF8 if start.startswith(codecs.BOM_UTF8) else b""
+    return names, Layout(mark, "\r\n" if start.partition(b"\n")[0].endswith(b"\r") else "\n")
 
 
 def _number(text: str) -> bool:
@@ -196,7 +200,11 @@ class Writer(ChunkWriter):
 
     def _quoted(self, cells: pyarrow.Array) -> pyarrow.Array:
         """Put quotes around cells that need them, and the empty text, which is not a null."""
-        needed = pc.match_substring_regex(cells, f'["\\r\\n{self.delimiter}]|^$')
+        needed = pc.equal(cells, "")
+        for mark in ('"', "\r", "\n", self.delimiter):
+            needed = pc.or_(needed, pc.match_substring(cells, mark))
+        if not pc.any(needed).as_py():
+            return pc.fill_null(cells, "")
         doubled = pc.replace_substring(cells, '"', '""')
         quoted = pc.binary_join_element_wise('"', doubled, '"', "")
         return pc.fill_null(pc.if_else(needed, quoted, cells), "")
