@@ -24,7 +24,7 @@ if set("{}$`") & set(workflow.basedir):
 LIBRARY = os.path.join(workflow.basedir, "workflow")
 sys.path.insert(0, LIBRARY)
 
-from flowmorph.plan import inputs, methods, own_config as own, paths, repeats, targets
+from flowmorph.plan import inputs, methods, own_config, paths, repeats, targets
 from flowmorph.plan.config import check
 from flowmorph.errors import InputError
 
@@ -37,7 +37,7 @@ try:
     inputs.expand_home(config)
     OUT = paths.run_folder(config["run"])
     inputs.check_apart(config, OUT)
-    APPLIED = own.named(config["apply"])
+    APPLIED = own_config.named(config["apply"])
     RESULTS = targets.results(OUT, config)
     inputs.check_patterns(config, RESULTS + targets.samples(OUT, config))
 except InputError as error:
@@ -54,7 +54,7 @@ shell.prefix(
 )
 
 
-report: f"workflow/report/{'own' if own.given(config) else 'workflow'}.rst"
+report: f"workflow/report/{'own' if own_config.given(config) else 'workflow'}.rst"
 
 
 wildcard_constraints:
@@ -78,7 +78,7 @@ include: "rules/losses.smk"
 include: "rules/alternatives.smk"
 
 
-if own.given(config):
+if own_config.given(config):
 
     include: "rules/own.smk"
 

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from flowmorph.flows.flow import Architecture, Flow
-from flowmorph.formats import flat_root as tables
+from flowmorph.formats import flat_root
 from flowmorph.metrics import divergence
 from flowmorph.metrics.two_sample import classifier_auc
 from flowmorph.plan.methods import METHODS
@@ -229,7 +229,7 @@ def collider(recipes: dict, folder: Path, seed: int) -> Iterator[tuple[str, ...]
     """The likelihood of held-out target events under densities by each recipe."""
 
     def read(split: str) -> tuple[Tensor, Tensor]:
-        table = tables.read_table(folder / "target.root", split, [*FEATURES, CONDITION])
+        table = flat_root.read_table(folder / "target.root", split, [*FEATURES, CONDITION])
         columns = np.stack([table[name] for name in (*FEATURES, CONDITION)], axis=1)
         return torch.from_numpy(columns.astype(np.float32)).split(len(FEATURES), dim=1)
 

@@ -47,8 +47,7 @@ use rule plot_transport_losses as plot_alternative_losses with:
     """Show the training of a task's further flow methods."""
     input:
         losses=[
-            paths.loss_table(paths.transport(OUT, "{task}", method))
-            for method in methods.FURTHER
+            paths.loss_table(paths.transport(OUT, "{task}", method)) for method in methods.FURTHER
         ],
         script=script("plot/plot_loss.py"),
         code=code("plot/plot_loss.py"),
@@ -68,9 +67,7 @@ use rule plot_transport_losses as plot_alternative_losses with:
     benchmark:
         paths.benchmark(OUT, "plot_alternative_losses", "{task}")
     params:
-        titles=lambda wildcards: [
-            f"{wildcards.task}, {method}" for method in methods.FURTHER
-        ],
+        titles=lambda wildcards: [f"{wildcards.task}, {method}" for method in methods.FURTHER],
 
 
 use rule fig_closure as fig_alternatives with:

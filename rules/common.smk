@@ -47,8 +47,8 @@ def own_recipe(dataset: str) -> dict:
     settings = config["own"]
     return {
         "path": paths.own_prepared(OUT, repeats.plain(dataset)),
-        "features": own.columns(settings["features"]),
-        "condition": own.columns(settings["condition"]),
+        "features": own_config.columns(settings["features"]),
+        "condition": own_config.columns(settings["condition"]),
         "weights": settings[repeats.plain(dataset).removeprefix("own_")]["weights"],
     }
 
@@ -216,7 +216,7 @@ def regions(wildcards) -> str:
 def features_of(moved: str) -> list[str]:
     """Give the names of the features that a task moves."""
     if targets.pair(moved).family == targets.OWN:
-        return own.columns(config["own"]["features"])
+        return own_config.columns(config["own"]["features"])
     return COLLIDER_FEATURES if moved.startswith(targets.SCIENCE) else ["x1", "x2"]
 
 

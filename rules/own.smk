@@ -1,20 +1,20 @@
 """The user's own two samples: from their files to the moved reference in their format."""
 
 # Options of the figures: names and range of the features; methods and region.
-OWN_LABELS = own.label_options(config)
-OWN_LIMITS = own.limit_options(config)
-OWN_TRAINED = own.figure_options(config, targets.methods(config))
-OWN_APPLIED = own.figure_options(config, targets.methods(config), applied=True)
+OWN_LABELS = own_config.label_options(config)
+OWN_LIMITS = own_config.limit_options(config)
+OWN_TRAINED = own_config.figure_options(config, targets.methods(config))
+OWN_APPLIED = own_config.figure_options(config, targets.methods(config), applied=True)
 
 # Looked at before anything is trained, and no parameter: another layout is no reason to train anew.
-OWN_LAYOUT = own.layout_options(config)
+OWN_LAYOUT = own_config.layout_options(config)
 
 
 rule prepare_own_samples:
     """Read the user's two samples, cut and split them, and bring them to the flows' box."""
     input:
-        reference=own.matching(config["own"]["reference"]["files"]),
-        target=own.matching(config["own"]["target"]["files"]),
+        reference=own_config.matching(config["own"]["reference"]["files"]),
+        target=own_config.matching(config["own"]["target"]["files"]),
         script=script("events/prepare_own_samples.py"),
         code=code("events/prepare_own_samples.py"),
     output:
@@ -34,8 +34,8 @@ rule prepare_own_samples:
     params:
         reference=as_json(config["own"]["reference"]),
         target=as_json(config["own"]["target"]),
-        features=json.dumps(own.choices(config["own"]["features"])),
-        condition=json.dumps(own.choices(config["own"]["condition"])),
+        features=json.dumps(own_config.choices(config["own"]["features"])),
+        condition=json.dumps(own_config.choices(config["own"]["condition"])),
         regions=as_json(config["own"]["regions"]),
         missing=config["own"]["missing"],
         rows=[config["own"]["rows"][split] for split in ("train", "validation")],
@@ -76,8 +76,8 @@ rule bundle_transport:
     conda:
         "../envs/environment.yaml"
     params:
-        features=own.columns(config["own"]["features"]),
-        condition=own.columns(config["own"]["condition"]),
+        features=own_config.columns(config["own"]["features"]),
+        condition=own_config.columns(config["own"]["condition"]),
         regions=as_json(config["own"]["regions"]),
     shell:
         "python {input.script} --method {wildcards.method} --transport {input.transport} "
@@ -90,13 +90,13 @@ rule bundle_transport:
 rule move_reference:
     """Move the user's reference by one method, and write it as it came."""
     input:
-        files=own.matching(config["own"]["reference"]["files"]),
+        files=own_config.matching(config["own"]["reference"]["files"]),
         transport=paths.bundle(paths.transport(OUT, targets.OWN, "{method}")),
         script=script("move/move_file.py"),
         code=code("move/move_file.py"),
     output:
         moved=paths.moved_reference(
-            OUT, "{method}", own.suffix(config["own"]["reference"]["files"])
+            OUT, "{method}", own_config.suffix(config["own"]["reference"]["files"])
         ),
     log:
         paths.log(OUT, "move_reference", "{method}"),
@@ -111,8 +111,8 @@ rule move_reference:
         mem_mb=scaled(2000),
         runtime=scaled(120),
     params:
-        tree=lambda wildcards: own.reading_options(config["own"]["reference"]),
-        layout=own.layout_options(config),
+        tree=lambda wildcards: own_config.reading_options(config["own"]["reference"]),
+        layout=own_config.layout_options(config),
         outside=config["own"]["output"]["outside"],
         chunk=config["own"]["output"]["chunk_rows"],
         device=config["device"],

@@ -22,7 +22,7 @@ from test_events import lhco_rows, write_lhco
 from test_features import run
 
 from flowmorph.formats import SampleFiles, open_sample, open_writer
-from flowmorph.plan import own_config as own
+from flowmorph.plan import own_config
 
 ROOT = Path(__file__).parents[1]
 
@@ -53,7 +53,7 @@ def arguments(
     regions = {"column": "eta", "train": train, "apply": None, "closure": False}
     return [
         "--reference", samples["reference"], "--target", samples["target"],
-        "--features", json.dumps(own.choices(list(features))), "--condition", "{}",
+        "--features", json.dumps(own_config.choices(list(features))), "--condition", "{}",
         "--regions", json.dumps(regions), "--missing", missing, "--rows", "100", "100",
         "--scaling", "-3", "3", "--validation-fraction", "0.2", "--seed", "1",
         *(f"--output-{name}={folder / name}.npz" for name in ("reference", "target")),

@@ -17,7 +17,7 @@ from test_workflow import OUT, Project
 from flowmorph.collider import delphes
 from flowmorph.collider.features import build_features
 from flowmorph.errors import InputError
-from flowmorph.formats import flat_root as tables
+from flowmorph.formats import flat_root
 from flowmorph.plan import paths
 from flowmorph.plan.config import check
 
@@ -154,7 +154,7 @@ def test_chunks_go_through_the_rules(tmp_path):
     files = delphes.count_events(str(folder / "*.root"))
     direct, counts = build_features(delphes.read_delphes(files, 0, 60)[0], trigger_pt=300)
     assert counts.selected > 20
-    merged = tables.read_table(tmp_path / wanted[1], "features")
+    merged = flat_root.read_table(tmp_path / wanted[1], "features")
     for column in direct:
         assert (merged[column] == direct[column]).all()
     assert not list((tmp_path / OUT).rglob("*.parquet"))

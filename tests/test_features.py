@@ -14,7 +14,7 @@ from scripts_by_name import path_of
 from flowmorph.collider import events, lhco
 from flowmorph.collider.features import build_features, delta_r
 from flowmorph.errors import InputError
-from flowmorph.formats import flat_root as tables
+from flowmorph.formats import flat_root
 from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.samples import regions as selection
 
@@ -136,9 +136,9 @@ def test_real_events(lhco_tiny):
 
 def test_equal_tables_give_equal_bytes(tmp_path, monkeypatch):
     trees = {"a": {"x": np.arange(5.0), "n": np.arange(5, dtype=np.int8)}, "b": {"x": np.ones(0)}}
-    tables.write_tables(tmp_path / "one.root", trees)
+    flat_root.write_tables(tmp_path / "one.root", trees)
     monkeypatch.setattr("uproot.writing._cascade.datetime", FutureClock)
-    tables.write_tables(tmp_path / "two.root", trees)
+    flat_root.write_tables(tmp_path / "two.root", trees)
     assert (tmp_path / "one.root").read_bytes() == (tmp_path / "two.root").read_bytes()
 
 
@@ -155,31 +155,31 @@ class FutureClock:
 
 def test_tables_there_and_back(tmp_path):
     table = {"x": np.random.default_rng(1).normal(size=50_000), "label": np.ones(50_000, np.int8)}
-    tables.write_tables(tmp_path / "a.root", {"features": table})
-    again = tables.read_table(tmp_path / "a.root", "features")
+    flat_root.write_tables(tmp_path / "a.root", {"features": table})
+    again = flat_root.read_table(tmp_path / "a.root", "features")
     assert list(again) == ["x", "label"]
     for name in table:
         assert again[name].dtype == table[name].dtype
         assert (again[name] == table[name]).all()
-    assert list(tables.read_table(tmp_path / "a.root", "features", ["label"])) == ["label"]
-    joined = tables.concatenate([again, again])
+    assert list(flat_root.read_table(tmp_path / "a.root", "features", ["label"])) == ["label"]
+    joined = flat_root.concatenate([again, again])
     assert (joined["x"] == np.tile(table["x"], 2)).all()
 
 
 def test_tables_that_cannot_be_read(tmp_path):
     path = tmp_path / "a.root"
     with pytest.raises(InputError, match="a.root: no such file"):
-        tables.read_table(path, "features")
-    tables.write_tables(path, {"features": {"x": np.arange(1000.0)}})
+        flat_root.read_table(path, "features")
+    flat_root.write_tables(path, {"features": {"x": np.arange(1000.0)}})
     with pytest.raises(InputError, match="no tree 'train' .it has features."):
-        tables.read_table(path, "train")
+        flat_root.read_table(path, "train")
     with pytest.raises(InputError, match="no column 'm_jj' .it has x."):
-        tables.read_table(path, "features", ["x", "m_jj"])
+        flat_root.read_table(path, "features", ["x", "m_jj"])
     whole = path.read_bytes()
     for size in (0, 50, 2000, len(whole) - 100):
         path.write_bytes(whole[:size])
         with pytest.raises(InputError, match="a.root: no readable ROOT file"):
-            tables.read_table(path, "features")
+            flat_root.read_table(path, "features")
 
 
 def test_bands_and_split():
@@ -201,7 +201,7 @@ def feature_files(tmp_path):
         table = {column: rng.gamma(3, 1, count) for column in selection.FEATURES}
         table["m_jj"] = np.repeat([2800.0, 3000.0, 3500.0, 3900.0, 4200.0], count // 5)
         table["label"] = np.zeros(count, np.int8)
-        tables.write_tables(tmp_path / f"{name}.root", {"features": table})
+        flat_root.write_tables(tmp_path / f"{name}.root", {"features": table})
     return tmp_path
 
 
@@ -219,7 +219,7 @@ def test_prepared_samples(feature_files):
     assert prepare(feature_files) == 0
     sizes = {
         name: [
-            len(tables.read_table(feature_files / f"{name}.root", tree)["m_jj"])
+            len(flat_root.read_table(feature_files / f"{name}.root", tree)["m_jj"])
             for tree in ("train", "validation", "signal")
         ]
         for name in ("r", "t")
@@ -228,11 +228,11 @@ def test_prepared_samples(feature_files):
     scaling = Preprocessor.load(feature_files / "scaling.json")
     assert scaling.columns == selection.COLUMNS
     assert (scaling.maps["m_jj"].minimum, scaling.maps["m_jj"].maximum) == (3000, 3900)
-    train = [tables.read_table(feature_files / f"{name}.root", "train") for name in ("r", "t")]
+    train = [flat_root.read_table(feature_files / f"{name}.root", "train") for name in ("r", "t")]
     for name in selection.COLUMNS:
         both = np.concatenate([table[name] for table in train])
         assert (both.min(), both.max()) == pytest.approx((-3, 3))
-    signal = scaling.inverse(tables.read_table(feature_files / "t.root", "signal"))
+    signal = scaling.inverse(flat_root.read_table(feature_files / "t.root", "signal"))
     assert signal["m_jj"] == pytest.approx(np.full(100, 3500.0))
     first = (feature_files / "r.root").read_bytes()
     assert prepare(feature_files) == 0
@@ -240,7 +240,7 @@ def test_prepared_samples(feature_files):
 
 
 def test_empty_region_and_constant_feature(feature_files, capfd):
-    table = tables.read_table(feature_files / "target.root", "features")
+    table = flat_root.read_table(feature_files / "target.root", "features")
     low = {name: column[table["m_jj"] < 3600] for name, column in table.items()}
     constant = {**table, "delta_r_jj": np.full(500, 3.1)}
     cases = [
@@ -248,12 +248,12 @@ def test_empty_region_and_constant_feature(feature_files, capfd):
         ({name: column[table["m_jj"] != 3500] for name, column in table.items()}, "'signal'"),
     ]
     for broken, message in cases:
-        tables.write_tables(feature_files / "target.root", {"features": broken})
+        flat_root.write_tables(feature_files / "target.root", {"features": broken})
         assert prepare(feature_files) == 1
         captured = capfd.readouterr().err.splitlines()
         assert captured[-1].startswith("error: ") and message in captured[-1]
     for name in ("target", "reference"):
-        tables.write_tables(feature_files / f"{name}.root", {"features": constant})
+        flat_root.write_tables(feature_files / f"{name}.root", {"features": constant})
     assert prepare(feature_files) == 1
     assert "'delta_r_jj' has zero range" in capfd.readouterr().err
     assert not list(feature_files.glob("r.root")) and not list(feature_files.glob("*.json"))
@@ -289,7 +289,7 @@ def test_chain_from_generation_to_medians(tmp_path, capfd):
         assert run("build_features.py", "--input", chunk, "--output", output) == 0
     inputs = (tmp_path / "a.root", tmp_path / "b.root")
     assert run("merge_features.py", "--input", *inputs, "--output", merged) == 0
-    one, two = (tables.read_table(path, "features") for path in (inputs[0], merged))
+    one, two = (flat_root.read_table(path, "features") for path in (inputs[0], merged))
     assert len(one["m_jj"]) > 15
     for name in one:
         assert (two[name] == np.tile(one[name], 2)).all()

@@ -30,9 +30,9 @@ from flowmorph.figures import (
     schematics,
     style,
 )
-from flowmorph.formats import flat_root as root_tables
+from flowmorph.formats import flat_root
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples import moved as samples
+from flowmorph.samples import moved_samples
 
 ROOT = Path(__file__).parent.parent
 
@@ -137,7 +137,7 @@ def test_scripts_draw_what_they_are_given(tmp_path, toy, rotated, science):
     np.savez(tmp_path / "science.npz", **science)
     (tmp_path / "loss.csv").write_text(LOSS_CSV)
     for sample in (1, 2):
-        root_tables.write_tables(tmp_path / f"{sample}.root", {"features": events(sample)})
+        flat_root.write_tables(tmp_path / f"{sample}.root", {"features": events(sample)})
     task = ["--tasks", "rotated_fourcircles_to_fourcircles_twin"]
     calls = {
         "plot_schematic": ["--drawing", "architecture"],
@@ -177,10 +177,10 @@ def test_damaged_samples_are_named_and_leave_no_figure(tmp_path, toy, change, me
 
 def test_missing_and_unreadable_samples_are_named(tmp_path):
     with pytest.raises(InputError, match="nowhere.npz: no such file"):
-        samples.load_moved(tmp_path / "nowhere.npz", ["reference"])
+        moved_samples.load_moved(tmp_path / "nowhere.npz", ["reference"])
     (tmp_path / "text.npz").write_text("not an archive")
     with pytest.raises(InputError, match="text.npz: not a file of moved samples"):
-        samples.load_moved(tmp_path / "text.npz", ["reference"])
+        moved_samples.load_moved(tmp_path / "text.npz", ["reference"])
 
 
 def test_plotting_scripts_start_without_heavy_packages():

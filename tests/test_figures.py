@@ -17,8 +17,7 @@ from matplotlib.colors import LogNorm
 from flowmorph.errors import InputError
 from flowmorph.figures import distances, features, grids, looks, losses, scatter, schematics
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples import moved as samples
-from flowmorph.samples import parts, toys
+from flowmorph.samples import moved_samples, parts, toys
 from flowmorph.samples.regions import COLUMNS
 
 ROOT = Path(__file__).parent.parent
@@ -97,7 +96,7 @@ def test_scatter_keeps_a_points_colour_in_every_panel(toy):
 
 
 def test_scatter_prints_angles_and_the_share_that_stays(rotated):
-    turned = samples.select_angles(rotated, *ANGLES)
+    turned = moved_samples.select_angles(rotated, *ANGLES)
     fig = scatter.transport_scatter(turned, angles=ANGLES, same_circle=True)
     notes = [[text.get_text() for text in ax.texts] for ax in fig.axes]
     assert notes == [["7.5°"], ["45°", "same circle: 100 %"], ["45°", "same circle: 100 %"]]
@@ -132,14 +131,14 @@ def test_grid_shows_a_density_and_leaves_empty_bins_empty():
 
 
 def test_grid_prints_the_angle_of_each_sample(rotated):
-    turned = samples.select_angles(rotated, *ANGLES)
+    turned = moved_samples.select_angles(rotated, *ANGLES)
     fig = grids.density_grid([("four circles → four circles", turned)], angles=[ANGLES])
     assert [ax.texts[0].get_text() for ax in fig.axes[:7]] == ["7.5°"] + ["45°"] * 6
 
 
 def test_angles_that_no_point_has_are_named(rotated):
     with pytest.raises(InputError, match="from 15 to 45 degrees; there are 7.5:7.5, 7.5:45"):
-        samples.select_angles(rotated, 15.0, 45.0)
+        moved_samples.select_angles(rotated, 15.0, 45.0)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +150,7 @@ def test_angles_that_no_point_has_are_named(rotated):
     ],
 )
 def test_task_titles(task, title):
-    assert samples.task_title(task) == title
+    assert moved_samples.task_title(task) == title
 
 
 # --- distances

@@ -43,3 +43,13 @@ def test_a_full_disk_is_said_with_the_name_of_the_file(tmp_path):
         with open(part, "w") as file:
             file.write("x")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_temporary_name_is_not_what_an_error_names(tmp_path):
+    path = tmp_path / "a.csv"
+    with pytest.raises(OSError, match=f"Is a directory: '{path}'"), atomic(path) as part:
+        part.mkdir()
+        try:
+            part.write_text("x")
+        finally:
+            part.rmdir()

@@ -22,7 +22,7 @@ from test_workflow import OUT, Project
 from flowmorph.collider import lhco
 from flowmorph.collider.features import build_features, features_of_jets
 from flowmorph.errors import InputError
-from flowmorph.formats import flat_root as tables
+from flowmorph.formats import flat_root
 from flowmorph.plan import paths
 from flowmorph.plan.config import check
 from flowmorph.samples import regions as selection
@@ -149,7 +149,7 @@ def test_feature_files_through_the_script(tmp_path):
         output = tmp_path / "a.root"
         arguments = ("--input", tmp_path / f"{name}.h5", "--signal-fraction", fraction)
         assert run("read_lhco_features.py", *arguments, "--output", output) == 0
-        sizes[name, fraction] = len(tables.read_table(output, "features")["m_jj"])
+        sizes[name, fraction] = len(flat_root.read_table(output, "features")["m_jj"])
     background = int((frame.label == 0).sum())
     assert sizes == {("a", 0): background, ("a", 1): 60, ("unlabelled", 0): 60}
 
@@ -197,7 +197,7 @@ def test_counts_next_to_the_published_ones(tmp_path, capfd):
     label = np.zeros(len(mass), np.int8)
     target = {"m_jj": np.append(mass, 3500.0), "label": np.append(label, 1).astype(np.int8)}
     for name, table in (("reference", {"m_jj": mass, "label": label}), ("target", target)):
-        tables.write_tables(tmp_path / f"{name}.root", {"features": table})
+        flat_root.write_tables(tmp_path / f"{name}.root", {"features": table})
     counts = {"total": 703, "1500-3300": 300, "3300-3700": 300, "3700-5500": 98}
     published = {"herwig": counts, "pythia_v2_qcd": counts | {"3700-5500": 100}}
     facts = tmp_path / "facts.yaml"
@@ -282,7 +282,7 @@ def test_own_files_go_through_the_rules_where_they_are(tmp_path, lhco_tiny):
     project.snakemake("--cores", "2", wanted)
     direct, _ = build_features(lhco.read_lhco(lhco_tiny, 0, 1000))
     for sample in ("reference", "target"):
-        merged = tables.read_table(tmp_path / paths.features(OUT, sample), "features")
+        merged = flat_root.read_table(tmp_path / paths.features(OUT, sample), "features")
         for column in direct:
             assert (merged[column] == direct[column]).all()
     verified = json.loads((tmp_path / paths.verified(OUT, name)).read_text())

@@ -20,8 +20,7 @@ from flowmorph.errors import InputError
 from flowmorph.figures import looks
 from flowmorph.metrics import distances, optimal_transport, two_sample
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples import morphed
-from flowmorph.samples import weights as unweighting
+from flowmorph.samples import morphed, unweighting
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = {

@@ -16,10 +16,9 @@ from flowmorph.errors import InputError
 from flowmorph.figures import features
 from flowmorph.metrics import divergence, measures, task, two_sample
 from flowmorph.metrics.distances import summarise
-from flowmorph.plan import own_config as own
-from flowmorph.plan import targets
+from flowmorph.plan import own_config, targets
 from flowmorph.samples.own_samples import Settings, prepare
-from flowmorph.samples.weights import (
+from flowmorph.samples.unweighting import (
     accepted,
     effective_number,
     effective_points,
@@ -89,20 +88,26 @@ def configured(**changes) -> dict:
 )
 def test_settings_that_do_not_fit_are_named(changes, message):
     with pytest.raises(InputError, match=message):
-        own.check(configured(**changes))
+        own_config.check(configured(**changes))
 
 
 def test_files_to_apply_need_own_samples():
     with pytest.raises(InputError, match="config: apply"):
-        own.check(CONFIG | {"apply": "more.root"})
-    own.check(CONFIG)
+        own_config.check(CONFIG | {"apply": "more.root"})
+    own_config.check(CONFIG)
 
 
 def test_entries_are_names_or_objects():
     entries = configured()["own"]["features"]
-    assert own.columns(entries) == ["x", "y"]
-    assert own.choices(entries) == {"x": {"transform": "minmax"}, "y": {"transform": "logit"}}
-    assert own.labels([*entries, {"column": "z$", "label": "$z$"}, "a$"])[2:] == ["$z$", r"a\$"]
+    assert own_config.columns(entries) == ["x", "y"]
+    assert own_config.choices(entries) == {
+        "x": {"transform": "minmax"},
+        "y": {"transform": "logit"},
+    }
+    assert own_config.labels([*entries, {"column": "z$", "label": "$z$"}, "a$"])[2:] == [
+        "$z$",
+        r"a\$",
+    ]
 
 
 def test_an_own_run_makes_the_own_task_and_nothing_else():
@@ -123,17 +128,17 @@ def test_files_to_apply_have_names_of_their_own(tmp_path):
     for name in ("a/more.csv", "b/more.csv", "b/last.csv"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    found = own.named(str(tmp_path / "b/*.csv"))
+    found = own_config.named(str(tmp_path / "b/*.csv"))
     assert found == {name: str(tmp_path / "b" / name) for name in ("last.csv", "more.csv")}
     with pytest.raises(InputError, match="would be moved to the same file"):
-        own.named([str(tmp_path / "*/more.csv")])
+        own_config.named([str(tmp_path / "*/more.csv")])
     with pytest.raises(InputError, match="no such file"):
-        own.named([str(tmp_path / "b/*.csv"), "nowhere.csv"])
+        own_config.named([str(tmp_path / "b/*.csv"), "nowhere.csv"])
     (tmp_path / "b/last[1].csv").touch()
-    assert list(own.named(str(tmp_path / "b/last[1].csv"))) == ["last[1].csv"]
+    assert list(own_config.named(str(tmp_path / "b/last[1].csv"))) == ["last[1].csv"]
     (tmp_path / "b/{x}.csv").touch()
     with pytest.raises(InputError, match="rename this file"):
-        own.named(str(tmp_path / "b/*.csv"))
+        own_config.named(str(tmp_path / "b/*.csv"))
 
 
 # --- preparation

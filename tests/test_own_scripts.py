@@ -12,7 +12,7 @@ from scripts_by_name import script
 
 import flowmorph
 from flowmorph.metrics import measures
-from flowmorph.plan import own_config as own
+from flowmorph.plan import own_config
 
 FLOW = {"layers": 2, "blocks": 1, "width": 20, "bins": 4, "tail_bound": 4.0}
 RECIPE = {"batch": 100, "epochs": 4, "learning_rate": 5e-3, "warmup_steps": 2, "clip": 5.0}
@@ -46,8 +46,9 @@ def test_from_files_to_figures(tmp_path, columns, condition, suffix, weights):
     at = {name: str(tmp_path / name) for name in ("pre.json", "rows.csv", "moved.npz", "own.csv")}
     script("prepare_own_samples").main(
         ["--reference", json.dumps(samples["reference"]), "--target", json.dumps(samples["target"]),
-         "--features", json.dumps(own.choices(features)), "--condition",
-         json.dumps(own.choices(condition)), "--regions", json.dumps(NOWHERE), "--missing", "error",
+         "--features", json.dumps(own_config.choices(features)), "--condition",
+         json.dumps(own_config.choices(condition)), "--regions", json.dumps(NOWHERE),
+         "--missing", "error",
          "--rows", "1000", "1000", "--scaling", "-3", "3", "--validation-fraction", "0.3",
          "--seed", "1", "--output-reference", str(tmp_path / "r.npz"), "--output-target",
          str(tmp_path / "t.npz"), "--output-preprocessing", at["pre.json"],

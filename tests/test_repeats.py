@@ -16,7 +16,7 @@ from flowmorph.metrics.distances import Summary
 from flowmorph.metrics.measures import Measure
 from flowmorph.plan import repeats, targets
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples import moved as samples
+from flowmorph.samples import moved_samples
 from flowmorph.tables import table as tables
 from flowmorph.tables.measures import measure_table, with_own_divergences
 
@@ -142,14 +142,14 @@ def test_an_ensemble_takes_each_image_from_one_of_its_trainings(tmp_path):
 
 
 def test_an_ensemble_of_weighted_points_keeps_their_weights(tmp_path):
-    weights = {name: np.linspace(0.5, 2.0, 600) for name in samples.WEIGHTS}
+    weights = {name: np.linspace(0.5, 2.0, 600) for name in moved_samples.WEIGHTS}
     files = [str(tmp_path / "a.npz"), str(tmp_path / "b.npz")]
     for file in files:
         np.savez(file, **science_task() | weights)
     arguments = ["--moved", *files, "--seed", "7", "--output", str(tmp_path / "c.npz")]
     script("mix_ensemble").main(arguments)
-    mixed = samples.load_weighted(tmp_path / "c.npz", samples.MOVED)
-    for name in samples.WEIGHTS:
+    mixed = moved_samples.load_weighted(tmp_path / "c.npz", moved_samples.MOVED)
+    for name in moved_samples.WEIGHTS:
         np.testing.assert_array_equal(mixed[name], weights[name])
 
 
@@ -218,13 +218,13 @@ def test_files_are_grouped_by_training(tmp_path):
     for name in "abcd":
         np.savez(tmp_path / f"{name}.npz", x=np.full((2, 1), ord(name)))
     files = [tmp_path / f"{name}.npz" for name in "abcd"]
-    trainings = samples.load_trainings(files, 2, ["x"])
+    trainings = moved_samples.load_trainings(files, 2, ["x"])
     assert [[chr(int(task["x"][0, 0])) for task in t] for t in trainings] == [
         ["a", "b"],
         ["c", "d"],
     ]
     with pytest.raises(InputError, match="4 files are not the same tasks in 3 trainings"):
-        samples.load_trainings(files, 3, ["x"])
+        moved_samples.load_trainings(files, 3, ["x"])
 
 
 def test_costs_are_counted_from_histories_and_weights(tmp_path):

@@ -16,7 +16,7 @@ from transports import REGIONS, make, table
 
 import flowmorph
 from flowmorph.errors import InputError
-from flowmorph.flows import device as setup
+from flowmorph.flows import setup
 
 LIBRARY = Path(flowmorph.__file__).parents[1]
 STATUS = "flowmorph_moved"

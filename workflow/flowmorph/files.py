@@ -38,8 +38,8 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
             os.fsync(written.fileno())
         os.replace(part, final)
     except OSError as error:
-        # A failed write, such as on a full disk, does not say of which file.
-        if error.errno is not None and error.filename is None:
+        # A failed write, such as on a full disk, says of no file, or of the temporary one.
+        if error.errno is not None and error.filename in (None, str(part)):
             error.filename = str(final)
         raise
     finally:

@@ -15,7 +15,7 @@ from flowmorph.figures import looks, style
 from flowmorph.figures.features import SYMBOLS, shares
 from flowmorph.metrics.distances import distances, feature_distances, summarise
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples.moved import weights_of
+from flowmorph.samples.moved_samples import weights_of
 
 COLUMNS = ("baseline", *PUBLISHED)
 _LOWEST_QUANTILE = 0.002  # of all distances drawn: where the axis begins

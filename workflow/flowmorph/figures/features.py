@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from flowmorph.errors import InputError
 from flowmorph.figures import looks, style
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples.moved import weights_of
-from flowmorph.samples.weights import effective_number
+from flowmorph.samples.moved_samples import weights_of
+from flowmorph.samples.unweighting import effective_number
 
 
 @dataclass(frozen=True)

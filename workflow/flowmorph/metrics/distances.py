@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flowmorph.errors import InputError
-from flowmorph.samples.weights import relative
+from flowmorph.samples.unweighting import relative
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from flowmorph.samples.weights import relative
+from flowmorph.samples.unweighting import relative
 
 
 class Estimate(NamedTuple):

@@ -9,7 +9,7 @@ import numpy as np
 
 from flowmorph.metrics import distances, optimal_transport, two_sample
 from flowmorph.metrics.measures import BASELINE, CEILING, FLOOR, TARGET, TOO_FEW, Measure
-from flowmorph.samples import weights as unweighting
+from flowmorph.samples import unweighting
 
 FEWEST_POINTS = 20  # for five folds of half of the target
 QUANTILES = {"distance_q05": 0.05, "distance_median": 0.5, "distance_q95": 0.95}

@@ -10,7 +10,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
-from flowmorph.samples.weights import effective_points, relative
+from flowmorph.samples.unweighting import effective_points, relative
 
 
 class Auc(NamedTuple):

@@ -10,8 +10,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from flowmorph.alternatives.interface import source_of
 from flowmorph.errors import InputError
-from flowmorph.plan import methods, targets
-from flowmorph.plan import own_config as own
+from flowmorph.plan import methods, own_config, targets
 
 # What text stands for, by the key that holds it.
 TEXTS = {
@@ -43,7 +42,7 @@ def check(config: dict, schema: str | Path) -> None:
     for sample, files in collider["delphes"]["files"].items():
         if collider["source"] == "delphes" and files is None:
             raise InputError(f"config: collider.delphes.files.{sample}: name your files")
-    own.check(config)
+    own_config.check(config)
     _check_alternatives(config)
 
 

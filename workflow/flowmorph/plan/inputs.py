@@ -14,8 +14,7 @@ from operator import getitem
 from pathlib import Path
 
 from flowmorph.errors import InputError
-from flowmorph.plan import own_config as own
-from flowmorph.plan import paths
+from flowmorph.plan import own_config, paths
 
 #: Keys with files of the user's own samples, and of each source of collider events.
 OWN = ("own.reference.files", "own.target.files", "apply")
@@ -44,7 +43,7 @@ def check_apart(config: dict, out: str) -> None:
     """
     folders, identity = _written_folders(out), cache(_identity)
     for key, pattern in _named(config):
-        for name in own.matching(pattern):
+        for name in own_config.matching(pattern):
             real = Path(name).resolve()
             for place in (real, *real.parents):
                 if folder := folders.get(identity(place)):
@@ -80,7 +79,7 @@ def _named(config: dict) -> Iterator[tuple[str, str]]:
     """Key and name or pattern of all files that the run may read; of one source of events only."""
     for key in (*OWN, *SOURCES.get(config["collider"]["source"], ())):
         above, last = _place(config, key)
-        for pattern in own.patterns(above[last]):
+        for pattern in own_config.patterns(above[last]):
             yield key, pattern
 
 

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from flowmorph.errors import InputError
-from flowmorph.plan import own_config as own
-from flowmorph.plan import paths, repeats
+from flowmorph.plan import own_config, paths, repeats
 from flowmorph.plan.methods import FURTHER, PUBLISHED, SCANNED, TRAINED, variant
 
 TOYS = ("fourcircles", "star", "checkerboard")
@@ -112,22 +111,22 @@ def condition(task: str, config: dict) -> str | None:
 
 def families(config: dict) -> list[str]:
     """Families of a run's tasks."""
-    return [OWN] if own.given(config) else [name for name in ONE_TRAINING if name != OWN]
+    return [OWN] if own_config.given(config) else [name for name in ONE_TRAINING if name != OWN]
 
 
 def datasets(config: dict) -> list[str]:
     """Data sets of a run: the paper's, or the user's own."""
-    return list(OWN_SAMPLES) if own.given(config) else DATASETS
+    return list(OWN_SAMPLES) if own_config.given(config) else DATASETS
 
 
 def tasks(config: dict) -> list[str]:
     """Tasks of a run."""
-    return [OWN] if own.given(config) else TASKS
+    return [OWN] if own_config.given(config) else TASKS
 
 
 def moved(config: dict) -> list[str]:
     """Tasks of a run, each with every region where its points are moved and measured."""
-    if not own.given(config):
+    if not own_config.given(config):
         return MOVED
     regions = config["own"]["regions"]
     return [OWN, OWN_APPLY] if regions["train"] and regions["closure"] else [OWN]
@@ -135,7 +134,7 @@ def moved(config: dict) -> list[str]:
 
 def methods(config: dict) -> list[str]:
     """Methods that a run compares, in the paper's order."""
-    wanted = config["own"]["methods"] if own.given(config) else PUBLISHED
+    wanted = config["own"]["methods"] if own_config.given(config) else PUBLISHED
     return [method for method in PUBLISHED if method in wanted]
 
 
@@ -174,7 +173,7 @@ def everything(
 
 def results(out: str, config: dict) -> list[str]:
     """All that a run makes."""
-    if own.given(config):
+    if own_config.given(config):
         return own_results(out, config)
     made = everything(out, config["collider"]["source"], config["seeds"])
     return made + alternative_pictures(out, config)
@@ -201,8 +200,10 @@ def own_results(out: str, config: dict) -> list[str]:
 
 def moved_references(out: str, config: dict) -> list[str]:
     """The user's reference, moved by each method that was asked for."""
-    suffix = own.suffix(config["own"]["reference"]["files"])
-    return [paths.moved_reference(out, method, suffix) for method in own.output_methods(config)]
+    suffix = own_config.suffix(config["own"]["reference"]["files"])
+    return [
+        paths.moved_reference(out, method, suffix) for method in own_config.output_methods(config)
+    ]
 
 
 def applied(out: str, config: dict) -> list[str]:
@@ -210,20 +211,22 @@ def applied(out: str, config: dict) -> list[str]:
 
     Raises InputError where there are none: nothing would be made, and nobody told.
     """
-    names = own.named(config["apply"])
+    names = own_config.named(config["apply"])
     if not names:
         raise InputError("name the files to move: --config apply='more/*.root'")
     return [
-        paths.applied(out, method, name) for method in own.output_methods(config) for name in names
+        paths.applied(out, method, name)
+        for method in own_config.output_methods(config)
+        for name in names
     ]
 
 
 def samples(out: str, config: dict) -> list[str]:
     """Files beside its results that a run writes in formats in which users keep samples."""
-    if not own.given(config):
+    if not own_config.given(config):
         places = (paths.features, paths.prepared)
         return [place(out, sample) for place in places for sample in SAMPLES]
-    names = own.named(config["apply"])
+    names = own_config.named(config["apply"])
     return [
         *(paths.own_prepared(out, sample) for sample in OWN_SAMPLES),
         *(paths.moved(out, task) for task in moved(config)),

@@ -13,7 +13,7 @@ from flowmorph.plan.seeds import seed_for
 from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.samples.reading import check_pair, read_sample
 from flowmorph.samples.regions import inside
-from flowmorph.samples.weights import effective_number, relative
+from flowmorph.samples.unweighting import effective_number, relative
 from flowmorph.tables.table import Column, Table
 from flowmorph.user.output import Output, check_output
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from flowmorph.errors import InputError, RowError
-from flowmorph.flows import device as setup
+from flowmorph.flows import setup
 from flowmorph.preprocess.preprocessor import HALF, Preprocessor
 from flowmorph.transfer.morph import Morph, Task, morph
 from flowmorph.user import bundle, frames

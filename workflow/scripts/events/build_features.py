@@ -9,7 +9,7 @@ from flowmorph.collider import events, jets
 from flowmorph.collider.features import build_features
 from flowmorph.errors import cli
 from flowmorph.files import atomic
-from flowmorph.formats import flat_root as tables
+from flowmorph.formats import flat_root
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     print(counts, file=sys.stderr, flush=True)
     with atomic(args.output) as part:
-        tables.write_tables(part, {"features": table})
+        flat_root.write_tables(part, {"features": table})
 
 
 if __name__ == "__main__":

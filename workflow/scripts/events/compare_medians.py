@@ -11,7 +11,7 @@ import yaml
 
 from flowmorph.errors import InputError, cli
 from flowmorph.files import atomic
-from flowmorph.formats import flat_root as tables
+from flowmorph.formats import flat_root
 from flowmorph.samples import regions as selection
 
 #: Our column, its unit in the published table, its name there, and the entry with the values.
@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> None:
         published = (yaml.safe_load(file) or {}).get(ENTRY)
     if not isinstance(published, dict) or {key for key, _ in PUBLISHED.values()} - set(published):
         raise InputError(f"{args.reference}: {ENTRY} is missing or incomplete")
-    table = tables.read_table(args.target, "features", list(PUBLISHED))
+    table = flat_root.read_table(args.target, "features", list(PUBLISHED))
     region = np.reshape(args.signal, (1, 2)) * args.unit
     table = selection.select(table, "m_jj", region)
     events = len(table["m_jj"])

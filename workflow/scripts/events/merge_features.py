@@ -7,7 +7,7 @@ import sys
 
 from flowmorph.errors import cli
 from flowmorph.files import atomic
-from flowmorph.formats import flat_root as tables
+from flowmorph.formats import flat_root
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -16,11 +16,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", required=True, help="ROOT file, tree 'features'")
     args = parser.parse_args(argv)
 
-    joined = tables.concatenate([tables.read_table(path, "features") for path in args.input])
+    joined = flat_root.concatenate([flat_root.read_table(path, "features") for path in args.input])
     rows = len(next(iter(joined.values())))
     print(f"merged {rows} events of {len(args.input)} chunks", file=sys.stderr, flush=True)
     with atomic(args.output) as part:
-        tables.write_tables(part, {"features": joined})
+        flat_root.write_tables(part, {"features": joined})
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import numpy as np
 
 from flowmorph.errors import InputError, cli
 from flowmorph.files import atomic
-from flowmorph.formats import flat_root as tables
+from flowmorph.formats import flat_root
 from flowmorph.plan.seeds import seed_for
 from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.samples import regions as selection
@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> None:
     columns = [*args.features, args.condition]
     samples = {}
     for name, path in (("reference", args.reference), ("target", args.target)):
-        table = tables.read_table(path, "features", columns)
+        table = flat_root.read_table(path, "features", columns)
         rng = np.random.default_rng(seed_for(args.seed, "split", name))
         side = selection.select(table, args.condition, bands)
         train, validation = selection.split(side, args.validation_fraction, rng)
@@ -70,7 +70,9 @@ def main(argv: list[str] | None = None) -> None:
     outputs = {"reference": args.output_reference, "target": args.output_target}
     for name, trees in samples.items():
         with atomic(outputs[name]) as part:
-            tables.write_tables(part, {tree: scaling.forward(rows) for tree, rows in trees.items()})
+            flat_root.write_tables(
+                part, {tree: scaling.forward(rows) for tree, rows in trees.items()}
+            )
     with atomic(args.output_scaling) as part:
         scaling.save(part)
 

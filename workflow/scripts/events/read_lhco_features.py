@@ -9,7 +9,7 @@ from flowmorph.collider import lhco
 from flowmorph.collider.features import features_of_jets
 from flowmorph.errors import cli
 from flowmorph.files import atomic
-from flowmorph.formats import flat_root as tables
+from flowmorph.formats import flat_root
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> None:
     table, counts = features_of_jets(columns, args.trigger_pt)
     print(counts, file=sys.stderr, flush=True)
     with atomic(args.output) as part:
-        tables.write_tables(part, {"features": table})
+        flat_root.write_tables(part, {"features": table})
 
 
 if __name__ == "__main__":

@@ -7,8 +7,7 @@ import json
 import sys
 
 from flowmorph.errors import cli
-from flowmorph.flows import device as setup
-from flowmorph.flows import engine, storage
+from flowmorph.flows import engine, setup, storage
 from flowmorph.metrics import divergence, measures
 from flowmorph.samples import datasets
 

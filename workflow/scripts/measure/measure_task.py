@@ -10,9 +10,7 @@ import numpy as np
 
 from flowmorph.errors import InputError, cli
 from flowmorph.metrics import measures, mixing, task
-from flowmorph.samples import morphed
-from flowmorph.samples import moved as samples
-from flowmorph.samples import weights as unweighting
+from flowmorph.samples import morphed, moved_samples, unweighting
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -31,10 +29,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", required=True, help="CSV")
     args = parser.parse_args(argv)
 
-    names = ("reference", "target", *samples.CONDITIONS, *args.methods)
-    given = samples.load_weighted(args.moved, names)
+    names = ("reference", "target", *moved_samples.CONDITIONS, *args.methods)
+    given = moved_samples.load_weighted(args.moved, names)
     arrays, reference_weights = given, None
-    if set(samples.WEIGHTS) & set(given):
+    if set(moved_samples.WEIGHTS) & set(given):
         rng = np.random.default_rng(args.seed)
         arrays, reference_weights = unweighting.target_unweighted(given, rng)
     compared = len(arrays["target"]) >= task.FEWEST_POINTS

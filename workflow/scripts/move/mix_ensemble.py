@@ -13,9 +13,9 @@ import numpy as np
 
 from flowmorph.errors import InputError, cli
 from flowmorph.files import atomic
-from flowmorph.samples import moved as samples
+from flowmorph.samples import moved_samples
 
-GIVEN = ("reference", "target", *samples.CONDITIONS)
+GIVEN = ("reference", "target", *moved_samples.CONDITIONS)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -28,9 +28,9 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
 
     with np.load(args.moved[0]) as first:
-        names = [name for name in first if name not in samples.WEIGHTS]
-    trainings = [samples.load_weighted(path, names) for path in args.moved]
-    given = [name for name in trainings[0] if name in (*GIVEN, *samples.WEIGHTS)]
+        names = [name for name in first if name not in moved_samples.WEIGHTS]
+    trainings = [moved_samples.load_weighted(path, names) for path in args.moved]
+    given = [name for name in trainings[0] if name in (*GIVEN, *moved_samples.WEIGHTS)]
     mixed = {name: trainings[0][name] for name in given}
     for path, training in zip(args.moved, trainings, strict=True):
         if not all(np.array_equal(training.get(name), mixed[name]) for name in given):

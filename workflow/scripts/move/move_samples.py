@@ -10,13 +10,11 @@ import numpy as np
 
 from flowmorph.errors import InputError, cli
 from flowmorph.files import atomic
-from flowmorph.flows import device as setup
-from flowmorph.flows import engine, storage
+from flowmorph.flows import engine, setup, storage
 from flowmorph.flows.flow import Flow
 from flowmorph.metrics import distances, divergence, measures
 from flowmorph.plan import methods
-from flowmorph.samples import datasets
-from flowmorph.samples import weights as unweighting
+from flowmorph.samples import datasets, unweighting
 from flowmorph.transfer.morph import Task, morph
 
 CYCLE_POINTS = 8192  # are moved there and back

@@ -6,8 +6,7 @@ import argparse
 
 from flowmorph.errors import cli
 from flowmorph.figures import distances, features, looks, style
-from flowmorph.samples import morphed
-from flowmorph.samples import moved as samples
+from flowmorph.samples import morphed, moved_samples
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -20,7 +19,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)
 
-    arrays = samples.load_moved(args.moved, ("reference", "target", *args.methods))
+    arrays = moved_samples.load_moved(args.moved, ("reference", "target", *args.methods))
     weights = morphed.add(arrays, args)
     names = [*args.methods, *args.alternatives]
     looks.give_looks(names)

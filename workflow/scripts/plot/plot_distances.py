@@ -7,7 +7,7 @@ import argparse
 from flowmorph.errors import cli
 from flowmorph.figures import distances, style
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples import moved as samples
+from flowmorph.samples import moved_samples
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)
     names = ("reference", "target", *args.methods)
-    first, *repeats = samples.load_trainings(args.moved, args.trainings, names)
+    first, *repeats = moved_samples.load_trainings(args.moved, args.trainings, names)
     fig = distances.distance_figure(
         first,
         repeats=repeats,

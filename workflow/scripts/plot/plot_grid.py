@@ -6,7 +6,7 @@ import argparse
 
 from flowmorph.errors import InputError, cli
 from flowmorph.figures import grids, style
-from flowmorph.samples import moved as samples
+from flowmorph.samples import moved_samples
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -16,7 +16,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--angles",
         nargs="+",
-        type=samples.angle_pair,
+        type=moved_samples.angle_pair,
         metavar="FROM:TO",
         help="rotated toys: angles of reference and target in degrees; one for all rows, "
         "one a task, or several for a single task, which make a row each",
@@ -37,10 +37,10 @@ def main(argv: list[str] | None = None) -> None:
 
     rows = []
     for i, (path, task) in enumerate(zip(moved, tasks, strict=True)):
-        arrays = samples.load_moved(path, (*grids.COLUMNS, *samples.CONDITIONS))
+        arrays = moved_samples.load_moved(path, (*grids.COLUMNS, *moved_samples.CONDITIONS))
         if angles:
-            arrays = samples.select_angles(arrays, *angles[i])
-        rows.append((samples.task_title(task), arrays))
+            arrays = moved_samples.select_angles(arrays, *angles[i])
+        rows.append((moved_samples.task_title(task), arrays))
     style.save(grids.density_grid(rows, angles=angles), args.output)
 
 

@@ -6,7 +6,7 @@ import argparse
 
 from flowmorph.errors import cli
 from flowmorph.figures import scatter, style
-from flowmorph.samples import moved as samples
+from flowmorph.samples import moved_samples
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -14,7 +14,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--moved", required=True, help="moved samples, .npz")
     parser.add_argument(
         "--angles",
-        type=samples.angle_pair,
+        type=moved_samples.angle_pair,
         metavar="FROM:TO",
         help="rotated toys: angles of reference and target in degrees",
     )
@@ -25,9 +25,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)
 
-    arrays = samples.load_moved(args.moved, (*scatter.COLUMNS, *samples.CONDITIONS))
+    arrays = moved_samples.load_moved(args.moved, (*scatter.COLUMNS, *moved_samples.CONDITIONS))
     if args.angles:
-        arrays = samples.select_angles(arrays, *args.angles)
+        arrays = moved_samples.select_angles(arrays, *args.angles)
     fig = scatter.transport_scatter(
         arrays, points=args.points, angles=args.angles, same_circle=args.same_circle
     )

@@ -9,8 +9,7 @@ from functools import partial
 import torch
 
 from flowmorph.errors import cli
-from flowmorph.flows import device as setup
-from flowmorph.flows import engine, storage
+from flowmorph.flows import engine, setup, storage
 from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.flows.graphs import Batch
 from flowmorph.plan import methods
