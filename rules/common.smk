@@ -195,8 +195,10 @@ def one_angle(wildcards) -> str:
     return f"{angles[len(angles) // 2]:g}:{angles[len(angles) // 2]:g}"
 
 
-def two_angles(wildcards) -> str:
-    """Give the first and the last angle for tasks that turn one into the other, as FROM:TO."""
+def turned_angles(wildcards) -> str:
+    """Give the angles, as FROM:TO, of tasks that turn the first into the last, if they turn."""
+    if config["rotated"]["condition"]["identical"] == "shared":
+        return one_angle(wildcards)
     angles = config["rotated"]["angles"]
     return f"{angles[0]:g}:{angles[-1]:g}"
 

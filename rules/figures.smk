@@ -329,7 +329,7 @@ use rule fig3 as figB1 with:
     benchmark:
         paths.benchmark(OUT, "figB1")
     params:
-        options=lambda wildcards: f"--same-circle --angles {two_angles(wildcards)}",
+        options=lambda wildcards: f"--same-circle --angles {turned_angles(wildcards)}",
 
 
 use rule fig5 as figB2 with:
@@ -346,7 +346,7 @@ use rule fig5 as figB2 with:
         paths.benchmark(OUT, "figB2")
     params:
         tasks=targets.ROTATED_IDENTICAL_TASKS,
-        options=lambda wildcards: f"--angles {two_angles(wildcards)}",
+        options=lambda wildcards: f"--angles {turned_angles(wildcards)}",
 
 
 use rule fig3 as figB3 with:

@@ -197,6 +197,18 @@ def test_a_method_is_added_by_a_module_and_an_entry(project):
     assert (project.folder / target).read_text() == before
 
 
+@pytest.mark.parametrize(
+    ("mode", "angles"), [("difference", "7.5:45"), ("shared", "30:30")], ids=["turned", "shared"]
+)
+def test_identical_toys_are_shown_at_the_angles_that_they_have(tmp_path, mode, angles):
+    override = {"rotated": {"condition": {"identical": mode}}}
+    names = [paths.figure(OUT, name, "png") for name in ("figB1", "figB2")]
+    project = Project(tmp_path)
+    printed = project.snakemake("--dry-run", "--printshellcmds", *names, override=override).stdout
+    shown = re.findall(r"plot/plot_(?:scatter|grid)\.py.*?--angles (\S+)", printed, re.DOTALL)
+    assert shown == [angles, angles]
+
+
 def test_a_flow_method_is_added_by_one_line_in_the_registry(tmp_path):
     project = Project(tmp_path)
     registry = tmp_path / "workflow/flowmorph/plan/methods.py"
