@@ -8,9 +8,9 @@ import pandas
 import tables
 
 from flowmorph.formats.columns import Chunk
+from flowmorph.formats.hdf5.coding import Coded, Text
 from flowmorph.formats.hdf5.copy import Copier
 from flowmorph.formats.hdf5.frame_write import FrameWriter
-from flowmorph.formats.hdf5.pandas import Coded, Text
 
 
 class FixedWriter(FrameWriter):

@@ -12,9 +12,10 @@ import tables
 from flowmorph.errors import InputError
 from flowmorph.formats.base import ChunkWriter, writing
 from flowmorph.formats.columns import Chunk, Column
+from flowmorph.formats.hdf5.coding import Coded, Coding, Text
 from flowmorph.formats.hdf5.copy import Copier
 from flowmorph.formats.hdf5.opening import no_code, opened
-from flowmorph.formats.hdf5.pandas import Coded, Coding, Layout, Place, Text
+from flowmorph.formats.hdf5.pandas import Layout, Place
 
 #: What pandas, and PyTables to search tables, keep in the group of a data frame.
 PANDAS = re.compile(r"(table|_i_table|meta)$|(axis|block)\d")

@@ -11,10 +11,10 @@ import tables
 
 from flowmorph.errors import InputError
 from flowmorph.formats.columns import Chunk
+from flowmorph.formats.hdf5.coding import Coded, Text
 from flowmorph.formats.hdf5.copy import Copier
 from flowmorph.formats.hdf5.frame_write import FrameWriter
 from flowmorph.formats.hdf5.opening import Inert
-from flowmorph.formats.hdf5.pandas import Coded, Text
 
 #: Attributes of PyTables itself, which are about the fields that are written.
 OWN = re.compile(r"NROWS|AUTO_INDEX|FIELD_\d+_.*")
