@@ -285,8 +285,25 @@ def test_a_column_that_breaks_later_is_named(tmp_path):
 
     with mock.patch.object(uproot.AsJagged, "basket_array", broken):
         line = r"a.root: column 'y' \(double\[\]: wrong number of bytes\) cannot be read in the 7 "
-        with pytest.raises(InputError, match=line + "rows from 0: truncated or damaged"):
+        with pytest.raises(InputError, match=line + "rows from 0: damaged, or stored in a way"):
             list(files.chunks(None, 7))
+
+
+def early_ntuple(file, name):
+    """Write what a file has of an RNTuple of the time before its format was final."""
+    kind, anchor = "ROOT::Experimental::RNTuple", bytes(58)
+    file._cascading.add_object(file.file.sink, kind, name, "", anchor, len(anchor))
+
+
+def test_an_early_ntuple_is_called_so_and_stops_no_other_tree(tmp_path):
+    with uproot.recreate(tmp_path / "a.root") as file:
+        file.mktree("events", {"x": "f8"}).extend({"x": np.arange(3.0)})
+        early_ntuple(file, "Staff")
+    with pytest.raises(InputError, match="RNTuple 'Staff' was written before that format was fin"):
+        open_sample(str(tmp_path / "a.root"), "Staff")
+    (note,) = move(open_sample(str(tmp_path / "a.root"), "events"), tmp_path / "moved.root")
+    assert "'Staff' is not copied" in note and "written before that format was final" in note
+    assert open_sample(str(tmp_path / "moved.root"), "events").rows == 3
 
 
 def others(path, run, rows, shift=0.0, more=None):

@@ -242,7 +242,8 @@ def chunks(found: FileFacts, source, columns: Sequence[str], size: int) -> Itera
                 raise
             raise InputError(
                 f"{found.path}: {bad} cannot be read in the {min(size, found.rows)} rows from "
-                f"{start}: truncated or damaged? make it again, or leave it out"
+                f"{start}: damaged, or stored in a way that uproot does not read? make the file "
+                "again, or leave them out (own.output.drop, --drop)"
             ) from error
         if chunk is None:
             return

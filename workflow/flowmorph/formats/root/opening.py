@@ -13,9 +13,12 @@ from flowmorph.errors import InputError
 from flowmorph.formats.base import Chunk, FileFacts, listed, reading
 from flowmorph.formats.root.columns import chunks, layout_of, parts, unreadable
 
+#: The class of RNTuples before their format was final, which uproot does not read.
+EXPERIMENTAL = "ROOT::Experimental::RNTuple"
+
 #: Formats of the classes that hold columns.
 CLASSES = {"TTree": "root-ttree", "TNtuple": "root-ttree", "TNtupleD": "root-ttree"}
-CLASSES |= {"ROOT::RNTuple": "root-rntuple", "ROOT::Experimental::RNTuple": "root-rntuple"}
+CLASSES |= {"ROOT::RNTuple": "root-rntuple", EXPERIMENTAL: "root-rntuple"}
 
 
 @contextmanager
@@ -50,6 +53,11 @@ def _inspect(path: Path, tree: str | None) -> FileFacts:
 
 def describe(path: Path, file, tree: str, kind: str) -> FileFacts:
     """Describe the tree of a name, the latest of those in an open file, and its class."""
+    if kind == EXPERIMENTAL:
+        raise InputError(
+            f"{path}: RNTuple {tree!r} was written before that format was final ({kind}), which "
+            "uproot does not read: write it again with ROOT 6.34 or newer"
+        )
     source = file[tree]
     found, twice = parts(source)
     columns = {name: part.type for name, part in found.items()}

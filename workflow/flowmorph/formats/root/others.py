@@ -128,9 +128,13 @@ def _copy_tree(
 ) -> tuple[FileFacts, list[str]] | None:
     """Copy a tree, chained if it is in several files; gives it and the columns that were copied."""
     trees = []
-    for found in facts:
-        with opened(found.path) as source:
-            trees.append(describe(found.path, source, name, kind))
+    try:
+        for found in facts:
+            with opened(found.path) as source:
+                trees.append(describe(found.path, source, name, kind))
+    except InputError as error:
+        notes.append(f"{name!r} is not copied: {error}")
+        return None
     first = trees[0]
     if any(tree.columns != first.columns for tree in trees):
         notes.append(f"{name!r} is not copied: its columns differ between the files")
