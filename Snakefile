@@ -24,9 +24,11 @@ if set("{}$`") & set(workflow.basedir):
 LIBRARY = os.path.join(workflow.basedir, "workflow")
 sys.path.insert(0, LIBRARY)
 
-from flowmorph.plan import inputs, methods, own_config, paths, repeats, targets
-from flowmorph.plan.config import check
 from flowmorph.errors import InputError
+from flowmorph.plan import figures, inputs, methods, own_config, paths, targets, tasks
+from flowmorph.plan.config import check
+from flowmorph.plan.jobs.build import Jobs
+from flowmorph.plan.jobs.form import to_json
 
 
 configfile: "config/config.yaml"
@@ -36,6 +38,7 @@ try:
     check(config, os.path.join(workflow.basedir, "config", "schema.yaml"))
     inputs.expand_home(config)
     OUT = paths.run_folder(config["run"])
+    JOBS = Jobs(config, OUT)
     inputs.check_apart(config, OUT)
     APPLIED = own_config.named(config["apply"])
     RESULTS = targets.results(OUT, config)
@@ -58,12 +61,14 @@ report: f"workflow/report/{'own' if own_config.given(config) else 'workflow'}.rs
 
 
 wildcard_constraints:
-    sample="|".join(targets.SAMPLES),
+    sample="|".join(tasks.SAMPLES),
     chunk="[0-9]+",
-    family="|".join(targets.families(config)),
-    dataset="(" + "|".join(targets.datasets(config)) + f")({repeats.SEED})?",
-    task="(" + "|".join(targets.tasks(config)) + f")({repeats.SEED})?",
-    method="(" + "|".join((*methods.TRAINED, *methods.FURTHER)) + r")(_w[0-9.]+)?",
+    family="|".join(tasks.FAMILIES),
+    dataset="|".join(dataset.name for dataset in targets.run_datasets(config)),
+    task="|".join(tasks.names(targets.run_tasks(config))),
+    method="|".join((*methods.TRAINED, *methods.FURTHER)),
+    training="[0-9]+",
+    split="validation|evaluation|signal|apply",
 
 
 include: "rules/common.smk"
@@ -83,52 +88,8 @@ if own_config.given(config):
     include: "rules/own.smk"
 
 
-# Seconds each: not worth a place in a queue, so Snakemake runs them on the machine that it runs on.
-localrules:
-    all,
-    penalty_scan,
-    prepare_samples,
-    compare_medians,
-    count_costs,
-    two_sample,
-    movement,
-    marginals,
-    likelihoods,
-    divergences,
-    costs,
-    claims,
-    distances,
-    mix_ensemble,
-    times,
-    plot_density_losses,
-    plot_transport_losses,
-    plot_alternative_losses,
-    fig1,
-    fig2,
-    fig3,
-    fig4,
-    fig5,
-    fig6,
-    fig7,
-    fig8,
-    fig9,
-    fig10,
-    fig_signal_ratios,
-    fig_signal_distances,
-    fig_closure,
-    fig_penalty_scan,
-    penalty_claims,
-    fig_alternatives,
-    fig_alternative_ratios,
-    fig_alternative_distances,
-    figA1,
-    figA2,
-    figB1,
-    figB2,
-    figB3,
-    figB4,
-    figB5,
-    table1,
+# A rule with `localrule` takes seconds: not worth a place in a queue, so Snakemake runs it on the
+# machine that it runs on.
 
 
 rule all:
@@ -136,10 +97,12 @@ rule all:
     default_target: True
     input:
         RESULTS,
+    localrule: True
 
 
 rule penalty_scan:
-    """Hold accuracy against distance over strengths of the movement penalty (section IV.2)."""
     input:
         paths.figure(OUT, "fig_penalty_scan", "png"),
         paths.table(OUT, "penalty_claims", "csv"),
+    """Hold accuracy against distance over strengths of the movement penalty (section IV.2)."""
+    localrule: True

@@ -12,27 +12,16 @@ if config["collider"]["source"] == "pythia":
         log:
             paths.log(OUT, "generate_events", "{sample}", "{chunk}"),
         benchmark:
-            paths.benchmark(OUT, "generate_events", "{sample}", "{chunk}")
+            paths.benchmark(OUT, "events", "generate_events", "{sample}", "{chunk}")
         conda:
             "../envs/environment.yaml"
         resources:
             mem_mb=scaled(1000),
             runtime=scaled(30),
         params:
-            shower=lambda wildcards: config["collider"]["pythia"]["shower"][wildcards.sample],
-            events=config["collider"]["pythia"]["chunk_events"],
-            pthat_min=config["collider"]["pythia"]["pthat_min_gev"],
-            mhat_min=config["collider"]["pythia"]["mhat_min_gev"],
-            mhat_max=config["collider"]["pythia"]["mhat_max_gev"],
-            early_pt=config["collider"]["pythia"]["early_jet_pt_gev"],
-            early_mass=config["collider"]["pythia"]["early_mass_gev"],
-            seed=lambda wildcards: seed("events", wildcards.sample, wildcards.chunk),
+            job=lambda wildcards: to_json(JOBS.generate(wildcards.sample, wildcards.chunk)),
         shell:
-            "python {input.script} --shower {params.shower} --events {params.events} "
-            " --pthat-min {params.pthat_min} --mhat-min {params.mhat_min} "
-            " --mhat-max {params.mhat_max} --early-jet-pt {params.early_pt} "
-            " --early-mass {params.early_mass} --seed {params.seed} "
-            " --output {output.events} > {log} 2>&1"
+            "python {input.script} --job {params.job:q} --output {output.events} > {log} 2>&1"
 
 
 if config["collider"]["source"].startswith("lhco"):
@@ -47,7 +36,7 @@ if config["collider"]["source"].startswith("lhco"):
         log:
             paths.log(OUT, "download_lhco", "{name}"),
         benchmark:
-            paths.benchmark(OUT, "download_lhco", "{name}")
+            paths.benchmark(OUT, "events", "download_lhco", "{name}")
         wildcard_constraints:
             name="|".join(map(re.escape, published_files())),
         # Nodes of a cluster seldom have a network.
@@ -85,7 +74,7 @@ if config["collider"]["source"].startswith("lhco"):
         log:
             paths.log(OUT, "compare_counts"),
         benchmark:
-            paths.benchmark(OUT, "compare_counts")
+            paths.benchmark(OUT, "features", "compare_counts")
         localrule: True
         conda:
             "../envs/environment.yaml"
@@ -108,7 +97,7 @@ if config["collider"]["source"] == "lhco":
         log:
             paths.log(OUT, "extract_lhco_events", "{sample}", "{chunk}"),
         benchmark:
-            paths.benchmark(OUT, "extract_lhco_events", "{sample}", "{chunk}")
+            paths.benchmark(OUT, "events", "extract_lhco_events", "{sample}", "{chunk}")
         conda:
             "../envs/environment.yaml"
         resources:
@@ -138,7 +127,7 @@ if config["collider"]["source"] == "delphes":
         log:
             paths.log(OUT, "extract_delphes_events", "{sample}", "{chunk}"),
         benchmark:
-            paths.benchmark(OUT, "extract_delphes_events", "{sample}", "{chunk}")
+            paths.benchmark(OUT, "events", "extract_delphes_events", "{sample}", "{chunk}")
         conda:
             "../envs/environment.yaml"
         resources:
@@ -167,7 +156,7 @@ if config["collider"]["source"] == "lhco_features":
         log:
             paths.log(OUT, "read_lhco_features", "{sample}"),
         benchmark:
-            paths.benchmark(OUT, "read_lhco_features", "{sample}")
+            paths.benchmark(OUT, "features", "read_lhco_features", "{sample}")
         conda:
             "../envs/environment.yaml"
         resources:
@@ -194,7 +183,7 @@ else:
         log:
             paths.log(OUT, "build_features", "{sample}", "{chunk}"),
         benchmark:
-            paths.benchmark(OUT, "build_features", "{sample}", "{chunk}")
+            paths.benchmark(OUT, "features", "build_features", "{sample}", "{chunk}")
         conda:
             "../envs/environment.yaml"
         resources:
@@ -223,7 +212,7 @@ else:
         log:
             paths.log(OUT, "merge_features", "{sample}"),
         benchmark:
-            paths.benchmark(OUT, "merge_features", "{sample}")
+            paths.benchmark(OUT, "features", "merge_features", "{sample}")
         localrule: True
         conda:
             "../envs/environment.yaml"
@@ -248,24 +237,18 @@ rule prepare_samples:
     log:
         paths.log(OUT, "prepare_samples"),
     benchmark:
-        paths.benchmark(OUT, "prepare_samples")
+        paths.benchmark(OUT, "features", "prepare_samples")
+    localrule: True
     conda:
         "../envs/environment.yaml"
     resources:
         mem_mb=scaled(1500),
         runtime=scaled(30),
     params:
-        sidebands=[edge for band in config["collider"]["regions"]["sidebands"] for edge in band],
-        signal=config["collider"]["regions"]["signal"],
-        fraction=config["collider"]["validation_fraction"],
-        low=config["collider"]["scaling"]["low"],
-        high=config["collider"]["scaling"]["high"],
-        seed=lambda wildcards: seed("prepare_samples"),
+        job=to_json(JOBS.prepare()),
     shell:
         "python {input.script} --reference {input.reference} --target {input.target} "
-        " --sidebands {params.sidebands} --signal {params.signal} --unit 1000 "
-        " --validation-fraction {params.fraction} --low {params.low} --high {params.high} "
-        " --seed {params.seed} --output-reference {output.reference} "
+        " --job {params.job:q} --output-reference {output.reference} "
         " --output-target {output.target} --output-scaling {output.scaling} > {log} 2>&1"
 
 
@@ -277,21 +260,16 @@ rule compare_medians:
         script=script("events/compare_medians.py"),
         code=code("events/compare_medians.py"),
     output:
-        csv=report(
-            paths.table(OUT, "medians", "csv"),
-            caption="../workflow/report/medians.rst",
-            category="Tables",
-            labels={"table": "medians", "shows": "target against the LHC Olympics sample"},
-        ),
-        md=paths.table(OUT, "medians", "md"),
+        table=table("medians", "target against the LHC Olympics sample"),
     log:
         paths.log(OUT, "compare_medians"),
     benchmark:
-        paths.benchmark(OUT, "compare_medians")
+        paths.benchmark(OUT, "features", "compare_medians")
+    localrule: True
     conda:
         "../envs/environment.yaml"
     params:
-        signal=config["collider"]["regions"]["signal"],
+        signal=config["collider"]["regions_tev"]["signal"],
     shell:
         "python {input.script} --target {input.target} --reference {input.reference} "
-        " --signal {params.signal} --unit 1000 --output {output.csv} {output.md} > {log} 2>&1"
+        " --signal {params.signal} --output {output.table} > {log} 2>&1"

@@ -4,16 +4,16 @@
 rule train_density:
     """Train the density of one data set by maximum likelihood."""
     input:
-        data=lambda wildcards: file_of(wildcards.dataset),
+        data=lambda wildcards: JOBS.files(tasks.DATASETS[wildcards.dataset]),
         script=script("train/train_density.py"),
         code=code("train/train_density.py"),
     output:
-        weights=paths.weights(paths.density(OUT, "{dataset}")),
-        losses=paths.loss_table(paths.density(OUT, "{dataset}")),
+        weights=paths.weights(paths.density(OUT, "{dataset}", "{training}")),
+        losses=paths.loss_table(paths.density(OUT, "{dataset}", "{training}")),
     log:
-        paths.log(OUT, "train_density", "{dataset}"),
+        paths.log(OUT, "train_density", "{dataset}", "{training}"),
     benchmark:
-        paths.benchmark(OUT, "train_density", "{dataset}")
+        paths.benchmark(OUT, "densities", "train_density", "{dataset}", "{training}")
     conda:
         "../envs/environment.yaml"
     threads: config["threads"]
@@ -21,19 +21,9 @@ rule train_density:
         mem_mb=scaled(2500),
         runtime=scaled(240),
     params:
-        dataset=lambda wildcards: repeats.plain(wildcards.dataset),
-        data=lambda wildcards: recipe_of(wildcards.dataset),
-        flow=as_json(config["flows"]["density"]),
-        recipe=lambda wildcards: as_json(
-            config["training"][targets.family(wildcards.dataset)]["density"]
-        ),
-        seed=lambda wildcards: seed("density", wildcards.dataset),
-        device=config["device"],
-        engine=config["engine"],
-        checkpoint=paths.checkpoint(paths.density(OUT, "{dataset}")),
+        job=lambda wildcards: to_json(JOBS.density(wildcards.dataset, int(wildcards.training))),
+        checkpoint=paths.checkpoint(paths.density(OUT, "{dataset}", "{training}")),
     shell:
-        "python {input.script} --dataset {params.dataset} --data {params.data:q} "
-        " --flow {params.flow:q} --recipe {params.recipe:q} --seed {params.seed} "
-        " --device {params.device} --engine {params.engine} --threads {threads} "
-        " --checkpoint {params.checkpoint} "
-        " --output {output.weights} --history {output.losses} 2>&1 | (trap '' INT TERM USR1; exec tee {log})"
+        "python {input.script} --job {params.job:q} --threads {threads} "
+        " --checkpoint {params.checkpoint} --output {output.weights} --history {output.losses} "
+        " 2>&1 | (trap '' INT TERM USR1; exec tee {log})"

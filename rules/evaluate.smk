@@ -1,22 +1,41 @@
-"""Numbers for the trained flows: measures, and a table of each kind; a table's rule has its name.
+"""Numbers for the trained flows: measures, and a table of each kind; a table's rule has its name."""
 
-Tables of measures share a script: the first is written out, the others take over its command
-(`use rule`) with inputs and options of their own.
-"""
+DENSITIES = targets.densities_trained(config)
+MOVED = targets.moved(config)
+COSTS = [paths.cost_measures(OUT, family.name) for family in targets.run_families(config)]
+MEASURES = [
+    paths.measures(OUT, *sample) for sample in MOVED + targets.moved(config, ensembles=True)
+]
+FLOW_MEASURES = [paths.flow_measures(OUT, *sample) for sample in MOVED]
 
-DENSITIES = repeated(targets.datasets(config))
-MOVED = repeated(targets.moved(config))
-ENSEMBLES = targets.ensembles(targets.moved(config), config["seeds"])
-COSTS = [paths.cost_measures(OUT, family) for family in targets.families(config)]
-MEASURES = [paths.measures(OUT, moved) for moved in MOVED + ENSEMBLES]
-FLOW_MEASURES = [paths.flow_measures(OUT, moved) for moved in MOVED]
+# Tables of measures, by name: what they show, and the files that have their numbers.
+MEASURE_TABLES = {
+    "two_sample": ("how well each method matches the target", MEASURES),
+    "movement": ("how far each method moves, and how far it must", MEASURES + FLOW_MEASURES),
+    "marginals": ("match and movement of each feature", MEASURES),
+    "likelihoods": (
+        "densities, and the target under each method",
+        [paths.density_measures(OUT), *FLOW_MEASURES],
+    ),
+    "divergences": (
+        "densities and moved densities against exact ones",
+        [paths.density_measures(OUT), *FLOW_MEASURES],
+    ),
+    "costs": (
+        "parameters, steps and points of each training",
+        [*COSTS, paths.density_measures(OUT), *FLOW_MEASURES],
+    ),
+}
 
 
 rule evaluate_densities:
     """Measure each density's likelihood and, for toys, its divergence from the exact density."""
     input:
-        densities=[paths.weights(paths.density(OUT, name)) for name in DENSITIES],
-        data=[file for name in targets.datasets(config) for file in file_of(name)],
+        densities=[
+            paths.weights(paths.density(OUT, dataset.name, training))
+            for dataset, training in DENSITIES
+        ],
+        data=JOBS.files(*targets.run_datasets(config)),
         script=script("measure/evaluate_densities.py"),
         code=code("measure/evaluate_densities.py"),
     output:
@@ -24,7 +43,7 @@ rule evaluate_densities:
     log:
         paths.log(OUT, "evaluate_densities"),
     benchmark:
-        paths.benchmark(OUT, "evaluate_densities")
+        paths.benchmark(OUT, "measures", "evaluate_densities")
     conda:
         "../envs/environment.yaml"
     threads: config["threads"]
@@ -32,29 +51,21 @@ rule evaluate_densities:
         mem_mb=scaled(1500),
         runtime=scaled(60),
     params:
-        trainings=DENSITIES,
-        datasets=[repeats.plain(name) for name in DENSITIES],
-        data=[recipe_of(name) for name in DENSITIES],
-        splits=[held_out(name) for name in DENSITIES],
-        seed=lambda wildcards: seed("evaluate_densities"),
-        batch=config["training"]["toy"]["density"]["batch"],
-        engine=config["engine"],
-        device=config["device"],
+        job=to_json(JOBS.densities()),
     shell:
-        "python {input.script} --trainings {params.trainings} --densities {input.densities} "
-        " --datasets {params.datasets} --data {params.data:q} --splits {params.splits} "
-        " --seed {params.seed} --batch {params.batch} --engine {params.engine} "
-        " --device {params.device} --threads {threads} --output {output.csv} > {log} 2>&1"
+        "python {input.script} --job {params.job:q} --densities {input.densities} "
+        " --threads {threads} --output {output.csv} > {log} 2>&1"
 
 
 rule count_costs:
     """Count the optimizer steps of a family's trainings and the points that they were shown."""
     input:
         weights=lambda wildcards: [
-            paths.weights(model) for model, _, _ in trainings_of(wildcards.family)
+            paths.weights(each.folder) for each in targets.trained(wildcards.family, config, OUT)
         ],
         histories=lambda wildcards: [
-            paths.loss_table(model) for model, _, _ in trainings_of(wildcards.family)
+            paths.loss_table(each.folder)
+            for each in targets.trained(wildcards.family, config, OUT)
         ],
         script=script("measure/count_costs.py"),
         code=code("measure/count_costs.py"),
@@ -63,186 +74,114 @@ rule count_costs:
     log:
         paths.log(OUT, "count_costs", "{family}"),
     benchmark:
-        paths.benchmark(OUT, "count_costs", "{family}")
+        paths.benchmark(OUT, "measures", "count_costs", "{family}")
+    localrule: True
     conda:
         "../envs/environment.yaml"
     params:
-        tasks=lambda wildcards: [task for _, task, _ in trainings_of(wildcards.family)],
-        methods=lambda wildcards: [method for _, _, method in trainings_of(wildcards.family)],
+        job=lambda wildcards: to_json(JOBS.costs(wildcards.family)),
     shell:
-        "python {input.script} --tasks {params.tasks} --methods {params.methods} "
-        " --weights {input.weights} --histories {input.histories} "
-        " --output {output.csv} > {log} 2>&1"
+        "python {input.script} --job {params.job:q} --weights {input.weights} "
+        " --histories {input.histories} --output {output.csv} > {log} 2>&1"
 
 
 rule measure_task:
     """Measure how well and how far each method moves a task's points."""
     input:
-        moved=paths.moved(OUT, "{moved}"),
-        alternatives=lambda wildcards: alternative_files(wildcards.moved),
+        moved=paths.moved(OUT, "{task}", "{training}", "{split}"),
+        alternatives=lambda wildcards: [
+            paths.alternative(OUT, wildcards.task, wildcards.training, method)
+            for method in JOBS.measure(*wildcards).alternatives
+        ],
         script=script("measure/measure_task.py"),
         code=code("measure/measure_task.py"),
     output:
-        csv=paths.measures(OUT, "{moved}"),
+        csv=paths.measures(OUT, "{task}", "{training}", "{split}"),
     log:
-        paths.log(OUT, "measure_task", "{moved}"),
+        paths.log(OUT, "measure_task", "{task}", "{training}", "{split}"),
     benchmark:
-        paths.benchmark(OUT, "measure_task", "{moved}")
+        paths.benchmark(OUT, "measures", "measure_task", "{task}", "{training}", "{split}")
     wildcard_constraints:
-        moved="|".join([*MOVED, *ENSEMBLES, targets.PENALTY_SCAN]),
+        training=f"[0-9]+|{tasks.ENSEMBLE}",
     conda:
         "../envs/environment.yaml"
     resources:
         mem_mb=scaled(1500),
         runtime=scaled(60),
     params:
-        task=lambda wildcards: measured_task(wildcards.moved),
-        methods=lambda wildcards: [
-            *[name for name in targets.methods(config) if name in methods.UNTRAINED],
-            *methods_of(wildcards.moved),
-        ],
-        alternatives=lambda wildcards: targets.alternatives(wildcards.moved, config),
-        split=lambda wildcards: split_of(wildcards.moved),
-        features=lambda wildcards: features_of(wildcards.moved),
-        half_width=config["flows"]["transport"]["tail_bound"],
-        # Repeated trainings are compared on the same points, by the same classifier.
-        seed=lambda wildcards: seed(
-            "measure_task", repeats.plain(wildcards.moved).removesuffix("_penalty_scan")
-        ),
-        two_sample=config["measures"]["two_sample_points"],
-        assignment=config["measures"]["assignment_points"],
+        job=lambda wildcards: to_json(JOBS.measure(*wildcards)),
     shell:
-        "python {input.script} --task {wildcards.moved} --moved {input.moved} "
-        " --methods {params.methods} --features {params.features:q} {params.task} "
-        " --alternatives {params.alternatives} --alternative-files {input.alternatives} "
-        " --split {params.split} "
-        " --half-width {params.half_width} --seed {params.seed} "
-        " --two-sample-points {params.two_sample} --assignment-points {params.assignment} "
-        " --output {output.csv} > {log} 2>&1"
+        "python {input.script} --job {params.job:q} --moved {input.moved} "
+        " --alternatives {input.alternatives} --output {output.csv} > {log} 2>&1"
 
 
-rule two_sample:
-    """Make the table of classifier tests and sliced Wasserstein distances."""
+use rule measure_task as measure_scan with:
+    """Measure the collider task's points after the transports of the penalty scan."""
     input:
-        measures=MEASURES,
-        script=script("measure/make_measure_table.py"),
-        code=code("measure/make_measure_table.py"),
+        moved=paths.moved_by_scan(OUT),
+        alternatives=[],
+        script=script("measure/measure_task.py"),
+        code=code("measure/measure_task.py"),
     output:
-        table=table("two_sample", "how well each method matches the target"),
+        csv=paths.scan_measures(OUT),
     log:
-        paths.log(OUT, "two_sample"),
+        paths.log(OUT, "measure_scan"),
     benchmark:
-        paths.benchmark(OUT, "two_sample")
-    conda:
-        "../envs/environment.yaml"
+        paths.benchmark(OUT, "measures", "measure_scan")
     params:
-        kind="two_sample",
-    shell:
-        "python {input.script} --kind {params.kind} --measures {input.measures} "
-        " --output {output.table} > {log} 2>&1"
+        job=to_json(JOBS.scan_measure()),
 
 
-use rule two_sample as movement with:
-    """Make the table of distances, their bounds, box leavers and cycle errors."""
-    input:
-        measures=MEASURES + FLOW_MEASURES,
-        script=script("measure/make_measure_table.py"),
-        code=code("measure/make_measure_table.py"),
-    output:
-        table=table("movement", "how far each method moves, and how far it must"),
-    log:
-        paths.log(OUT, "movement"),
-    benchmark:
-        paths.benchmark(OUT, "movement")
-    params:
-        kind="movement",
+for kind, (shows, files) in MEASURE_TABLES.items():
 
-
-use rule two_sample as marginals with:
-    """Make the table of Kolmogorov-Smirnov distances, chi2 and movement of each feature."""
-    output:
-        table=table("marginals", "match and movement of each feature"),
-    log:
-        paths.log(OUT, "marginals"),
-    benchmark:
-        paths.benchmark(OUT, "marginals")
-    params:
-        kind="marginals",
-
-
-use rule two_sample as likelihoods with:
-    """Make the table of likelihoods of densities, and of the target under moved densities."""
-    input:
-        measures=[paths.density_measures(OUT), *FLOW_MEASURES],
-        script=script("measure/make_measure_table.py"),
-        code=code("measure/make_measure_table.py"),
-    output:
-        table=table("likelihoods", "densities, and the target under each method"),
-    log:
-        paths.log(OUT, "likelihoods"),
-    benchmark:
-        paths.benchmark(OUT, "likelihoods")
-    params:
-        kind="likelihoods",
-
-
-use rule likelihoods as divergences with:
-    """Make the table of divergences of densities and moved densities from the exact ones."""
-    output:
-        table=table("divergences", "densities and moved densities against exact ones"),
-    log:
-        paths.log(OUT, "divergences"),
-    benchmark:
-        paths.benchmark(OUT, "divergences")
-    params:
-        kind="divergences",
-
-
-use rule two_sample as costs with:
-    """Make the table of what trainings took, in numbers that do not depend on the machine."""
-    input:
-        measures=[*COSTS, paths.density_measures(OUT), *FLOW_MEASURES],
-        script=script("measure/make_measure_table.py"),
-        code=code("measure/make_measure_table.py"),
-    output:
-        table=table("costs", "parameters, steps and points of each training"),
-    log:
-        paths.log(OUT, "costs"),
-    benchmark:
-        paths.benchmark(OUT, "costs")
-    params:
-        kind="costs",
+    rule:
+        """Make a table of measures."""
+        name:
+            kind
+        input:
+            measures=files,
+            script=script("measure/make_measure_table.py"),
+            code=code("measure/make_measure_table.py"),
+        output:
+            table=table(kind, shows),
+        log:
+            paths.log(OUT, kind),
+        benchmark:
+            paths.benchmark(OUT, "figures", kind)
+        localrule: True
+        conda:
+            "../envs/environment.yaml"
+        params:
+            kind=kind,
+        shell:
+            "python {input.script} --kind {params.kind} --measures {input.measures} "
+            " --output {output.table} > {log} 2>&1"
 
 
 rule distances:
     """Put the distances travelled next to the paper's."""
     input:
-        science=moved_with(["science"]),
-        different=moved_with(targets.DIFFERENT_TASKS),
-        identical=moved_with(targets.IDENTICAL_TASKS),
+        collider=targets.moved_together(OUT, [tasks.COLLIDER], config),
+        different=targets.moved_together(OUT, tasks.DIFFERENT, config),
+        identical=targets.moved_together(OUT, tasks.IDENTICAL, config),
         paper="config/paper_numbers.yaml",
         script=script("measure/make_distance_table.py"),
         code=code("measure/make_distance_table.py"),
     output:
-        csv=report(
-            paths.table(OUT, "distances", "csv"),
-            caption="../workflow/report/distances.rst",
-            category="Tables",
-            labels={"table": "distances", "shows": "distances next to the paper's"},
-        ),
-        md=paths.table(OUT, "distances", "md"),
+        table=table("distances", "distances next to the paper's"),
     log:
         paths.log(OUT, "distances"),
     benchmark:
-        paths.benchmark(OUT, "distances")
+        paths.benchmark(OUT, "figures", "distances")
+    localrule: True
     conda:
         "../envs/environment.yaml"
     params:
-        trainings=[config["seeds"][family] for family in ("science", "toy", "toy")],
+        trainings=[config["seeds"][family] for family in ("collider", "toy", "toy")],
     shell:
-        "python {input.script} --science {input.science} --different {input.different} "
+        "python {input.script} --collider {input.collider} --different {input.different} "
         " --identical {input.identical} --trainings {params.trainings} --paper {input.paper} "
-        " --output {output.csv} {output.md} > {log} 2>&1"
+        " --output {output.table} > {log} 2>&1"
 
 
 rule claims:
@@ -258,7 +197,8 @@ rule claims:
     log:
         paths.log(OUT, "claims"),
     benchmark:
-        paths.benchmark(OUT, "claims")
+        paths.benchmark(OUT, "figures", "claims")
+    localrule: True
     conda:
         "../envs/environment.yaml"
     params:
@@ -274,9 +214,9 @@ use rule claims as penalty_claims with:
         claims="config/claims.yaml",
         paper="config/paper_numbers.yaml",
         measures=[
-            paths.measures(OUT, targets.PENALTY_SCAN),
-            paths.measures(OUT, targets.SCIENCE),
-            paths.cost_measures(OUT, "science"),
+            paths.scan_measures(OUT),
+            paths.measures(OUT, tasks.COLLIDER.name, 1, tasks.COLLIDER.family.held_out),
+            paths.cost_measures(OUT, tasks.COLLIDER.family.name),
         ],
         script=script("measure/make_claims_table.py"),
         code=code("measure/make_claims_table.py"),
@@ -285,7 +225,7 @@ use rule claims as penalty_claims with:
     log:
         paths.log(OUT, "penalty_claims"),
     benchmark:
-        paths.benchmark(OUT, "penalty_claims")
+        paths.benchmark(OUT, "figures", "penalty_claims")
     params:
         options='--needing "snakemake penalty_scan"',
 
@@ -300,6 +240,7 @@ rule times:
         md=paths.times(OUT),
     log:
         paths.log(OUT, "times"),
+    localrule: True
     conda:
         "../envs/environment.yaml"
     params:

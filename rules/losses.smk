@@ -5,65 +5,96 @@ rule plot_density_losses:
     """Show the training of every density."""
     input:
         losses=[
-            paths.loss_table(paths.density(OUT, name))
-            for name in repeated(targets.datasets(config))
+            paths.loss_table(paths.density(OUT, dataset.name, training))
+            for dataset, training in targets.densities_trained(config)
         ],
         script=script("plot/plot_loss.py"),
         code=code("plot/plot_loss.py"),
     output:
         [
-            report(
-                paths.loss_picture(paths.density(OUT, name)),
-                caption="../workflow/report/loss.rst",
-                category="Training",
-                subcategory="densities",
-                labels={"data set": name},
+            loss_picture(
+                paths.density(OUT, dataset.name, training),
+                "densities",
+                {"data set": dataset.name, "training": str(training)},
             )
-            for name in repeated(targets.datasets(config))
+            for dataset, training in targets.densities_trained(config)
         ],
     log:
         paths.log(OUT, "plot_density_losses"),
     benchmark:
-        paths.benchmark(OUT, "plot_density_losses")
+        paths.benchmark(OUT, "figures", "plot_density_losses")
+    localrule: True
     conda:
         "../envs/environment.yaml"
     params:
-        titles=[f"density of {name}" for name in repeated(targets.datasets(config))],
+        titles=[
+            training_title(f"density of {dataset.name}", training)
+            for dataset, training in targets.densities_trained(config)
+        ],
     shell:
         "python {input.script} --losses {input.losses} --titles {params.titles:q} "
         " --output {output} > {log} 2>&1"
 
 
 rule plot_transport_losses:
-    """Show the training of a task's transport by each method."""
+    """Show the training of a task's transport by each of the paper's methods."""
     input:
         losses=[
-            paths.loss_table(paths.transport(OUT, "{task}", method))
+            paths.loss_table(paths.transport(OUT, "{task}", method, "{training}"))
             for method in targets.trained_methods(config)
         ],
         script=script("plot/plot_loss.py"),
         code=code("plot/plot_loss.py"),
     output:
         [
-            report(
-                paths.loss_picture(paths.transport(OUT, "{task}", method)),
-                caption="../workflow/report/loss.rst",
-                category="Training",
-                subcategory="transports",
-                labels={"task": "{task}", "method": method},
+            loss_picture(
+                paths.transport(OUT, "{task}", method, "{training}"),
+                "transports",
+                {"task": "{task}", "training": "{training}", "method": method},
             )
             for method in targets.trained_methods(config)
         ],
     log:
-        paths.log(OUT, "plot_transport_losses", "{task}"),
+        paths.log(OUT, "plot_transport_losses", "{task}", "{training}"),
     benchmark:
-        paths.benchmark(OUT, "plot_transport_losses", "{task}")
+        paths.benchmark(OUT, "figures", "plot_transport_losses", "{task}", "{training}")
+    localrule: True
     conda:
         "../envs/environment.yaml"
     params:
         titles=lambda wildcards: [
-            f"{wildcards.task}, {method}" for method in targets.trained_methods(config)
+            training_title(f"{wildcards.task}, {method}", wildcards.training)
+            for method in targets.trained_methods(config)
         ],
     shell:
         "python {input.script} --losses {input.losses} --titles {params.titles:q} "
         " --output {output} > {log} 2>&1"
+
+
+use rule plot_transport_losses as plot_alternative_losses with:
+    """Show the training of a task's further flow methods."""
+    input:
+        losses=[
+            paths.loss_table(paths.transport(OUT, "{task}", method, "{training}"))
+            for method in methods.FURTHER
+        ],
+        script=script("plot/plot_loss.py"),
+        code=code("plot/plot_loss.py"),
+    output:
+        [
+            loss_picture(
+                paths.transport(OUT, "{task}", method, "{training}"),
+                "transports",
+                {"task": "{task}", "training": "{training}", "method": method},
+            )
+            for method in methods.FURTHER
+        ],
+    log:
+        paths.log(OUT, "plot_alternative_losses", "{task}", "{training}"),
+    benchmark:
+        paths.benchmark(OUT, "figures", "plot_alternative_losses", "{task}", "{training}")
+    params:
+        titles=lambda wildcards: [
+            training_title(f"{wildcards.task}, {method}", wildcards.training)
+            for method in methods.FURTHER
+        ],

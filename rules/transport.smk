@@ -1,25 +1,20 @@
-"""Transport flows: one job per task and method."""
+"""Transport flows, one job per task, method and training; then all methods' moved points."""
 
 
 rule train_transport:
     """Train the transport of one task by one method between its two frozen densities."""
     input:
-        data=lambda wildcards: [
-            file
-            for role in ("reference", "target")
-            for file in file_of(getattr(targets.pair(wildcards.task), role))
-        ],
-        reference=lambda wildcards: density_of(wildcards.task, "reference"),
-        target=lambda wildcards: density_of(wildcards.task, "target"),
+        unpack(lambda wildcards: densities_of(wildcards.task, wildcards.training)),
+        data=lambda wildcards: JOBS.files(*tasks.TASKS[wildcards.task].datasets),
         script=script("train/train_transport.py"),
         code=code("train/train_transport.py"),
     output:
-        weights=paths.weights(paths.transport(OUT, "{task}", "{method}")),
-        losses=paths.loss_table(paths.transport(OUT, "{task}", "{method}")),
+        weights=paths.weights(paths.transport(OUT, "{task}", "{method}", "{training}")),
+        losses=paths.loss_table(paths.transport(OUT, "{task}", "{method}", "{training}")),
     log:
-        paths.log(OUT, "train_transport", "{task}", "{method}"),
+        paths.log(OUT, "train_transport", "{task}", "{method}", "{training}"),
     benchmark:
-        paths.benchmark(OUT, "train_transport", "{task}", "{method}")
+        paths.benchmark(OUT, "transports", "train_transport", "{task}", "{method}", "{training}")
     conda:
         "../envs/environment.yaml"
     threads: config["threads"]
@@ -27,53 +22,36 @@ rule train_transport:
         mem_mb=scaled(2500),
         runtime=scaled(480),
     params:
-        task=lambda wildcards: options_of(wildcards.task),
-        reference=lambda wildcards: recipe_of(targets.pair(wildcards.task).reference),
-        target=lambda wildcards: recipe_of(targets.pair(wildcards.task).target),
-        flow=as_json(config["flows"]["transport"]),
-        recipe=lambda wildcards: as_json(transport_recipe(wildcards.task, wildcards.method)),
-        penalty=lambda wildcards: penalty_of(wildcards.task, wildcards.method),
-        seed=lambda wildcards: seed("transport", wildcards.task, wildcards.method),
-        device=config["device"],
-        engine=config["engine"],
-        checkpoint=paths.checkpoint(paths.transport(OUT, "{task}", "{method}")),
+        job=lambda wildcards: to_json(
+            JOBS.transport(wildcards.task, wildcards.method, int(wildcards.training))
+        ),
+        checkpoint=paths.checkpoint(paths.transport(OUT, "{task}", "{method}", "{training}")),
     shell:
-        "python {input.script} --task {wildcards.task} --method {wildcards.method} "
-        " {params.task} --reference-data {params.reference:q} --target-data {params.target:q} "
+        "python {input.script} --job {params.job:q} "
         " --reference-density {input.reference} --target-density {input.target} "
-        " --flow {params.flow:q} --recipe {params.recipe:q} --penalty {params.penalty} "
-        " --seed {params.seed} --device {params.device} --engine {params.engine} "
         " --threads {threads} --checkpoint {params.checkpoint} "
         " --output {output.weights} --history {output.losses} "
         " 2>&1 | (trap '' INT TERM USR1; exec tee {log})"
 
 
 rule move_samples:
-    """Move a task's reference points by all five methods; measure the flows while at it."""
+    """Move a task's reference points by every method; measure the flows while at it."""
     input:
-        data=lambda wildcards: [
-            file
-            for role in ("reference", "target")
-            for file in file_of(getattr(targets.pair(wildcards.moved), role))
-        ],
-        reference=lambda wildcards: density_of(wildcards.moved, "reference"),
-        target=lambda wildcards: density_of(wildcards.moved, "target"),
+        unpack(lambda wildcards: densities_of(wildcards.task, wildcards.training)),
+        data=lambda wildcards: JOBS.files(*tasks.TASKS[wildcards.task].datasets),
         transports=lambda wildcards: [
-            paths.weights(paths.transport(OUT, task_of(wildcards.moved), method))
-            for method in methods_of(wildcards.moved)
+            paths.weights(paths.transport(OUT, wildcards.task, method, wildcards.training))
+            for method in targets.transports(wildcards.task, config)
         ],
         script=script("move/move_samples.py"),
         code=code("move/move_samples.py"),
     output:
-        moved=paths.moved(OUT, "{moved}"),
-        flow_measures=paths.flow_measures(OUT, "{moved}"),
+        moved=paths.moved(OUT, "{task}", "{training}", "{split}"),
+        flow_measures=paths.flow_measures(OUT, "{task}", "{training}", "{split}"),
     log:
-        paths.log(OUT, "move_samples", "{moved}"),
+        paths.log(OUT, "move_samples", "{task}", "{training}", "{split}"),
     benchmark:
-        paths.benchmark(OUT, "move_samples", "{moved}")
-    wildcard_constraints:
-        moved=f"({'|'.join(targets.moved(config))})({repeats.SEED})?({repeats.SIGNAL})?"
-        f"|{targets.PENALTY_SCAN}",
+        paths.benchmark(OUT, "moving", "move_samples", "{task}", "{training}", "{split}")
     conda:
         "../envs/environment.yaml"
     threads: config["threads"]
@@ -81,22 +59,13 @@ rule move_samples:
         mem_mb=scaled(1500),
         runtime=scaled(60),
     params:
-        task=lambda wildcards: options_of(wildcards.moved),
-        split=lambda wildcards: split_of(wildcards.moved),
-        reference=lambda wildcards: recipe_of(targets.pair(wildcards.moved).reference),
-        target=lambda wildcards: recipe_of(targets.pair(wildcards.moved).target),
-        methods=lambda wildcards: methods_of(wildcards.moved),
-        seed=lambda wildcards: seed("moved", wildcards.moved),
-        batch=lambda wildcards: transport_recipe(wildcards.moved, "")["batch"],
-        engine=config["engine"],
-        device=config["device"],
+        job=lambda wildcards: to_json(
+            JOBS.move(wildcards.task, wildcards.training, wildcards.split)
+        ),
     shell:
-        "python {input.script} --task {wildcards.moved} --split {params.split} {params.task} "
-        " --reference-data {params.reference:q} --target-data {params.target:q} "
+        "python {input.script} --job {params.job:q} "
         " --reference-density {input.reference} --target-density {input.target} "
-        " --methods {params.methods} --transports {input.transports} --seed {params.seed} "
-        " --batch {params.batch} --engine {params.engine} --device {params.device} "
-        " --threads {threads} "
+        " --transports {input.transports} --threads {threads} "
         " --output {output.moved} --flow-measures {output.flow_measures} > {log} 2>&1"
 
 
@@ -104,23 +73,65 @@ rule mix_ensemble:
     """Send each reference point through one of a task's repeated flows, chosen at random."""
     input:
         moved=lambda wildcards: [
-            paths.moved(OUT, task) for task in repeated([wildcards.name + wildcards.signal])
+            paths.moved(OUT, wildcards.task, training, wildcards.split)
+            for training in targets.trainings(tasks.TASKS[wildcards.task].family, config)
         ],
         script=script("move/mix_ensemble.py"),
         code=code("move/mix_ensemble.py"),
     output:
-        moved=paths.moved(OUT, f"{{name}}{repeats.ENSEMBLE}{{signal}}"),
+        moved=paths.moved(OUT, "{task}", tasks.ENSEMBLE, "{split}"),
     log:
-        paths.log(OUT, "mix_ensemble", "{name}{signal}"),
+        paths.log(OUT, "mix_ensemble", "{task}", "{split}"),
     benchmark:
-        paths.benchmark(OUT, "mix_ensemble", "{name}{signal}")
-    wildcard_constraints:
-        name="|".join([*targets.tasks(config), targets.OWN_APPLY]),
-        signal=f"({repeats.SIGNAL})?",
+        paths.benchmark(OUT, "moving", "mix_ensemble", "{task}", "{split}")
+    localrule: True
     conda:
         "../envs/environment.yaml"
     params:
-        seed=lambda wildcards: seed("ensemble", wildcards.name + wildcards.signal),
+        seed=lambda wildcards: JOBS.mixing_seed(wildcards.task, wildcards.split),
     shell:
         "python {input.script} --moved {input.moved} --seed {params.seed} "
         " --output {output.moved} > {log} 2>&1"
+
+
+use rule train_transport as train_scanned_transport with:
+    """Train the collider task's transport with a movement penalty of another strength."""
+    input:
+        **densities_of(tasks.COLLIDER.name, "1"),
+        data=JOBS.files(*tasks.COLLIDER.datasets),
+        script=script("train/train_transport.py"),
+        code=code("train/train_transport.py"),
+    output:
+        weights=paths.weights(paths.scanned(OUT, "{strength}")),
+        losses=paths.loss_table(paths.scanned(OUT, "{strength}")),
+    log:
+        paths.log(OUT, "train_scanned_transport", "{strength}"),
+    benchmark:
+        paths.benchmark(
+            OUT, "transports", "train_scanned_transport", "collider", methods.SCANNED, "{strength}"
+        )
+    params:
+        job=lambda wildcards: to_json(JOBS.scan_transport(wildcards.strength)),
+        checkpoint=paths.checkpoint(paths.scanned(OUT, "{strength}")),
+
+
+use rule move_samples as move_scanned_samples with:
+    """Move the collider task's reference points by the transports of the penalty scan."""
+    input:
+        **densities_of(tasks.COLLIDER.name, "1"),
+        data=JOBS.files(*tasks.COLLIDER.datasets),
+        transports=[
+            paths.weights(paths.scanned(OUT, f"{strength:g}"))
+            for strength in targets.scanned(config)
+        ],
+        script=script("move/move_samples.py"),
+        code=code("move/move_samples.py"),
+    output:
+        moved=paths.moved_by_scan(OUT),
+        flow_measures=paths.scan_flow_measures(OUT),
+    log:
+        paths.log(OUT, "move_scanned_samples"),
+    benchmark:
+        paths.benchmark(OUT, "moving", "move_scanned_samples")
+    params:
+        job=to_json(JOBS.scan_move()),

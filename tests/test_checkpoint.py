@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import jobs
 import pytest
 import torch
+from jobs import density_job, density_options
+from scripts_by_name import path_of
 
 from flowmorph.errors import InputError
 from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.flows.graphs import Batch
-from flowmorph.transfer.checkpoint import Checkpoint
-from flowmorph.transfer.training import Recipe, Sample, train
+from flowmorph.plan.jobs.training import Recipe
+from flowmorph.transfer.checkpoint import MINUTES, Checkpoint
+from flowmorph.transfer.training import Points, Problem, Sample, train
 
 ROOT = Path(__file__).parents[1]
 RECIPE = Recipe(batch=50, epochs=10, learning_rate=1e-2, warmup_steps=5, clip=5.0)
@@ -32,10 +36,7 @@ class Killed(Exception):
 def run(path: Path, kill_at: int | None = None, identity: str = "a", minutes: float = 0.0):
     torch.manual_seed(0)
     points = torch.randn(300, 2)
-    samples = [
-        Sample(points + shift, None, RECIPE.batch, torch.Generator().manual_seed(shift))
-        for shift in (1, 2)
-    ]
+    samples = [Sample(Points(points + shift, None), RECIPE.batch, shift) for shift in (1, 2)]
     flow = Flow(Architecture(2, 0, 2, 1, 8, 4, 4.0))
 
     def loss(step: int, first: Batch, second: Batch) -> torch.Tensor:
@@ -49,7 +50,8 @@ def run(path: Path, kill_at: int | None = None, identity: str = "a", minutes: fl
         return -flow.log_prob(points.T.contiguous()).mean().item()
 
     checkpoint = Checkpoint(path, identity, minutes)
-    history = train(flow, samples, losses, validate, RECIPE, STEPS, 6.0, "test", checkpoint)
+    problem = Problem("test", flow, samples, losses, validate, RECIPE, STEPS, 6.0)
+    history = train(problem, checkpoint)
     return flow.flat.detach(), history
 
 
@@ -104,35 +106,28 @@ def test_a_signal_saves_and_stops(tmp_path, quiet):
             return super().draw()
 
     torch.manual_seed(0)
-    sample = Signalling(torch.randn(300, 2), None, 50, torch.Generator().manual_seed(1))
+    sample = Signalling(Points(torch.randn(300, 2), None), 50, 1)
     flow = Flow(Architecture(2, 0, 2, 1, 8, 4, 4.0))
+    losses = [lambda batch: -flow.log_prob(batch[0]).mean()]
+    problem = Problem("test", flow, [sample], losses, lambda: 0.0, RECIPE, STEPS, 6.0)
     with pytest.raises(InputError, match="stopped by SIGTERM at step 5, which is saved"):
-        train(
-            flow, [sample], [lambda batch: -flow.log_prob(batch[0]).mean()], lambda: 0.0,
-            RECIPE, STEPS, 6.0, "test", Checkpoint(tmp_path / "c", "a", 60),
-        )  # fmt: skip
+        train(problem, Checkpoint(tmp_path / "c", "a", 60))
     assert (tmp_path / "c").exists()
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 def test_a_killed_process_ends_with_the_same_bytes(tmp_path):
-    data = {"points": {"train": 4000, "validation": 1000, "evaluation": 1000}, "seed": 5}
-    flow = {"layers": 2, "blocks": 1, "width": 16, "bins": 6, "tail_bound": 4.0}
-    recipe = {"batch": 50, "epochs": 6, "learning_rate": 5e-3, "warmup_steps": 5, "clip": 5.0}
+    job = density_job(recipe=replace(jobs.RECIPE, batch=50, epochs=6))
 
     def start(folder: Path) -> subprocess.Popen:
-        command = [
-            sys.executable, str(ROOT / "workflow/scripts/train/train_density.py"),
-            "--dataset", "star", "--data", json.dumps(data), "--flow", json.dumps(flow),
-            "--recipe", json.dumps(recipe), "--seed", "3", "--device", "cpu",
-            "--checkpoint", str(folder / "c"), "--checkpoint-minutes", "0",
-            "--output", str(folder / "w"), "--history", str(folder / "h"),
-        ]  # fmt: skip
-        environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow")}
+        folder.mkdir(exist_ok=True)
+        command = [sys.executable, str(path_of("train_density")), *density_options(job, folder)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), MINUTES: "0"}
         return subprocess.Popen(
             command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
 
+    checkpoint, weights, history = "star.checkpoint", "star.safetensors", "star.csv"
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     with start(whole) as process:
         output, _ = process.communicate(timeout=300)
@@ -140,14 +135,14 @@ def test_a_killed_process_ends_with_the_same_bytes(tmp_path):
 
     with start(broken) as process:
         deadline = time.monotonic() + 120
-        while not (broken / "c").exists() and time.monotonic() < deadline:
+        while not (broken / checkpoint).exists() and time.monotonic() < deadline:
             time.sleep(0.01)
         process.kill()
-    assert (broken / "c").exists() and not (broken / "w").exists()
+    assert (broken / checkpoint).exists() and not (broken / weights).exists()
 
     with start(broken) as process:
         output, _ = process.communicate(timeout=300)
     assert process.returncode == 0 and "goes on from step" in output
-    for name in ("w", "h"):
+    for name in (weights, history):
         assert (broken / name).read_bytes() == (whole / name).read_bytes()
-    assert not (broken / "c").exists()
+    assert not (broken / checkpoint).exists()

@@ -7,7 +7,8 @@ import torch
 
 from flowmorph.flows import graphs
 from flowmorph.flows.flow import Architecture, Flow
-from flowmorph.transfer.training import Recipe, Sample, Training
+from flowmorph.plan.jobs.training import Recipe
+from flowmorph.transfer.training import Points, Problem, Sample, Training
 
 RECIPE = Recipe(batch=50, epochs=1, learning_rate=1e-2, warmup_steps=5, clip=0.5)
 STEPS = 21
@@ -18,7 +19,7 @@ def trained(device: str, recorded: bool) -> Training:
     torch.manual_seed(0)
     x, c = torch.randn(300, 2, device=device), torch.randn(300, 1, device=device)
     samples = [
-        Sample(x + shift, condition, RECIPE.batch, torch.Generator().manual_seed(shift))
+        Sample(Points(x + shift, condition), RECIPE.batch, shift)
         for shift, condition in ((1, c), (2, None))
     ]
     flow = Flow(Architecture(2, 1, 2, 1, 8, 4, 4.0)).to(device)
@@ -26,9 +27,11 @@ def trained(device: str, recorded: bool) -> Training:
         lambda first, second: -flow.log_prob(*first).mean() - second[0].mean(),
         lambda first, second: (flow.inverse(second[0], first[1])[0] - first[0]).square().mean(),
     ]
-    training = Training(flow, samples, RECIPE, STEPS, recorded)
+    training = Training(
+        Problem("test", flow, samples, losses, lambda: 0.0, RECIPE, STEPS, 6.0), recorded
+    )
     for _ in range(STEPS):
-        training.step(losses)
+        training.step()
     return training
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from jobs import NETWORK, RECIPE, density_job, toy, train_density
 from scripts_by_name import script
 
 from flowmorph.errors import InputError
@@ -16,24 +16,11 @@ from flowmorph.flows import engine, storage
 from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.metrics import measures
 from flowmorph.plan import methods
-from flowmorph.transfer.morph import Task, context_size
-from flowmorph.transfer.training import Recipe, Sample
-
-FLOW = {"layers": 2, "blocks": 1, "width": 16, "bins": 6, "tail_bound": 4.0}
-DATA = {"points": {"train": 4000, "validation": 1000, "evaluation": 1000}, "seed": 5}
-RECIPE = {"batch": 200, "epochs": 5, "learning_rate": 5e-3, "warmup_steps": 5, "clip": 5.0}
-
-
-def train_density(folder: Path, dataset: str = "star", recipe: dict = RECIPE, data: dict = DATA):
-    script("train_density").main(
-        ["--dataset", dataset, "--data", json.dumps(data), "--flow", json.dumps(FLOW),
-         "--recipe", json.dumps(recipe), "--seed", "3", "--device", "cpu",
-         "--checkpoint", str(folder / f"{dataset}.checkpoint"),
-         "--output", str(folder / f"{dataset}.safetensors"),
-         "--history", str(folder / f"{dataset}.csv")]
-    )  # fmt: skip
-    return folder / f"{dataset}.safetensors"
-
+from flowmorph.plan.jobs.form import as_dict, read, to_json
+from flowmorph.plan.jobs.moving import MoveJob
+from flowmorph.plan.jobs.training import DensityJob, Recipe, TransportJob
+from flowmorph.transfer.morph import DensityPair, context_size, morph
+from flowmorph.transfer.training import Points, Sample
 
 @pytest.fixture(scope="module")
 def densities(tmp_path_factory):
@@ -53,14 +40,14 @@ def test_schedule_rises_then_falls_to_zero():
 
 def test_an_epoch_shows_each_point_once():
     x = torch.arange(100.0)[:, None]
-    sample = Sample(x, None, 20, torch.Generator().manual_seed(1))
+    sample = Sample(Points(x, None), 20, 1)
     seen = torch.cat([sample.draw()[0][0] for _ in range(5)])
     assert torch.equal(seen.sort().values, x[:, 0])
 
 
 def test_too_few_points_are_named():
     with pytest.raises(InputError, match="3 training points are fewer than one batch of 10"):
-        Sample(torch.zeros(3, 2), None, 10, torch.Generator())
+        Sample(Points(torch.zeros(3, 2), None), 10, 1)
 
 
 def test_density_training_learns_and_repeats_to_the_byte(densities, tmp_path):
@@ -73,23 +60,20 @@ def test_density_training_learns_and_repeats_to_the_byte(densities, tmp_path):
     )
 
 
-@pytest.mark.parametrize("method", ["unidirectional", "movement_penalty_w0.5"])
-def test_transport_training_and_moving(densities, tmp_path, method):
-    common = [
-        "--task", "star_to_star_twin", "--reference", "star", "--target", "star_twin",
-        "--reference-data", json.dumps(DATA), "--target-data", json.dumps(DATA),
-        "--reference-density", str(densities["star"]),
-        "--target-density", str(densities["star_twin"]), "--seed", "4", "--device", "cpu",
-    ]  # fmt: skip
+@pytest.mark.parametrize(("method", "penalty"), [("unidirectional", 0), ("movement_penalty", 0.5)])
+def test_transport_training_and_moving(densities, tmp_path, method, penalty):
+    data = toy("star"), toy("star_twin")
+    ends = ["--reference-density", str(densities["star"])]
+    ends += ["--target-density", str(densities["star_twin"])]
     weights = tmp_path / "w.safetensors"
+    job = TransportJob("stars", method, None, penalty, *data, NETWORK, RECIPE, 4, "cpu")
     script("train_transport").main(
-        [*common, "--method", method, "--flow", json.dumps(FLOW), "--recipe", json.dumps(RECIPE),
-         "--checkpoint", str(tmp_path / "checkpoint"),
+        ["--job", to_json(job), *ends, "--checkpoint", str(tmp_path / "checkpoint"),
          "--output", str(weights), "--history", str(tmp_path / "loss.csv")]
     )  # fmt: skip
+    move = MoveJob("stars", "evaluation", "1", None, *data, (method,), 200, 4, "cpu")
     script("move_samples").main(
-        [*common, "--split", "evaluation", "--batch", "200", "--methods", method,
-         "--transports", str(weights),
+        ["--job", to_json(move), *ends, "--transports", str(weights),
          "--output", str(tmp_path / "moved.npz"), "--flow-measures", str(tmp_path / "m.csv")]
     )  # fmt: skip
     moved = np.load(tmp_path / "moved.npz")
@@ -103,39 +87,55 @@ def test_transport_training_and_moving(densities, tmp_path, method):
     assert len(cycles) == 2 and max(cycles) < 1e-3
 
 
-@pytest.mark.parametrize("condition", ["shared", "difference", "concat"])
-def test_conditions_reach_the_right_flows(condition):
+@pytest.mark.parametrize("mode", ["shared", "difference", "concat"])
+def test_conditions_reach_the_right_flows(mode):
     torch.manual_seed(0)
     density = Flow(Architecture(2, 1, 2, 1, 8, 4, 4.0)).double().requires_grad_(False)
-    flow = Flow(Architecture(2, context_size(condition, 1), 2, 1, 8, 4, 4.0)).double()
-    task = Task(density, density, condition)
+    flow = Flow(Architecture(2, context_size(mode, 1), 2, 1, 8, 4, 4.0)).double()
+    pair = DensityPair(density, density, mode)
     x, y = torch.randn(2, 50).double(), torch.randn(2, 50).double()
     c_x, c_y = torch.rand(1, 50).double(), torch.rand(1, 50).double()
-    c = {"shared": c_x, "difference": c_x - c_y, "concat": torch.cat([c_x, c_y])}[condition]
+    c = {"shared": c_x, "difference": c_x - c_y, "concat": torch.cat([c_x, c_y])}[mode]
     moved, log_det = flow(x, c)
-    target = c_x if condition == "shared" else c_y
+    target = c_x if mode == "shared" else c_y
     expected = -(density.log_prob(moved, target) + log_det).mean()
-    torch.testing.assert_close(task.loss("forward", flow, x, y, c_x, c_y, 0.0), expected)
+    both = methods.find("flows_for_flows")
+    forward, _ = pair.losses(both, flow, 0.0)
+    torch.testing.assert_close(forward((x, c_x), (y, c_y)), expected)
     penalised = expected + 0.3 * (moved - x).abs().sum(0).mean()
-    torch.testing.assert_close(task.loss("forward", flow, x, y, c_x, c_y, 0.3), penalised)
+    forward, _ = pair.losses(both, flow, 0.3)
+    torch.testing.assert_close(forward((x, c_x), (y, c_y)), penalised)
 
 
 def test_base_transfer_of_equal_densities_is_the_identity():
     torch.manual_seed(0)
     density = Flow(Architecture(2, 0, 4, 1, 8, 4, 4.0)).double().requires_grad_(False)
     x = torch.randn(2, 100).double()
-    torch.testing.assert_close(Task(density, density, None).base_transfer(x, None, None), x)
+    one = morph(DensityPair(density, density, None), None)
+    torch.testing.assert_close(one.forward(x, None, None), x)
 
 
-def test_methods_are_parsed():
-    assert methods.parse("movement_penalty_w0.2")[1] == 0.2
-    assert methods.parse("flows_for_flows")[1] is None
-    both, strength = methods.parse("penalty_identity")
+def test_methods_are_found():
+    both = methods.find("penalty_identity")
     assert both.penalised and both.identity and set(both.directions) == {"forward", "inverse"}
-    assert strength is None and methods.parse("penalty_identity_w0.2")[1] == 0.2
-    for bad in ("typo", "unidirectional_w0.2", "movement_penalty_wx"):
-        with pytest.raises(InputError, match="unknown"):
-            methods.parse(bad)
+    with pytest.raises(InputError, match="unknown"):
+        methods.find("typo")
+
+
+def test_a_job_is_checked():
+    job = density_job()
+    assert read(DensityJob, to_json(job)) == job
+    given = as_dict(job)
+    cases = {
+        "recipe.batch: Input should be a valid integer": given["recipe"] | {"batch": "x"},
+        "recipe.speed: no such key": given["recipe"] | {"speed": 1},
+        "recipe.clip: Field required": {k: v for k, v in given["recipe"].items() if k != "clip"},
+    }
+    for words, recipe in cases.items():
+        with pytest.raises(InputError, match=f"^--job: {words}"):
+            read(DensityJob, json.dumps(given | {"recipe": recipe}))
+    with pytest.raises(InputError, match="^--job: the whole: Invalid JSON"):
+        read(DensityJob, "{")
 
 
 def test_engine_is_chosen_by_length_and_compiler(monkeypatch, capsys):

@@ -32,7 +32,7 @@ def closure_figure(regions: Mapping[str, Sequence[Measure]], further: Sequence[s
         numbers: dict[tuple[str, str], dict[str, float]] = {}
         for m in regions[region]:
             if not m.feature:
-                numbers.setdefault((m.method, m.metric), {})[m.task] = m.value
+                numbers.setdefault((m.method, m.metric), {})[m.training] = m.value
         for i, name in enumerate(rows):
             y = len(rows) - 1 - i + offset
             marker = {"fmt": "o", "color": "black", "mfc": fill, "ms": 3.5, "mew": 0.7, "lw": 0.8}

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from flowmorph.errors import InputError
 from flowmorph.files import atomic
+from flowmorph.plan.tasks import named
 
 # What stands beside the methods.
 FLOOR = "floor"  # one half of the target against the other: no method can do better
@@ -21,13 +22,25 @@ TOO_FEW = "too_few_points"  # metric: points of a task that were not compared wi
 
 
 class Measure(NamedTuple):
-    """One number; ``feature`` is empty where the number is about all features together."""
+    """One number.
+
+    ``task`` is a task or, for densities, a data set, ``split`` that of the points, ``training`` the
+    number of the flows' training or that of an ensemble of them. ``feature`` is empty where the
+    number is about all features together.
+    """
 
     task: str
+    split: str
+    training: str
     method: str
     feature: str
     metric: str
     value: float
+
+    @property
+    def name(self) -> str:
+        """Name, in tables, of the task's points in this split."""
+        return named(self.task, self.split)
 
 
 def write(measures: Iterable[Measure], path: str | os.PathLike) -> None:

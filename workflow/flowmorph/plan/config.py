@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from flowmorph.alternatives.interface import source_of
 from flowmorph.errors import InputError
-from flowmorph.plan import methods, own_config, targets
+from flowmorph.plan import methods, own_config, targets, tasks
 
 # What text stands for, by the key that holds it.
 TEXTS = {
@@ -29,10 +29,10 @@ def check(config: dict, schema: str | Path) -> None:
         key = ".".join(map(str, error.absolute_path)) or "the top level"
         hint = _quoting(error) or f"{error.message} ({Path(schema).name} describes every key)"
         raise InputError(f"config: {key}: {hint}")
-    bounds = config["collider"]["regions"]
+    bounds = config["collider"]["regions_tev"]
     for low, high in [*bounds["sidebands"], bounds["signal"]]:
         if low >= high:
-            raise InputError(f"config: collider.regions: [{low}, {high}] is not an interval")
+            raise InputError(f"config: collider.regions_tev: [{low}, {high}] is not an interval")
     collider = config["collider"]
     named = collider["lhco_features"]["files"]["reference"]
     if collider["source"] == "lhco_features" and named is None:
@@ -79,14 +79,14 @@ def _quoting(error: ValidationError) -> str | None:
 
 
 def _check_alternatives(config: dict) -> None:
-    for task in config["alternatives"]["tasks"]:
-        if task not in targets.TASKS:
-            known = ", ".join(targets.TASKS)
-            raise InputError(f"config: alternatives.tasks: no task '{task}' (there are {known})")
-        condition = targets.condition(task, config)
-        if condition not in (None, "shared"):
+    for name in config["alternatives"]["tasks"]:
+        if name not in tasks.PAPER:
+            known = ", ".join(tasks.PAPER)
+            raise InputError(f"config: alternatives.tasks: no task '{name}' (there are {known})")
+        mode = targets.mode(tasks.PAPER[name], config)
+        if mode not in (None, "shared"):
             raise InputError(
-                f"config: alternatives.tasks: {task} has condition '{condition}', "
+                f"config: alternatives.tasks: {name} has condition '{mode}', "
                 "and only flows go from one condition to another"
             )
     for method in config["alternatives"]["methods"]:

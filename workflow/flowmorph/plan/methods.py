@@ -57,17 +57,13 @@ FURTHER = tuple(name for name, method in METHODS.items() if not method.published
 SCANNED = "movement_penalty"
 
 
-def variant(method: str, strength: float) -> str:
-    """Name of a method with a penalty strength of its own."""
-    return f"{method}_w{strength:g}"
+def variant(strength: float) -> str:
+    """Name, in tables, of the scanned method with another strength of its penalty."""
+    return f"{SCANNED}_w{strength:g}"
 
 
-def parse(name: str) -> tuple[Method, float | None]:
-    """Method and, for a `variant`, its own penalty strength; raises InputError for another name."""
-    base, separator, strength = name.partition("_w")
-    if base in METHODS and (not separator or METHODS[base].penalised):
-        try:
-            return METHODS[base], float(strength) if separator else None
-        except ValueError:
-            pass
-    raise InputError(f"method '{name}' is unknown; choose from {', '.join(METHODS)}")
+def find(name: str) -> Method:
+    """The method of a name; raises InputError for another one."""
+    if name not in METHODS:
+        raise InputError(f"method '{name}' is unknown; choose from {', '.join(METHODS)}")
+    return METHODS[name]

@@ -45,12 +45,12 @@ def features(out: str, sample: str) -> str:
 
 def prepared(out: str, sample: str) -> str:
     """Scaled samples (ROOT: sidebands ``train`` and ``validation``, region ``signal``)."""
-    return f"{out}/science/{sample}.root"
+    return f"{out}/collider/{sample}.root"
 
 
 def scaling(out: str) -> str:
     """The min-max scaling of the collider features (JSON)."""
-    return f"{out}/science/scaling.json"
+    return f"{out}/collider/scaling.json"
 
 
 def own_prepared(out: str, dataset: str) -> str:
@@ -63,14 +63,19 @@ def preprocessing(out: str) -> str:
     return f"{out}/own/preprocessing.json"
 
 
-def density(out: str, dataset: str) -> str:
-    """Folder of one density flow."""
-    return f"{out}/densities/{dataset}"
+def density(out: str, dataset: str, training: int | str) -> str:
+    """Folder of one training of a data set's density."""
+    return f"{out}/densities/{dataset}/{training}"
 
 
-def transport(out: str, task: str, method: str) -> str:
-    """Folder of one transport flow."""
-    return f"{out}/transports/{task}/{method}"
+def transport(out: str, task: str, method: str, training: int | str) -> str:
+    """Folder of one training of a task's transport."""
+    return f"{out}/transports/{task}/{method}/{training}"
+
+
+def scanned(out: str, strength: float | str) -> str:
+    """Folder of the collider task's transport with a penalty of another strength."""
+    return f"{out}/penalty_scan/{strength}"
 
 
 def checkpoint(model: str) -> str:
@@ -83,9 +88,9 @@ def weights(model: str) -> str:
     return f"{model}/weights.safetensors"
 
 
-def bundle(model: str) -> str:
-    """All that it takes to use a transport anywhere, in a flow's folder."""
-    return f"{model}/transport.safetensors"
+def bundle(out: str, method: str) -> str:
+    """All that it takes to use a transport of the user's samples anywhere."""
+    return f"{out}/transports/own/{method}/transport.safetensors"
 
 
 def loss_table(model: str) -> str:
@@ -98,9 +103,14 @@ def loss_picture(model: str) -> str:
     return f"{model}/loss.png"
 
 
-def moved(out: str, task: str) -> str:
-    """Reference points of a task before and after every method (npz)."""
-    return f"{out}/moved/{task}.npz"
+def moved(out: str, task: str, training: int | str, split: str) -> str:
+    """A task's reference points of a split before and after every method (npz)."""
+    return f"{out}/moved/{task}/{training}/{split}.npz"
+
+
+def moved_by_scan(out: str) -> str:
+    """The collider task's reference points after the transports of the penalty scan (npz)."""
+    return f"{out}/penalty_scan/moved.npz"
 
 
 def moved_reference(out: str, method: str, suffix: str) -> str:
@@ -113,19 +123,29 @@ def applied(out: str, method: str, name: str) -> str:
     return f"{out}/applied/{method}/{name}"
 
 
-def alternative(out: str, task: str, method: str) -> str:
+def alternative(out: str, task: str, training: int | str, method: str) -> str:
     """A task's reference points after a method that is no flow, with weights if any (npz)."""
-    return f"{out}/alternatives/{task}/{method}.npz"
+    return f"{out}/alternatives/{task}/{training}/{method}.npz"
 
 
-def measures(out: str, task: str) -> str:
-    """Accuracy and movement of every method on a task (CSV, one number a row)."""
-    return f"{out}/measures/{task}.csv"
+def measures(out: str, task: str, training: int | str, split: str) -> str:
+    """Accuracy and movement of every method on a moved sample (CSV, one number a row)."""
+    return f"{out}/measures/{task}/{training}/{split}.csv"
 
 
-def flow_measures(out: str, task: str) -> str:
-    """What is measured with a task's flows: likelihood, cycle error, parameters (CSV, likewise)."""
-    return f"{out}/measures/flows/{task}.csv"
+def flow_measures(out: str, task: str, training: int | str, split: str) -> str:
+    """What is measured with the flows: likelihood, cycle error, parameters (CSV, likewise)."""
+    return f"{out}/measures/{task}/{training}/{split}_flows.csv"
+
+
+def scan_measures(out: str) -> str:
+    """Accuracy and movement over strengths of the penalty (CSV, likewise)."""
+    return f"{out}/penalty_scan/measures.csv"
+
+
+def scan_flow_measures(out: str) -> str:
+    """What is measured with the flows of the penalty scan (CSV, likewise)."""
+    return f"{out}/penalty_scan/flow_measures.csv"
 
 
 def density_measures(out: str) -> str:
@@ -158,6 +178,6 @@ def times(out: str) -> str:
     return f"{out}/benchmarks/times.md"
 
 
-def benchmark(out: str, rule: str, *wildcards: str) -> str:
-    """Time and memory of a job, measured by Snakemake."""
-    return f"{out}/benchmarks/{'/'.join((rule, *wildcards))}.tsv"
+def benchmark(out: str, stage: str, rule: str, *wildcards: str) -> str:
+    """Time and memory of a job, measured by Snakemake, in the folder of its stage."""
+    return f"{out}/benchmarks/{'/'.join((stage, rule, *wildcards))}.tsv"

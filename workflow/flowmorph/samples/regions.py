@@ -1,13 +1,22 @@
-"""The science task's columns, and the cuts that make its regions and its training sample."""
+"""The collider task's columns, and the cuts that make its regions and its training sample."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-#: Columns that are morphed, in the order in which the flows see them, and the condition.
-FEATURES = ("m_j1", "delta_m_jj", "tau21_j1", "tau21_j2", "delta_r_jj")
-CONDITION = "m_jj"
+from flowmorph.plan.tasks import COLLIDER_CONDITION, COLLIDER_FEATURES
+
+FEATURES, CONDITION = COLLIDER_FEATURES, COLLIDER_CONDITION
 COLUMNS = (*FEATURES, CONDITION)
+
+GEV_PER_TEV = 1000.0  # regions are in TeV, as in the paper, and columns in GeV
+
+
+def in_gev(intervals_tev: Sequence[Sequence[float]]) -> np.ndarray:
+    """Intervals of M in TeV as bands (n, 2) in GeV."""
+    return np.reshape(intervals_tev, (-1, 2)) * GEV_PER_TEV
 
 
 def inside(values: np.ndarray, bands: np.ndarray) -> np.ndarray:

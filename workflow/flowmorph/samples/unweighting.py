@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from flowmorph.samples.resampling import systematic
+
 
 def relative(weights: np.ndarray) -> np.ndarray:
     """Weights, (n,), in a unit in which the largest is between 1/2 and 1, or all are zero.
@@ -50,11 +52,8 @@ def resampled(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     Systematic resampling: rows of large weight come several times, so this is for averages, and not
     for tests that take points for independent.
     """
-    total = np.cumsum(relative(weights))
     number = max(effective_number(len(weights), weights), 1)
-    steps = (rng.permutation(number) + rng.random()) / number
-    rows = np.searchsorted(total, steps * total[-1], side="right")
-    return np.minimum(rows, len(weights) - 1)
+    return systematic(relative(weights), (rng.permutation(number) + rng.random()) / number)
 
 
 def target_unweighted(

@@ -19,8 +19,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from flowmorph.metrics.measures import BASELINE, CEILING, FLOOR
-from flowmorph.plan import targets
+from flowmorph.plan.tasks import COLLIDER, named
 from flowmorph.tables.table import DISTANCE_BLOCKS
+
+#: What the collider task's points are called in tables, in the sidebands and beyond.
+COLLIDER_POINTS = {
+    named(COLLIDER.name, split) for split in (COLLIDER.family.held_out, COLLIDER.family.beyond)
+}
 
 Numbers = Mapping[tuple[str, str, str, str], float]
 
@@ -76,7 +81,7 @@ def _baseline(metric, group, tasks, numbers: Numbers, evidence: Evidence) -> str
 
 
 def _alike(tasks, numbers: Numbers) -> str:
-    if not all(task.startswith(targets.SCIENCE) for task in tasks):
+    if not set(tasks) <= COLLIDER_POINTS:
         return ""
     low, high = (
         np.mean([numbers[task, name, "", metric] for task in tasks])
@@ -103,10 +108,9 @@ def _divergence(tasks, trained, numbers: Numbers, evidence: Evidence) -> str:
 
 def _shown(tasks, trained, numbers: Numbers, evidence: Evidence) -> str:
     # What moves the signal region is trained in the sidebands.
-    plain = {targets.SCIENCE if task.startswith(targets.SCIENCE) else task for task in tasks}
-    if plain != {targets.SCIENCE}:
+    if not tasks or not set(tasks) <= COLLIDER_POINTS:
         return ""
-    shown = [numbers.get((targets.SCIENCE, name, "", "points_shown")) for name in trained]
+    shown = [numbers.get((COLLIDER.name, name, "", "points_shown")) for name in trained]
     shown = [number for number in shown if number is not None]
     if not shown or min(shown) >= evidence.shown * evidence.paper_shown:
         return ""

@@ -12,7 +12,7 @@ import yaml
 from flowmorph.errors import InputError
 from flowmorph.figures.looks import label
 from flowmorph.metrics.measures import Measure
-from flowmorph.plan import repeats
+from flowmorph.plan.tasks import ENSEMBLE
 from flowmorph.tables import causes
 from flowmorph.tables.table import Column, Table
 
@@ -117,9 +117,9 @@ def means_of(measures: Iterable[Measure]) -> dict[tuple[str, str, str, str], flo
     """Average each measure over the trainings of its task, by task, method, feature and metric."""
     values: dict[tuple[str, str, str, str], dict[str, float]] = {}
     for m in measures:
-        if repeats.part(m.task) != repeats.ENSEMBLE:
-            key = (repeats.plain(m.task), m.method, m.feature, m.metric)
-            values.setdefault(key, {})[m.task] = m.value
+        if m.training != ENSEMBLE:
+            key = (m.name, m.method, m.feature, m.metric)
+            values.setdefault(key, {})[m.training] = m.value
     return {key: float(np.mean(list(each.values()))) for key, each in values.items()}
 
 

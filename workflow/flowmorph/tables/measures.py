@@ -9,8 +9,8 @@ import numpy as np
 
 from flowmorph.figures.looks import label
 from flowmorph.metrics.measures import BASELINE, CEILING, DENSITY, FLOOR, TOO_FEW, Measure
-from flowmorph.plan import repeats, targets
 from flowmorph.plan.methods import SCANNED, UNTRAINED
+from flowmorph.plan.tasks import ENSEMBLE, TASKS
 from flowmorph.tables.table import Column, Table
 
 
@@ -115,7 +115,7 @@ def measure_table(kind: str, measures: Iterable[Measure]) -> Table:
     for m in measures:
         if bool(m.feature) == chosen.per_feature and not _same_for_all(m):
             metrics = numbers.setdefault(_row(m), {})
-            metrics.setdefault(m.metric, {})[repeats.part(m.task)] = m.value
+            metrics.setdefault(m.metric, {})[m.training] = m.value
     counts = {
         row: len(metrics[chosen.needed])
         for row, metrics in numbers.items()
@@ -141,7 +141,7 @@ def measure_table(kind: str, measures: Iterable[Measure]) -> Table:
             row[_spread(column)[0].key] = deviation(values)
         rows.append(row)
     notes = [
-        f"{repeats.plain(m.task)}: {m.value:.0f} points, or what unweighting leaves of them, are "
+        f"{m.name}: {m.value:.0f} points, or what unweighting leaves of them, are "
         "too few to be compared with the target."
         for m in measures
         if chosen.compares and m.metric == TOO_FEW
@@ -184,14 +184,19 @@ def with_own_divergences(measures: Iterable[Measure]) -> list[Measure]:
     transfer makes the target's density of it, whatever the reference's.
     """
     measures = list(measures)
-    own = {m.task: m.value for m in measures if (m.method, m.metric) == (DENSITY, "divergence")}
+    own = {
+        (m.task, m.training): m.value
+        for m in measures
+        if (m.method, m.metric) == (DENSITY, "divergence")
+    }
     added = []
     for m in measures:
         if m.metric == "divergence" and m.method != DENSITY:
-            pair = targets.pair(m.task)
-            dataset = pair.target if m.method in UNTRAINED else pair.reference
-            if dataset in own:
-                added.append(m._replace(metric="own_divergence", value=own[dataset]))
+            task = TASKS[m.task]
+            dataset = task.target if m.method in UNTRAINED else task.reference
+            value = own.get((dataset.name, m.training))
+            if value is not None:
+                added.append(m._replace(metric="own_divergence", value=value))
     return measures + added
 
 
@@ -204,12 +209,12 @@ def deviation(values: Sequence[float]) -> float | None:
 
 def _same_for_all(m: Measure) -> bool:
     """Whether an ensemble's number is about something that no training changes."""
-    return repeats.part(m.task) == repeats.ENSEMBLE and m.method in (FLOOR, CEILING, BASELINE)
+    return m.training == ENSEMBLE and m.method in (FLOOR, CEILING, BASELINE)
 
 
 def _row(m: Measure) -> tuple[str, str, str]:
-    of_many = ", ensemble" if repeats.part(m.task) == repeats.ENSEMBLE else ""
-    return repeats.plain(m.task), label(m.method) + of_many, m.feature
+    of_many = ", ensemble" if m.training == ENSEMBLE else ""
+    return m.name, label(m.method) + of_many, m.feature
 
 
 def _spread(column: Column) -> tuple[Column]:

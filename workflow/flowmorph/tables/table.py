@@ -27,7 +27,7 @@ HEURISTICS: dict[str, str] = {
 
 # Blocks of the distance table: our samples, their heading, and the paper's numbers for them.
 DISTANCE_BLOCKS: dict[str, tuple[str, str]] = {
-    "science": ("collider, sidebands (Fig. 9)", "fig9_science_sidebands"),
+    "collider": ("collider, sidebands (Fig. 9)", "fig9_science_sidebands"),
     "different": ("different toys (Fig. 6)", "fig6_toy_nonidentical"),
     "identical": ("identical toys (Fig. A.2)", "figA2_toy_identical"),
 }

@@ -8,30 +8,28 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flowmorph.errors import InputError
+from flowmorph.plan.methods import METHODS
+from flowmorph.plan.tasks import DATASETS, TASKS
 from flowmorph.tables.table import Column, Table
 
-# Rules by stage of the workflow; those that are not here make figures and tables.
-STAGES: dict[str, tuple[str, ...]] = {
-    "events": (
-        "generate_events", "extract_lhco_events", "extract_delphes_events", "download_lhco",
-    ),
-    "features": (
-        "build_features", "merge_features", "prepare_samples", "read_lhco_features",
-        "compare_medians", "compare_counts", "prepare_own_samples",
-    ),
-    "densities": ("train_density",),
-    "transports": ("train_transport",),
-    "alternatives": ("morph_by_alternative",),
-    "moving": ("move_samples", "mix_ensemble", "bundle_transport", "move_reference", "move_file"),
-    "measures": ("measure_task", "evaluate_densities", "count_costs"),
-}  # fmt: skip
-FIGURES = "figures and tables"
-EVIDENCE = ("measures", FIGURES)  # what describes the results and makes none
+#: Stages of the workflow, in its order; a rule says in which it is.
+STAGES = (
+    "events", "features", "densities", "transports", "alternatives", "moving", "measures",
+    "figures",
+)  # fmt: skip
+EVIDENCE = ("measures", "figures")  # what describes the results and makes none
+TITLES = {
+    "toy": "toys",
+    "rotated": "rotated toys",
+    "collider": "collider data",
+    "own": "own samples",
+}
 
 
 class Job(NamedTuple):
-    """A job that ran: its rule, its wildcards, and its seconds of wall time."""
+    """A job that ran: its stage, its rule, its wildcards, and its seconds of wall time."""
 
+    stage: str
     rule: str
     wildcards: tuple[str, ...]
     seconds: float
@@ -41,30 +39,25 @@ def read(folder: str | Path) -> list[Job]:
     """Read the benchmark files below a run's folder; raises InputError if there is none."""
     jobs = []
     for path in sorted(Path(folder).rglob("*.tsv")):
-        rule, *wildcards = path.relative_to(folder).with_suffix("").parts
+        stage, rule, *wildcards = path.relative_to(folder).with_suffix("").parts
         with path.open(newline="") as stream:
             rows = list(csv.DictReader(stream, delimiter="\t"))
         if not rows or "s" not in rows[0]:
             raise InputError(f"{path}: not a benchmark file of snakemake")
-        jobs.append(Job(rule, tuple(wildcards), sum(float(row["s"]) for row in rows)))
+        jobs.append(Job(stage, rule, tuple(wildcards), sum(float(row["s"]) for row in rows)))
     if not jobs:
         raise InputError(f"{folder}: no benchmark files: run the workflow first")
     return jobs
 
 
-def stage_of(rule: str) -> str:
-    """Name the stage that a rule belongs to."""
-    return next((stage for stage, rules in STAGES.items() if rule in rules), FIGURES)
-
-
 def stage_table(jobs: Iterable[Job]) -> Table:
     """Add up the time of each stage, and its share of all; evidence and all in the last rows."""
-    seconds: dict[str, list[float]] = {stage: [] for stage in (*STAGES, FIGURES)}
+    seconds: dict[str, list[float]] = {stage: [] for stage in STAGES}
     for job in jobs:
-        seconds[stage_of(job.rule)].append(job.seconds)
-    seconds["measures, figures and tables"] = sum((seconds[name] for name in EVIDENCE), [])
-    seconds["all"] = sum((seconds[name] for name in (*STAGES, FIGURES)), [])
-    return _table("stage", seconds, sum(seconds["all"]))
+        seconds[job.stage].append(job.seconds)
+    every = sum(seconds.values(), [])
+    seconds["measures and figures"] = sum((seconds[name] for name in EVIDENCE), [])
+    return _table("stage", seconds | {"all": every}, sum(every))
 
 
 def rule_table(jobs: Iterable[Job]) -> Table:
@@ -80,13 +73,15 @@ def training_table(jobs: Iterable[Job]) -> Table:
     """Add up the time of the trainings of each method on each family of tasks."""
     seconds: dict[str, list[float]] = {}
     for job in jobs:
-        if job.rule in ("train_density", "train_transport"):
-            task, *method = job.wildcards
-            family = "rotated toys" if task.startswith("rotated_") else "toys"
-            if task.startswith(("science", "reference", "target")):
-                family = "collider data"
-            name = ", ".join((family, *(m.replace("_", " ") for m in method or ["density"])))
-            seconds.setdefault(name, []).append(job.seconds)
+        if job.stage == "densities":
+            dataset, _ = job.wildcards
+            family, what = DATASETS[dataset].family, "density"
+        elif job.stage == "transports":
+            task, method, _ = job.wildcards
+            family, what = TASKS[task].family, METHODS[method].name.replace("_", " ")
+        else:
+            continue
+        seconds.setdefault(f"{TITLES[family.name]}, {what}", []).append(job.seconds)
     return _table("training", dict(sorted(seconds.items())), None)
 
 

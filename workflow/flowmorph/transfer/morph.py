@@ -4,96 +4,77 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from flowmorph.flows.flow import Flow
+from flowmorph.flows.graphs import Batch
+from flowmorph.plan.methods import Method
 
-CONDITIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+MODES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "shared": lambda c_x, c_y: c_x,
     "difference": lambda c_x, c_y: c_x - c_y,
     "concat": lambda c_x, c_y: torch.cat([c_x, c_y]),
 }
 
+#: The loss of a batch (x, c) of the reference and one of the target.
+Loss = Callable[[Batch, Batch], Tensor]
 
-def context_size(condition: str | None, size: int) -> int:
+
+def context_size(mode: str | None, size: int) -> int:
     """Number of inputs that the transport's condition has when each sample has ``size``."""
-    return 0 if condition is None or size == 0 else size * (2 if condition == "concat" else 1)
+    return 0 if mode is None or size == 0 else size * (2 if mode == "concat" else 1)
 
 
 @dataclass(frozen=True)
-class Task:
-    """A transport f from reference to target between two frozen densities.
+class DensityPair:
+    """The two frozen densities between which a transport f leads from reference to target.
 
-    ``condition`` names how the two conditions enter f (paper, eq. 2 and Fig. 2); with ``shared``
-    one condition c = c_x = c_y serves all three flows.
+    ``mode`` is how the two conditions enter f (paper, eq. 2 and Fig. 2), None if there are none;
+    with ``shared`` one condition c = c_x = c_y serves all three flows. All arrays are
+    feature-major: points (D, N), conditions (C, N).
     """
 
-    density_reference: Flow
-    density_target: Flow
-    condition: str | None
+    reference: Flow
+    target: Flow
+    mode: str | None
 
     def _conditions(
         self, c_x: Tensor | None, c_y: Tensor | None, shared: Tensor | None
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        if self.condition is None:
+        if self.mode is None:
             return None, None, None
-        if self.condition == "shared":
+        if self.mode == "shared":
             return shared, shared, shared
-        return CONDITIONS[self.condition](c_x, c_y), c_x, c_y
+        return MODES[self.mode](c_x, c_y), c_x, c_y
 
-    def forward_loss(
-        self, flow: Flow, x: Tensor, c_x: Tensor | None, c_y: Tensor | None, penalty: float
-    ) -> Tensor:
+    def losses(self, method: Method, flow: Flow, penalty: float) -> list[Loss]:
+        """Losses of a method's directions, with a movement penalty of this strength."""
+        way = {"forward": self._forward_loss, "inverse": self._inverse_loss}
+        return [partial(way[direction], flow, penalty) for direction in method.directions]
+
+    def _forward_loss(self, flow: Flow, penalty: float, reference: Batch, target: Batch) -> Tensor:
         """-E_R[log p_T(f(x)) + log|det J_f(x)|] + w E sum_i |f(x)_i - x_i|."""
+        (x, c_x), (_, c_y) = reference, target
         c, _, c_target = self._conditions(c_x, c_y, c_x)
         y, log_det = flow(x, c)
-        loss = -(self.density_target.log_prob(y, c_target) + log_det).mean()
+        loss = -(self.target.log_prob(y, c_target) + log_det).mean()
         if penalty:
             loss = loss + penalty * (y - x).abs().sum(0).mean()
         return loss
 
-    def inverse_loss(
-        self, flow: Flow, y: Tensor, c_x: Tensor | None, c_y: Tensor | None, penalty: float
-    ) -> Tensor:
+    def _inverse_loss(self, flow: Flow, penalty: float, reference: Batch, target: Batch) -> Tensor:
         """-E_T[log p_R(f^-1(y)) + log|det J_{f^-1}(y)|], with the same penalty on the way back."""
+        (_, c_x), (y, c_y) = reference, target
         c, c_reference, _ = self._conditions(c_x, c_y, c_y)
         x, log_det = flow.inverse(y, c)
-        loss = -(self.density_reference.log_prob(x, c_reference) + log_det).mean()
+        loss = -(self.reference.log_prob(x, c_reference) + log_det).mean()
         if penalty:
             loss = loss + penalty * (y - x).abs().sum(0).mean()
         return loss
-
-    def loss(
-        self, direction: str, flow: Flow, x: Tensor, y: Tensor,
-        c_x: Tensor | None, c_y: Tensor | None, penalty: float,
-    ) -> Tensor:  # fmt: skip
-        """The loss of one direction on a batch of each sample, all arrays feature-major."""
-        if direction == "forward":
-            return self.forward_loss(flow, x, c_x, c_y, penalty)
-        return self.inverse_loss(flow, y, c_x, c_y, penalty)
-
-    @torch.no_grad()
-    def move(self, flow: Flow, x: Tensor, c_x: Tensor | None, c_y: Tensor | None) -> Tensor:
-        """f(x): the reference points, moved."""
-        return flow(x, self._conditions(c_x, c_y, c_x)[0])[0]
-
-    @torch.no_grad()
-    def log_likelihood(
-        self, flow: Flow, y: Tensor, c_x: Tensor | None, c_y: Tensor | None
-    ) -> Tensor:
-        """log p_R(f^-1(y)) + log|det J_{f^-1}(y)|: the target under the moved reference density."""
-        c, c_reference, _ = self._conditions(c_x, c_y, c_y)
-        x, log_det = flow.inverse(y, c)
-        return self.density_reference.log_prob(x, c_reference) + log_det
-
-    @torch.no_grad()
-    def base_transfer(self, x: Tensor, c_x: Tensor | None, c_y: Tensor | None) -> Tensor:
-        """g_T^-1(g_R(x)): through the common base density, nothing trained."""
-        _, c_reference, c_target = self._conditions(c_x, c_y, c_x)
-        return self.density_target.inverse(self.density_reference(x, c_reference)[0], c_target)[0]
 
 
 class Morph(Protocol):
@@ -116,42 +97,52 @@ class Morph(Protocol):
 
 
 class FlowMorph:
-    """A trained transport."""
+    """A trained transport between two densities."""
 
-    def __init__(self, task: Task, flow: Flow) -> None:
-        self.task, self.flow, self.flows = task, flow, (flow,)
+    def __init__(self, pair: DensityPair, flow: Flow) -> None:
+        self.pair, self.flow, self.flows = pair, flow, (flow,)
 
+    @torch.no_grad()
     def forward(self, x, c_x, c_y):
-        return self.task.move(self.flow, x, c_x, c_y)
+        return self.flow(x, self.pair._conditions(c_x, c_y, c_x)[0])[0]
 
     @torch.no_grad()
     def inverse(self, y, c_x, c_y):
-        condition = self.task.condition
-        return self.flow.inverse(y, CONDITIONS[condition](c_x, c_y) if condition else None)[0]
+        mode = self.pair.mode
+        return self.flow.inverse(y, MODES[mode](c_x, c_y) if mode else None)[0]
 
+    @torch.no_grad()
     def log_prob(self, y, c_x, c_y):
-        return self.task.log_likelihood(self.flow, y, c_x, c_y)
+        c, c_reference, _ = self.pair._conditions(c_x, c_y, c_y)
+        x, log_det = self.flow.inverse(y, c)
+        return self.pair.reference.log_prob(x, c_reference) + log_det
 
 
 class BaseTransfer:
     """From one density to the other through their common base: nothing more is trained."""
 
-    def __init__(self, task: Task) -> None:
-        self.task, self.flows = task, (task.density_reference, task.density_target)
-        self._back = Task(task.density_target, task.density_reference, task.condition)
+    def __init__(self, pair: DensityPair) -> None:
+        self.pair, self.flows = pair, (pair.reference, pair.target)
 
     def forward(self, x, c_x, c_y):
-        return self.task.base_transfer(x, c_x, c_y)
+        return self._transfer(*self.flows, x, *self.pair._conditions(c_x, c_y, c_x)[1:])
 
     def inverse(self, y, c_x, c_y):
-        return self._back.base_transfer(y, c_x if self.task.condition == "shared" else c_y, c_x)
+        _, c_reference, c_target = self.pair._conditions(c_x, c_y, c_x)
+        return self._transfer(*reversed(self.flows), y, c_target, c_reference)
 
     @torch.no_grad()
     def log_prob(self, y, c_x, c_y):
         # Where base transfer arrives is the target's own density.
-        return self.task.density_target.log_prob(y, c_y)
+        return self.pair.target.log_prob(y, c_y)
+
+    @staticmethod
+    @torch.no_grad()
+    def _transfer(start: Flow, end: Flow, x, c_start, c_end):
+        """g_end^-1(g_start(x))."""
+        return end.inverse(start(x, c_start)[0], c_end)[0]
 
 
-def morph(task: Task, flow: Flow | None) -> Morph:
+def morph(pair: DensityPair, flow: Flow | None) -> Morph:
     """A method with its transport, or with None where it has none."""
-    return BaseTransfer(task) if flow is None else FlowMorph(task, flow)
+    return BaseTransfer(pair) if flow is None else FlowMorph(pair, flow)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -21,64 +19,36 @@ from flowmorph.files import atomic
 from flowmorph.flows import engine
 from flowmorph.flows.flow import Flow
 from flowmorph.flows.graphs import Batch, Recorder
-from flowmorph.transfer.checkpoint import Checkpoint, checkpoint_minutes
+from flowmorph.plan.jobs.training import Recipe
+from flowmorph.samples.resampling import systematic
+from flowmorph.transfer.checkpoint import Checkpoint
 
 VALIDATIONS = 20  # evaluations of the validation loss in one training ...
 VALIDATION_STEPS = 20  # ... but not more often than this, or they would cost more than the training
 PROGRESS_SECONDS = 15.0
 
-#: The loss of one batch (x, c) of each sample.
-Loss = Callable[..., Tensor]
-
 
 @dataclass(frozen=True)
-class Recipe:
-    """How long and how fast to train (paper, section II.2)."""
+class Points:
+    """Points (N, D), conditions (N, C) or None, and weights (N,), on the CPU, or None."""
 
-    batch: int
-    epochs: float
-    learning_rate: float
-    warmup_steps: int
-    clip: float
-    beta2: float = 0.999
+    x: Tensor
+    c: Tensor | None
+    weights: Tensor | None = None
 
-    def steps(self, points: int) -> int:
-        """Optimizer steps for ``points`` training points."""
-        return max(1, round(self.epochs * points / self.batch))
-
-    def rate(self, step: int, steps: int) -> float:
-        """Learning rate: linear warm-up, then a cosine to zero (Loshchilov and Hutter 2017)."""
-        warmup = min(self.warmup_steps, steps // 4)
-        if step < warmup:
-            return self.learning_rate * (step + 1) / warmup
-        return (
-            0.5
-            * self.learning_rate
-            * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
-        )
+    def unweighted(self, seed: int) -> tuple[Tensor, Tensor | None]:
+        """Points and conditions with the weighted ones' mean; the same without weights."""
+        if self.weights is None:
+            return self.x, self.c
+        rows = equal_weights(self.weights, torch.Generator().manual_seed(seed)).to(self.x.device)
+        return self.x[rows], None if self.c is None else self.c[rows]
 
 
 def equal_weights(weights: Tensor, generator: torch.Generator) -> Tensor:
-    """Choose as many rows as there are so that equal weights stand for the given ones, (N,).
-
-    Systematic resampling: row i is there floor or ceil of N w_i / sum w times, in row order, and
-    N w_i / sum w times on average (Kitagawa, J. Comput. Graph. Stat. 5 (1996) 1).
-    """
-    total = weights.double().cumsum(0)
+    """Choose as many rows as there are so that equal weights stand for the given ones, (N,)."""
     start = torch.rand((), generator=generator, dtype=torch.float64)
     steps = (torch.arange(len(weights), dtype=torch.float64) + start) / len(weights)
-    # A step that rounding puts at the very end would lie behind the last row.
-    return torch.searchsorted(total, steps * total[-1], right=True).clamp_(max=len(weights) - 1)
-
-
-def unweighted(
-    x: Tensor, c: Tensor | None, weights: Tensor | None, seed: int
-) -> tuple[Tensor, Tensor | None]:
-    """Points (N, D) and conditions with the weighted ones' mean; the same without weights."""
-    if weights is None:
-        return x, c
-    rows = equal_weights(weights, torch.Generator().manual_seed(seed)).to(x.device)
-    return x[rows], None if c is None else c[rows]
+    return torch.from_numpy(systematic(weights.double().numpy(), steps.numpy()))
 
 
 class Sample:
@@ -89,23 +59,16 @@ class Sample:
     while multiplying losses by weights would let single points of large weight rule a batch.
     """
 
-    def __init__(
-        self,
-        x: Tensor,
-        c: Tensor | None,
-        batch: int,
-        generator: torch.Generator,
-        weights: Tensor | None = None,
-    ) -> None:
-        if len(x) < batch:
+    def __init__(self, points: Points, batch: int, seed: int) -> None:
+        if len(points.x) < batch:
             raise InputError(
-                f"{len(x)} training points are fewer than one batch of {batch}: lower "
+                f"{len(points.x)} training points are fewer than one batch of {batch}: lower "
                 "training.*.batch or provide more events"
             )
-        self.x, self.c, self.batch, self.generator = x, c, batch, generator
-        self.weights = weights
+        self.x, self.c, self.weights = points.x, points.c, points.weights
+        self.batch, self.generator = batch, torch.Generator().manual_seed(seed)
         self.order, self.position = torch.empty(0, dtype=torch.long), 0
-        self.before = generator.get_state()
+        self.before = self.generator.get_state()
 
     def _shuffle(self) -> None:
         self.before = self.generator.get_state()
@@ -130,16 +93,49 @@ class Sample:
         return x, None if self.c is None else self.c[rows].T.contiguous()
 
 
+@dataclass(frozen=True)
+class Problem:
+    """What a training minimises: ``losses``, one a step in turn.
+
+    Each takes one batch (x, c) of each of ``samples``; ``validate`` gives the loss of points that
+    are not trained on. ``uses`` are the flows that the losses take, with their directions.
+    """
+
+    name: str
+    flow: Flow
+    samples: list[Sample]
+    losses: Sequence[Callable[..., Tensor]]
+    validate: Callable[[], float]
+    recipe: Recipe
+    steps: int
+    steps_per_epoch: float
+    uses: Sequence[tuple[Flow, Sequence[str]]] = ()
+
+    def prepare(self, choice: str) -> bool:
+        """Compile the flows, if that is worth it; gives whether steps are to be CUDA graphs.
+
+        ``choice`` is that of `flowmorph.flows.engine.decide`.
+        """
+        way = engine.decide(choice, self.steps, self.flow.flat.device)
+        if way == engine.COMPILED:
+            engine.prepare(
+                library
+                for flow, directions in self.uses
+                for library in flow.compile(self.recipe.batch).libraries(directions, gradients=True)
+            )
+        return way == engine.GRAPHS
+
+
 class Training:
     """A training that can stop after any step and go on as if it had not.
 
     ``graphs`` launches a GPU's steps as CUDA graphs.
     """
 
-    def __init__(
-        self, flow: Flow, samples: list[Sample], recipe: Recipe, steps: int, graphs: bool = False
-    ) -> None:
-        self.flow, self.samples, self.recipe, self.steps = flow, samples, recipe, steps
+    def __init__(self, problem: Problem, graphs: bool = False) -> None:
+        self.problem, self.flow, self.samples = problem, problem.flow, problem.samples
+        self.recipe, self.steps = problem.recipe, problem.steps
+        flow, recipe = self.flow, self.recipe
         self.recorder = Recorder() if graphs else None
         # What a graph reads has to lie on the device.
         rate = torch.tensor(recipe.learning_rate, device=flow.flat.device)
@@ -179,8 +175,9 @@ class Training:
         self.done, self.history = note["step"], note["history"]
         print(f"goes on from step {self.done} of checkpoint {checkpoint.path}", flush=True)
 
-    def step(self, losses: Sequence[Loss]) -> None:
+    def step(self) -> None:
         """One update of the weights, by the loss whose turn it is."""
+        losses = self.problem.losses
         rate = self.recipe.rate(self.done, self.steps)
         for group in self.optimizer.param_groups:
             if isinstance(group["lr"], Tensor):
@@ -196,7 +193,7 @@ class Training:
             self.recorder(turn, update, batches)
         self.done += 1
 
-    def _update(self, loss: Loss, batches: list[Batch]) -> None:
+    def _update(self, loss: Callable[..., Tensor], batches: list[Batch]) -> None:
         self.optimizer.zero_grad()
         value = loss(*batches)
         value.backward()
@@ -204,53 +201,43 @@ class Training:
         self.optimizer.step()
         self.recent += value.detach()
 
-    def record(self, validate: Callable[[], float], steps_per_epoch: float, name: str) -> None:
+    def record(self) -> None:
         """Add the mean loss since the last record, and the validation loss, to the history."""
         since = self.done - (self.history[-1]["step"] if self.history else 0)
         row = {
             "step": self.done,
-            "epoch": self.done / steps_per_epoch,
+            "epoch": self.done / self.problem.steps_per_epoch,
             "train_loss": self.recent.item() / since,
-            "validation_loss": validate(),
+            "validation_loss": self.problem.validate(),
             "learning_rate": self.recipe.rate(self.done - 1, self.steps),
         }
         self.recent.zero_()
         if not math.isfinite(row["train_loss"]):
             raise InputError(
-                f"{name}: the loss is not finite at step {self.done}; lower the learning rate"
+                f"{self.problem.name}: the loss is not finite at step {self.done}; lower the "
+                "learning rate"
             )
         self.history.append(row)
 
 
-def train(
-    flow: Flow,
-    samples: list[Sample],
-    losses: Sequence[Loss],
-    validate: Callable[[], float],
-    recipe: Recipe,
-    steps: int,
-    steps_per_epoch: float,
-    name: str,
-    checkpoint: Checkpoint,
-    graphs: bool = False,
-) -> list[dict[str, float]]:
-    """Minimise ``losses``, one a step in turn, and return the history: one row per validation.
+def train(problem: Problem, checkpoint: Checkpoint, graphs: bool = False) -> list[dict[str, float]]:
+    """Train and return the history: one row per validation; ``graphs`` is for a GPU.
 
-    Each loss takes one batch (x, c) of each of ``samples``; ``graphs`` is for a GPU. Raises
-    InputError when the loss stops being finite, since nothing after that step has meaning, and when
-    a signal asked it to stop.
+    Raises InputError when the loss stops being finite, since nothing after that step has meaning,
+    and when a signal asked it to stop.
     """
-    training = Training(flow, samples, recipe, steps, graphs)
+    training = Training(problem, graphs)
     training.restore(checkpoint)
+    name, steps = problem.name, problem.steps
     every = max(VALIDATION_STEPS, steps // VALIDATIONS)
     first, start = training.done, time.monotonic()
     reported = start
     with checkpoint.listening():
         while training.done < steps:
-            training.step(losses)
+            training.step()
             done = training.done
             if done % every == 0 or done == steps:
-                training.record(validate, steps_per_epoch, name)
+                training.record()
             now = time.monotonic()
             if training.history and (now - reported > PROGRESS_SECONDS or done == steps):
                 reported = now
@@ -258,7 +245,7 @@ def train(
                 meter = tqdm.format_meter(
                     done, steps, now - start, initial=first, unit=" steps", ncols=70
                 )
-                points_per_second = recipe.batch * (done - first) / (now - start)
+                points_per_second = problem.recipe.batch * (done - first) / (now - start)
                 print(
                     f"{name} {meter} loss {row['train_loss']:.4f} "
                     f"validation {row['validation_loss']:.4f} {points_per_second:,.0f} points/s",
@@ -267,20 +254,6 @@ def train(
             if checkpoint.due() and done < steps:
                 training.save(checkpoint)
     return training.history
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that every training script has."""
-    parser.add_argument("--flow", type=json.loads, required=True, help="architecture (JSON)")
-    parser.add_argument("--recipe", type=json.loads, required=True, help="training (JSON)")
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    parser.add_argument("--engine", default="auto", choices=engine.CHOICES)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--checkpoint", required=True, help="file to go on from (safetensors)")
-    parser.add_argument("--checkpoint-minutes", type=float, default=checkpoint_minutes())
-    parser.add_argument("--output", required=True, help="weights (safetensors)")
-    parser.add_argument("--history", required=True, help="loss history (CSV)")
 
 
 def write_history(history: list[dict[str, float]], path: str | Path) -> None:

@@ -13,7 +13,7 @@ import torch
 from flowmorph.errors import InputError, RowError
 from flowmorph.flows import setup
 from flowmorph.preprocess.preprocessor import HALF, Preprocessor
-from flowmorph.transfer.morph import Morph, Task, morph
+from flowmorph.transfer.morph import DensityPair, Morph, morph
 from flowmorph.user import bundle, frames
 
 #: Densities that `Transport.log_prob` knows.
@@ -76,8 +76,8 @@ class Transport:
         spread, x, c = self._to_box(read, self.spread(seed))
         function = {
             "moved": self._log_prob,
-            "reference": self.morph.task.density_reference.log_prob,
-            "target": self.morph.task.density_target.log_prob,
+            "reference": self.morph.pair.reference.log_prob,
+            "target": self.morph.pair.target.log_prob,
         }[of]
         log_p = setup.in_chunks(function, x, c, size=setup.CHUNK).double().cpu().numpy()
         log_p = log_p + self.preprocessing.log_slope({n: spread[n] for n in self.features})
@@ -171,9 +171,10 @@ def load(path: str | Path, device: str = "auto", threads: int = 1) -> Transport:
     used = setup.start(threads, 0, device)
     note, flows = bundle.read(path)
     flows = {name: flow.to(used) for name, flow in flows.items()}
-    condition = "shared" if note["condition"] else None
+    mode = "shared" if note["condition"] else None
+    pair = DensityPair(flows["reference"], flows["target"], mode)
     return Transport(
-        morph=morph(Task(flows["reference"], flows["target"], condition), flows.get("transport")),
+        morph=morph(pair, flows.get("transport")),
         preprocessing=Preprocessor.from_json(note["preprocessing"], str(path)),
         features=tuple(note["features"]),
         conditions=tuple(note["condition"]),

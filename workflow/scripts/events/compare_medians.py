@@ -12,7 +12,7 @@ import yaml
 from flowmorph.errors import InputError, cli
 from flowmorph.files import atomic
 from flowmorph.formats import flat_root
-from flowmorph.samples import regions as selection
+from flowmorph.samples import regions
 
 #: Our column, its unit in the published table, its name there, and the entry with the values.
 PUBLISHED = {
@@ -30,8 +30,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--target", required=True, help="ROOT file, tree 'features'")
     parser.add_argument("--reference", required=True, help=f"YAML file with {ENTRY}")
-    parser.add_argument("--signal", nargs=2, type=float, required=True, help="LOW HIGH")
-    parser.add_argument("--unit", type=float, default=1.0, help="--signal's unit in the table's")
+    parser.add_argument("--signal", nargs=2, type=float, required=True, help="LOW HIGH, TeV")
     parser.add_argument("--output", nargs=2, required=True, help="CSV and Markdown table")
     args = parser.parse_args(argv)
 
@@ -40,8 +39,7 @@ def main(argv: list[str] | None = None) -> None:
     if not isinstance(published, dict) or {key for key, _ in PUBLISHED.values()} - set(published):
         raise InputError(f"{args.reference}: {ENTRY} is missing or incomplete")
     table = flat_root.read_table(args.target, "features", list(PUBLISHED))
-    region = np.reshape(args.signal, (1, 2)) * args.unit
-    table = selection.select(table, "m_jj", region)
+    table = regions.select(table, regions.CONDITION, regions.in_gev([args.signal]))
     events = len(table["m_jj"])
     if events < 2:
         raise InputError(f"{args.target}: {events} events in the signal region, 2 needed")

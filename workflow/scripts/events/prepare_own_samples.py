@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 import numpy as np
 
 from flowmorph.errors import cli
 from flowmorph.files import atomic
+from flowmorph.plan.jobs import form
+from flowmorph.plan.jobs.events import OwnJob
 from flowmorph.samples.own_samples import Settings, check_moved, prepare
 from flowmorph.user.output import Output
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--reference", type=json.loads, required=True, help="own.reference (JSON)")
-    parser.add_argument("--target", type=json.loads, required=True, help="own.target (JSON)")
-    parser.add_argument("--features", type=json.loads, required=True, help="options by column")
-    parser.add_argument("--condition", type=json.loads, required=True, help="options by column")
-    parser.add_argument("--regions", type=json.loads, required=True, help="own.regions (JSON)")
-    parser.add_argument("--missing", choices=("error", "drop"), required=True)
-    parser.add_argument("--rows", nargs=2, type=int, required=True, help="TRAIN VALIDATION, most")
-    parser.add_argument("--scaling", nargs=2, type=float, required=True, help="LOW HIGH")
-    parser.add_argument("--validation-fraction", type=float, required=True)
-    parser.add_argument("--seed", type=int, required=True, help="of splits and spreading")
+    parser.add_argument("--job", required=True, help="OwnJob (JSON)")
     parser.add_argument("--columns", choices=("append", "replace"), default="append")
     parser.add_argument("--suffix", default="_moved", help="of new columns of the moved reference")
     parser.add_argument("--drop", nargs="+", default=(), help="columns that it does not have")
@@ -34,18 +26,19 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output-rows", nargs="+", required=True, help=".csv and .md files")
     args = parser.parse_args(argv)
 
+    job = form.read(OwnJob, args.job)
     settings = Settings(
-        features=args.features,
-        condition=args.condition,
-        regions=args.regions,
-        missing=args.missing,
-        rows=tuple(args.rows),
-        scaling=tuple(args.scaling),
-        fraction=args.validation_fraction,
-        seed=args.seed,
+        features=dict(job.features),
+        condition=dict(job.condition),
+        regions=job.regions,
+        missing=job.missing,
+        rows=job.rows,
+        scaling=job.scaling,
+        fraction=job.validation_fraction,
+        seed=job.seed,
     )
-    check_moved(args.reference, settings, Output(args.columns, args.suffix, args.drop))
-    samples = {"reference": args.reference, "target": args.target}
+    samples = {"reference": form.as_dict(job.reference), "target": form.as_dict(job.target)}
+    check_moved(samples["reference"], settings, Output(args.columns, args.suffix, args.drop))
     prepared, preprocessing, rows = prepare(samples, settings)
     outputs = {"reference": args.output_reference, "target": args.output_target}
     for name, arrays in prepared.items():

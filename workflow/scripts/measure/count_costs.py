@@ -10,6 +10,8 @@ from safetensors import safe_open
 
 from flowmorph.errors import InputError, cli
 from flowmorph.metrics import measures
+from flowmorph.plan.jobs import form
+from flowmorph.plan.jobs.measuring import CostsJob
 
 
 def steps_of(path: str) -> int:
@@ -29,20 +31,19 @@ def batch_of(path: str) -> int:
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tasks", nargs="+", required=True, help="of the trainings")
-    parser.add_argument("--methods", nargs="+", required=True, help="same order")
-    parser.add_argument("--weights", nargs="+", required=True, help="safetensors, same order")
+    parser.add_argument("--job", required=True, help="CostsJob (JSON)")
+    parser.add_argument("--weights", nargs="+", required=True, help="safetensors, job's order")
     parser.add_argument("--histories", nargs="+", required=True, help="losses, CSV, same order")
     parser.add_argument("--output", required=True, help="CSV")
     args = parser.parse_args(argv)
 
     counted = []
-    trainings = zip(args.tasks, args.methods, args.weights, args.histories, strict=True)
-    for task, method, weights, history in trainings:
+    trainings = form.read(CostsJob, args.job).trainings
+    for one, weights, history in zip(trainings, args.weights, args.histories, strict=True):
         steps = steps_of(history)
-        counted.append(measures.Measure(task, method, "", "steps", steps))
-        points = steps * batch_of(weights)
-        counted.append(measures.Measure(task, method, "", "points_shown", points))
+        for metric, number in (("steps", steps), ("points_shown", steps * batch_of(weights))):
+            row = (one.name, "", str(one.training), one.method, "", metric, number)
+            counted.append(measures.Measure(*row))
     measures.write(counted, args.output)
 
 

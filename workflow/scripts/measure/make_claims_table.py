@@ -6,16 +6,9 @@ import argparse
 
 from flowmorph.errors import cli
 from flowmorph.metrics import measures
-from flowmorph.plan import targets
+from flowmorph.plan import tasks
 from flowmorph.tables import causes, claims
 from flowmorph.tables import table as tables
-
-TASKS = {
-    "different": targets.DIFFERENT_TASKS,
-    "identical": targets.IDENTICAL_TASKS,
-    "rotated_different": targets.ROTATED_DIFFERENT_TASKS,
-    "rotated_identical": targets.ROTATED_IDENTICAL_TASKS,
-}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -32,7 +25,8 @@ def main(argv: list[str] | None = None) -> None:
         tested = [claim for claim in tested if claim.needs == args.needing]
     evidence = causes.Evidence(**limits, paper=tables.paper_numbers(args.paper))
     numbers = measures.read(args.measures)
-    claims.claims_table(tested, numbers, TASKS, evidence).save(args.output)
+    groups = {name: tasks.names(group) for name, group in tasks.GROUPS.items()}
+    claims.claims_table(tested, numbers, groups, evidence).save(args.output)
 
 
 if __name__ == "__main__":

@@ -3,37 +3,30 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from flowmorph.errors import cli
+from flowmorph.plan.jobs import form
+from flowmorph.plan.jobs.moving import BundleJob
 from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.user import bundle
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--method", required=True)
+    parser.add_argument("--job", required=True, help="BundleJob (JSON)")
     parser.add_argument("--transport", nargs="*", default=[], help="weights, if it is trained")
     parser.add_argument("--reference-density", required=True, help="weights (safetensors)")
     parser.add_argument("--target-density", required=True, help="weights (safetensors)")
     parser.add_argument("--preprocessing", required=True, help="JSON")
-    parser.add_argument("--features", nargs="+", required=True, help="columns, in order")
-    parser.add_argument("--condition", nargs="*", default=[], help="columns, in order")
-    parser.add_argument("--regions", type=json.loads, required=True, help="JSON")
     parser.add_argument("--output", required=True, help="safetensors")
     args = parser.parse_args(argv)
 
+    job = form.read(BundleJob, args.job)
     files = {"reference": args.reference_density, "target": args.target_density}
     if args.transport:
         (files["transport"],) = args.transport
-    note = {
-        "method": args.method,
-        "features": args.features,
-        "condition": args.condition,
-        "regions": args.regions,
-        "preprocessing": Preprocessor.load(args.preprocessing).to_json(),
-    }
-    bundle.write(files, note, args.output)
+    preprocessing = Preprocessor.load(args.preprocessing).to_json()
+    bundle.write(files, form.as_dict(job) | {"preprocessing": preprocessing}, args.output)
 
 
 if __name__ == "__main__":

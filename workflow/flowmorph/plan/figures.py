@@ -1,0 +1,201 @@
+"""The figures of a run, a row each: what is drawn, of which moved samples, and where it is shown."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from flowmorph.plan import methods, own_config, tasks
+from flowmorph.plan.tasks import COLLIDER, OWN, Task
+
+Options = Callable[[dict], str]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure: ``category``, ``number`` and what it ``shows`` stand beside it in the report.
+
+    ``drawing`` is the script ``plot/plot_{drawing}.py``, empty where a rule of its own is written
+    out. It gets the moved samples of ``tasks``, in ``split`` or the one of their families' regions,
+    of all trainings where they are ``repeated``, else of the first, and ``options``.
+    """
+
+    name: str
+    category: str
+    number: str
+    shows: str
+    drawing: str = ""
+    tasks: Sequence[Task] = ()
+    split: str = ""
+    repeated: bool = True
+    options: Options = lambda config: ""
+
+
+def _angles(config: dict) -> list[float]:
+    return config["rotated"]["angles_deg"]
+
+
+def _middle(config: dict) -> str:
+    """The middle angle, as FROM:TO, for tasks whose reference and target share it."""
+    angles = _angles(config)
+    return f"{angles[len(angles) // 2]:g}:{angles[len(angles) // 2]:g}"
+
+
+def _turn(config: dict) -> str:
+    """From the first angle to the last, as FROM:TO, for tasks that turn, if they do."""
+    if config["rotated"]["condition"]["identical"] == "shared":
+        return _middle(config)
+    return f"{_angles(config)[0]:g}:{_angles(config)[-1]:g}"
+
+
+def _each(config: dict) -> str:
+    """Each angle to itself, as a list of FROM:TO."""
+    return " ".join(f"{angle:g}:{angle:g}" for angle in _angles(config))
+
+
+def _scatter(name, category, number, shows, task, options: Options = lambda config: "") -> Figure:
+    return Figure(name, category, number, shows, "scatter", [task], "", False, options)
+
+
+def _grid(name, category, number, shows, group, angles: Options | None = None) -> Figure:
+    titles = shlex.join(["--titles", *(task.title for task in group)])
+
+    def options(config: dict) -> str:
+        return titles + (f" --angles {angles(config)}" if angles else "")
+
+    return Figure(name, category, number, shows, "grid", group, "", False, options)
+
+
+def _distances(name, category, number, shows, group, split="", more: Options | None = None):
+    def options(config: dict) -> str:
+        count = config["seeds"][group[0].family.name]
+        return f"--trainings {count}" + (f" {more(config)}" if more else "")
+
+    return Figure(name, category, number, shows, "distances", group, split, True, options)
+
+
+def _collider(name, number, shows, drawing, split, note, category="Collider data") -> Figure:
+    """The drawings of a task's features, for the collider task."""
+    options = shlex.join(["--note", note])
+    if drawing == "distances":
+        more = f'--units "scaled features" {options}'
+        return _distances(name, category, number, shows, [COLLIDER], split, lambda config: more)
+    return Figure(
+        name, category, number, shows, drawing, [COLLIDER], split, True, lambda _: options
+    )
+
+
+def _own(name, number, shows, drawing, split) -> Figure:
+    """The same drawings for the user's own task."""
+
+    def options(config: dict) -> str:
+        shown = [method for method in methods.PUBLISHED if method in config["own"]["methods"]]
+        chosen = own_config.figure_options(config, shown, split == OWN.family.beyond)
+        if drawing == "distances":
+            return f'--units "scaled features" {chosen}'
+        limits = f" {own_config.limit_options(config)}" if drawing == "ratios" else ""
+        return f"{own_config.label_options(config)}{limits} {chosen}"
+
+    if drawing == "distances":
+        return _distances(name, "Own samples", number, shows, [OWN], split, options)
+    return Figure(name, "Own samples", number, shows, drawing, [OWN], split, True, options)
+
+
+def _schematic(name, number, shows, drawing) -> Figure:
+    options = f"--drawing {drawing}"
+    return Figure(name, "Method", number, shows, "schematic", options=lambda config: options)
+
+
+_CIRCLES, _CIRCLES_TO_STAR = tasks.IDENTICAL[0], tasks.DIFFERENT[0]
+_ROTATED_CIRCLES, _ROTATED_CIRCLES_TO_STAR = tasks.ROTATED_IDENTICAL[0], tasks.ROTATED_DIFFERENT[0]
+
+PAPER = (
+    _schematic("fig1", "Fig. 1", "architecture", "architecture"),
+    _schematic("fig2", "Fig. 2", "conditional architecture", "conditional"),
+    _scatter(
+        "fig3", "Toys", "Fig. 3", "points, four circles to themselves", _CIRCLES,
+        lambda config: "--same-circle",
+    ),
+    _scatter("fig4", "Toys", "Fig. 4", "points, four circles to star", _CIRCLES_TO_STAR),
+    _grid("fig5", "Toys", "Fig. 5", "distributions, different toys", tasks.DIFFERENT),
+    _distances("fig6", "Toys", "Fig. 6", "distance, different toys", tasks.DIFFERENT),
+    Figure("fig7", "Collider data", "Fig. 7", "reference and target"),
+    _collider("fig8", "Fig. 8", "features and ratios, sidebands", "ratios", "", "sidebands"),
+    _collider("fig9", "Fig. 9", "distance, sidebands", "distances", "", "sidebands"),
+    _collider(
+        "fig10", "Fig. 10", "distance per feature, sidebands", "distances_per_feature", "",
+        "sidebands",
+    ),
+    _grid("figA1", "Toys", "Fig. A.1", "distributions, identical toys", tasks.IDENTICAL),
+    _distances("figA2", "Toys", "Fig. A.2", "distance, identical toys", tasks.IDENTICAL),
+    _scatter(
+        "figB1", "Conditional toys", "Fig. B.1", "points, four circles to themselves",
+        _ROTATED_CIRCLES, lambda config: f"--same-circle --angles {_turn(config)}",
+    ),
+    _grid(
+        "figB2", "Conditional toys", "Fig. B.2", "distributions, identical toys",
+        tasks.ROTATED_IDENTICAL, _turn,
+    ),
+    _scatter(
+        "figB3", "Conditional toys", "Fig. B.3", "points, four circles to star",
+        _ROTATED_CIRCLES_TO_STAR, lambda config: f"--angles {_middle(config)}",
+    ),
+    _grid(
+        "figB4", "Conditional toys", "Fig. B.4", "distributions, different toys",
+        tasks.ROTATED_DIFFERENT, _middle,
+    ),
+    _grid(
+        "figB5", "Conditional toys", "Fig. B.5", "distributions at every angle",
+        [_ROTATED_CIRCLES_TO_STAR], _each,
+    ),
+    Figure("table1", "Method", "Table 1", "the five methods"),
+    _collider(
+        "fig_signal_ratios", "as Fig. 8", "features and ratios", "ratios", "signal",
+        "signal region", "Signal region",
+    ),
+    _collider(
+        "fig_signal_distances", "as Fig. 9", "distance", "distances", "signal",
+        "signal region", "Signal region",
+    ),
+    Figure("fig_closure", "Signal region", "closure", "sidebands and signal region"),
+)  # fmt: skip
+
+#: What is drawn where there are alternatives to the paper's methods.
+ALTERNATIVES = (
+    Figure("fig_alternatives", "Alternatives", "closure", "both regions"),
+    Figure("fig_alternative_ratios", "Alternatives", "as Fig. 8", "features and ratios"),
+    Figure("fig_alternative_distances", "Alternatives", "as Fig. 9", "distance, sidebands"),
+)
+
+#: What only the target penalty_scan asks for.
+SCAN = (Figure("fig_penalty_scan", "Collider data", "penalty", "accuracy against distance"),)
+
+OWN_FIGURES = (
+    _own("fig_own_ratios", "as Fig. 8", "features and ratios", "ratios", ""),
+    _own("fig_own_distances", "as Fig. 9", "distance", "distances", ""),
+    _own(
+        "fig_own_feature_distances", "as Fig. 10", "distance per feature", "distances_per_feature",
+        "",
+    ),
+    _own("fig_own_apply_ratios", "as Fig. 8", "features, where applied", "ratios", "apply"),
+    _own("fig_own_apply_distances", "as Fig. 9", "distance, where applied", "distances", "apply"),
+)  # fmt: skip
+
+FIGURES = {figure.name: figure for figure in (*PAPER, *ALTERNATIVES, *SCAN, *OWN_FIGURES)}
+
+
+def of_run(config: dict, own_splits: Sequence[str] = ()) -> list[Figure]:
+    """Figures that a run makes; ``own_splits`` are those of the user's own task."""
+    if own_config.given(config):
+        return [each for each in OWN_FIGURES if not each.split or each.split in own_splits]
+    section = config["alternatives"]
+    compared = COLLIDER.name in section["tasks"] and any(
+        settings is not None for settings in section["methods"].values()
+    )
+    return [*PAPER, *(ALTERNATIVES if compared else ())]
+
+
+def drawn(config: dict) -> list[Figure]:
+    """Figures that are drawn of moved samples alone, of the paper's tasks or the user's own."""
+    return [each for each in (OWN_FIGURES if own_config.given(config) else PAPER) if each.drawing]

@@ -1,0 +1,262 @@
+"""The jobs of a run, from its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flowmorph.plan import own_config, paths, targets, tasks
+from flowmorph.plan.jobs.data import Data, FileData, ToyData
+from flowmorph.plan.jobs.events import GenerateJob, OwnFiles, OwnJob, PrepareJob
+from flowmorph.plan.jobs.measuring import (
+    CostsJob,
+    CountedTraining,
+    DensitiesJob,
+    MeasureJob,
+    TrainedDensity,
+)
+from flowmorph.plan.jobs.moving import BundleJob, MoveJob
+from flowmorph.plan.jobs.training import (
+    AlternativeJob,
+    DensityJob,
+    Network,
+    Recipe,
+    TransportJob,
+)
+from flowmorph.plan.methods import FURTHER, SCANNED, UNTRAINED, find, variant
+from flowmorph.plan.seeds import key, seed_for
+from flowmorph.plan.tasks import COLLIDER, DATASETS, TASKS, Dataset, Task
+
+
+class Jobs:
+    """The jobs of a run whose configuration is ``config`` and whose folder is ``out``."""
+
+    def __init__(self, config: dict, out: str) -> None:
+        self.config, self.out = config, out
+        self.where = {"device": config["device"], "engine": config["engine"]}
+
+    def seed(self, *names: object) -> int:
+        """Seed of the job with this name."""
+        return seed_for(self.config["seed"], *names)
+
+    def data(self, dataset: Dataset) -> Data:
+        """Where a data set's points come from."""
+        config, name = self.config, dataset.name
+        if dataset.toy:
+            rotated = dataset.family.name == "rotated"
+            section = config["rotated" if rotated else "toys"]
+            angles = tuple(section["angles_deg"]) if rotated else ()
+            return ToyData(name, dataset.toy, section["points"], config["seed"], angles)
+        if dataset.family.name == COLLIDER.family.name:
+            columns = tasks.COLLIDER_FEATURES, (tasks.COLLIDER_CONDITION,)
+            return FileData(name, paths.prepared(self.out, name), *columns)
+        own = config["own"]
+        columns = [tuple(own_config.columns(own[kind])) for kind in ("features", "condition")]
+        role = tasks.SAMPLES[tasks.OWN.datasets.index(dataset)]
+        weighted = own[role]["weights"] is not None
+        return FileData(name, paths.own_prepared(self.out, name), *columns, weighted)
+
+    def files(self, *datasets: Dataset) -> list[str]:
+        """The files that data sets are read from; the toys have none."""
+        return [file for dataset in datasets for file in self.data(dataset).files]
+
+    def density(self, dataset: str, training: int) -> DensityJob:
+        """Train a data set's density."""
+        row = DATASETS[dataset]
+        return DensityJob(
+            self.data(row),
+            Network(**self.config["flows"]["density"]),
+            Recipe(**self.config["training"][row.family.name]["density"]),
+            self.seed("density", key(dataset, training)),
+            **self.where,
+        )
+
+    def transport(
+        self, task: str, method: str, training: int, strength: float | None = None
+    ) -> TransportJob:
+        """Train a task's transport, with a ``strength`` of the penalty that is not its family's."""
+        row, family = TASKS[task], TASKS[task].family.name
+        penalty = self.config["penalty"][family] if strength is None else strength
+        name = method if strength is None else variant(strength)
+        return TransportJob(
+            task,
+            method,
+            targets.mode(row, self.config),
+            float(penalty) if find(method).penalised else 0.0,
+            self.data(row.reference),
+            self.data(row.target),
+            Network(**self.config["flows"]["transport"]),
+            Recipe(**self._transport_recipe(row, method)),
+            self.seed("transport", key(task, training), name),
+            **self.where,
+        )
+
+    def scan_transport(self, strength: str) -> TransportJob:
+        """Train the collider task's transport with a penalty of another strength."""
+        return self.transport(COLLIDER.name, SCANNED, 1, float(strength))
+
+    def _transport_recipe(self, task: Task, method: str) -> dict:
+        """The family's settings, then the method's own."""
+        settings = self.config["training"][task.family.name]["transport"]
+        if method in FURTHER:
+            return settings | (self.config["alternatives"]["methods"].get(method) or {})
+        return settings | self.config["training"]["methods"].get(method, {})
+
+    def alternative(self, task: str, training: int, method: str) -> AlternativeJob:
+        """Morph a task's points by a method that is no flow."""
+        row = TASKS[task]
+        return AlternativeJob(
+            method,
+            self.config["alternatives"]["methods"][method],
+            self.data(row.reference),
+            self.data(row.target),
+            tuple(targets.splits(row, self.config)),
+            self.seed("alternative", key(task, training), method),
+        )
+
+    def move(self, task: str, training: int | str, split: str) -> MoveJob:
+        """Move a task's points by every method."""
+        methods = targets.transports(task, self.config)
+        return self._move(task, training, split, methods, key(task, int(training), split))
+
+    def scan_move(self) -> MoveJob:
+        """Move the collider task's points by the transports of the penalty scan."""
+        methods = [variant(strength) for strength in targets.scanned(self.config)]
+        seed = f"{key(COLLIDER.name)}_penalty_scan"
+        return self._move(COLLIDER.name, 1, COLLIDER.family.held_out, methods, seed)
+
+    def _move(
+        self, task: str, training: int | str, split: str, methods: Sequence[str], seed: str
+    ) -> MoveJob:
+        row = TASKS[task]
+        return MoveJob(
+            task,
+            split,
+            str(training),
+            targets.mode(row, self.config),
+            self.data(row.reference),
+            self.data(row.target),
+            tuple(methods),
+            self._transport_recipe(row, "")["batch"],
+            self.seed("moved", seed),
+            **self.where,
+        )
+
+    def mixing_seed(self, task: str, split: str) -> int:
+        """Seed of the choice of one training for each point."""
+        return self.seed("ensemble", key(task, 1, split))
+
+    def measure(self, task: str, training: int | str, split: str) -> MeasureJob:
+        """Measure a moved sample, by every method that the run compares."""
+        shown = [name for name in targets.methods(self.config) if name in UNTRAINED]
+        shown += targets.transports(task, self.config)
+        # An ensemble is one of flows.
+        further = targets.alternatives(task, self.config) if training != tasks.ENSEMBLE else []
+        return self._measure(task, training, split, shown, further)
+
+    def scan_measure(self) -> MeasureJob:
+        """Measure the collider task's points after the transports of the penalty scan."""
+        shown = [variant(strength) for strength in targets.scanned(self.config)]
+        return self._measure(COLLIDER.name, 1, COLLIDER.family.held_out, [*UNTRAINED, *shown], [])
+
+    def _measure(
+        self,
+        task: str,
+        training: int | str,
+        split: str,
+        methods: Sequence[str],
+        alternatives: Sequence[str],
+    ) -> MeasureJob:
+        row, points = TASKS[task], self.config["measures"]
+        return MeasureJob(
+            task,
+            split,
+            str(training),
+            tuple(methods),
+            tuple(alternatives),
+            self.features(row),
+            targets.mode(row, self.config),
+            row.family.discrete,
+            (row.reference.toy, row.target.toy) if row.reference.toy else None,
+            self.config["flows"]["transport"]["tail_bound"],
+            points["two_sample_points"],
+            points["assignment_points"],
+            # Repeated trainings are compared on the same points, by the same classifier.
+            self.seed("measure_task", key(task, 1, split)),
+        )
+
+    def features(self, task: Task) -> tuple[str, ...]:
+        """Names of the features that a task moves."""
+        data = self.data(task.reference)
+        return data.features if isinstance(data, FileData) else ("x1", "x2")
+
+    def densities(self) -> DensitiesJob:
+        """Measure every density of the run."""
+        return DensitiesJob(
+            tuple(
+                TrainedDensity(
+                    self.data(each),
+                    number,
+                    each.family.held_out,
+                    self.config["training"][each.family.name]["density"]["batch"],
+                )
+                for each, number in targets.densities_trained(self.config)
+            ),
+            self.seed("evaluate_densities"),
+            **self.where,
+        )
+
+    def costs(self, family: str) -> CostsJob:
+        """Count steps and points of a family's trainings."""
+        every = targets.trained(family, self.config, self.out)
+        return CostsJob(tuple(CountedTraining(t.name, t.method, t.training) for t in every))
+
+    def generate(self, sample: str, chunk: str) -> GenerateJob:
+        """Generate a chunk of collider events."""
+        settings = self.config["collider"]["pythia"]
+        return GenerateJob(
+            shower=settings["shower"][sample],
+            events=settings["chunk_events"],
+            seed=self.seed("events", sample, chunk),
+            **{
+                name: settings[name]
+                for name in (
+                    "pthat_min_gev",
+                    "mhat_min_gev",
+                    "mhat_max_gev",
+                    "early_jet_pt_gev",
+                    "early_mass_gev",
+                )
+            },
+        )
+
+    def prepare(self) -> PrepareJob:
+        """Cut, split and scale the collider samples."""
+        settings = self.config["collider"]
+        return PrepareJob(
+            settings["regions_tev"]["sidebands"],
+            settings["regions_tev"]["signal"],
+            settings["validation_fraction"],
+            settings["scaling"]["low"],
+            settings["scaling"]["high"],
+            self.seed("prepare_samples"),
+        )
+
+    def prepare_own(self) -> OwnJob:
+        """Cut, split and scale the user's samples."""
+        own = self.config["own"]
+        return OwnJob(
+            *(OwnFiles(**own[sample]) for sample in tasks.SAMPLES),
+            *(list(own_config.choices(own[kind]).items()) for kind in ("features", "condition")),
+            regions=own["regions"],
+            missing=own["missing"],
+            rows=(own["rows"]["train"], own["rows"]["validation"]),
+            scaling=(own["scaling"]["low"], own["scaling"]["high"]),
+            validation_fraction=own["validation_fraction"],
+            seed=self.seed("prepare_own_samples"),
+        )
+
+    def bundle(self, method: str) -> BundleJob:
+        """Put one transport of the user's samples in one file."""
+        own = self.config["own"]
+        columns = (tuple(own_config.columns(own[kind])) for kind in ("features", "condition"))
+        return BundleJob(method, *columns, own["regions"])

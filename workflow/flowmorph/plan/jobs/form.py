@@ -1,0 +1,40 @@
+"""The form of a job: a frozen dataclass that goes to its script, and into its results, as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeVar, dataclass_transform
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from flowmorph.errors import InputError
+
+Job = TypeVar("Job")
+
+
+@dataclass_transform(frozen_default=True)
+def job(cls: type[Job]) -> type[Job]:
+    """Make a frozen dataclass of a class, which takes its fields only, and checks their types."""
+    return dataclass(cls, frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=True))
+
+
+def as_dict(given: Any) -> dict[str, Any]:
+    """A job as dictionaries, lists, numbers and texts."""
+    return TypeAdapter(type(given)).dump_python(given, mode="json")
+
+
+def to_json(given: Any) -> str:
+    """Write a job in one line, the same for equal jobs."""
+    return json.dumps(as_dict(given), sort_keys=True)
+
+
+def read(cls: type[Job], text: str) -> Job:
+    """Read a job that `to_json` wrote; raises InputError that names the key at fault."""
+    try:
+        return TypeAdapter(cls).validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "the whole"
+        what = "no such key" if first["type"] == "unexpected_keyword_argument" else first["msg"]
+        raise InputError(f"--job: {key}: {what}") from error

@@ -1,0 +1,132 @@
+"""What trainings minimise: a density's loss (paper, eq. 1), and a transport's by each method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from flowmorph.flows import setup
+from flowmorph.flows.flow import Architecture, Flow
+from flowmorph.flows.graphs import Batch
+from flowmorph.plan.jobs.data import Data
+from flowmorph.plan.jobs.form import as_dict
+from flowmorph.plan.jobs.training import Network, Recipe
+from flowmorph.plan.methods import Method
+from flowmorph.samples import datasets
+from flowmorph.transfer.morph import DensityPair, context_size
+from flowmorph.transfer.training import Points, Problem, Sample
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Points that a data set's flows are trained on, and those that they are validated on."""
+
+    train: Points
+    validation: Points
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Number of features, and of conditions."""
+        c = self.train.c
+        return self.train.x.shape[1], 0 if c is None else c.shape[1]
+
+
+def load(data: Data, device: torch.device) -> Splits:
+    """Read or draw the points of a data set, as tensors on a device."""
+    return Splits(
+        *(
+            Points(
+                *setup.tensors(*datasets.load(data, split), device),
+                setup.weights(datasets.weights(data, split)),
+            )
+            for split in ("train", "validation")
+        )
+    )
+
+
+def density(name: str, splits: Splits, network: Network, recipe: Recipe, seed: int) -> Problem:
+    """Maximum likelihood of a data set; random numbers follow from ``seed`` and torch's own."""
+    device = splits.train.x.device
+    features, conditions = splits.sizes
+    flow = Flow(Architecture(features, conditions, **as_dict(network))).to(device)
+    held = splits.validation.unweighted(seed)
+
+    def loss(batch: Batch) -> Tensor:
+        return -flow.log_prob(*batch).mean()
+
+    def validate() -> float:
+        values = setup.in_chunks(flow.log_prob, *held, size=_chunk(recipe, device))
+        return -values.mean().item()
+
+    points = len(splits.train.x)
+    return Problem(
+        name,
+        flow,
+        [Sample(splits.train, recipe.batch, seed)],
+        [loss],
+        validate,
+        recipe,
+        recipe.steps(points),
+        points / recipe.batch,
+        [(flow, ["forward"])],
+    )
+
+
+def transport(
+    name: str,
+    method: Method,
+    pair: DensityPair,
+    reference: Splits,
+    target: Splits,
+    network: Network,
+    recipe: Recipe,
+    penalty: float,
+    seed: int,
+) -> Problem:
+    """A transport's losses between two densities.
+
+    Arguments: the training's ``name`` for its log; the ``method``, whose directions alternate; the
+    frozen densities; points of ``reference`` and ``target``; size of the flow and recipe; strength
+    of the movement ``penalty``, per unit of L1 distance; and a ``seed``, from which, with torch's
+    own, all random numbers follow.
+    """
+    device = reference.train.x.device
+    features, conditions = reference.sizes
+    arch = Architecture(features, context_size(pair.mode, conditions), **as_dict(network))
+    flow = Flow(arch, method.identity).to(device)
+    losses = pair.losses(method, flow, penalty)
+    # Each sample has its own order, so that reference and target are paired at random.
+    seeded = list(enumerate((reference, target), start=seed))
+    held = [splits.validation.unweighted(number) for number, splits in seeded]
+    size = min(len(x) for x, _ in held)
+    arrays = [None if part is None else part[:size] for points in held for part in points]
+
+    def batch_loss(x, c_x, y, c_y) -> Tensor:
+        values = [loss((x, c_x), (y, c_y)) for loss in losses]
+        return (sum(values) / len(values)).expand(x.shape[1])
+
+    def validate() -> float:
+        return setup.in_chunks(batch_loss, *arrays, size=_chunk(recipe, device)).mean().item()
+
+    uses = [
+        (flow, method.directions),
+        *((one, ["forward"]) for one in (pair.reference, pair.target)),
+    ]
+    return Problem(
+        name,
+        flow,
+        [Sample(splits.train, recipe.batch, number) for number, splits in seeded],
+        losses,
+        validate,
+        recipe,
+        # The larger sample sets the length: an epoch shows each of its points once per direction.
+        recipe.steps(max(len(splits.train.x) for _, splits in seeded)),
+        recipe.steps(len(target.train.x)) / recipe.epochs,
+        uses,
+    )
+
+
+def _chunk(recipe: Recipe, device: torch.device) -> int:
+    return recipe.batch if device.type == "cpu" else setup.CHUNK
