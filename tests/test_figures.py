@@ -17,7 +17,7 @@ from matplotlib.colors import LogNorm
 from flowmorph.errors import InputError
 from flowmorph.figures import distances, features, grids, looks, losses, scatter, schematics
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples import moved_samples, parts, toys
+from flowmorph.samples import geometry, moved_samples
 from flowmorph.samples.regions import COLUMNS
 
 ROOT = Path(__file__).parent.parent
@@ -57,19 +57,14 @@ def test_method_table_has_a_line_for_each_method():
 # --- scatter
 
 
-def test_geometry_is_that_of_the_toys():
-    assert parts.RADIUS == toys.RADIUS and parts.ROTATED_SCALE == toys.ROTATED_SCALE
-    np.testing.assert_array_equal(parts.CENTRES, toys.CENTRES)
-
-
 @pytest.mark.parametrize("rotation", [None, 22.5])
 def test_circle_and_angle_find_where_a_point_lies(rotation):
     circle, angle = np.array([0, 1, 2, 3]), np.array([0.3, -1.2, 2.5, -2.9])
-    x = parts.CENTRES + parts.RADIUS * np.column_stack([np.cos(angle), np.sin(angle)])
+    x = geometry.CENTRES + geometry.RADIUS * np.column_stack([np.cos(angle), np.sin(angle)])
     if rotation is not None:
         c, s = np.cos(np.deg2rad(rotation)), np.sin(np.deg2rad(rotation))
-        x = parts.ROTATED_SCALE * x @ np.array([[c, s], [-s, c]])
-    found, where = parts.circle_and_angle(x, rotation)
+        x = geometry.ROTATED_SCALE * x @ np.array([[c, s], [-s, c]])
+    found, where = geometry.circle_and_angle(x, rotation)
     np.testing.assert_array_equal(found, circle)
     np.testing.assert_allclose(where, angle, atol=1e-12)
 
@@ -139,6 +134,14 @@ def test_grid_prints_the_angle_of_each_sample(rotated):
 def test_angles_that_no_point_has_are_named(rotated):
     with pytest.raises(InputError, match="from 15 to 45 degrees; there are 7.5:7.5, 7.5:45"):
         moved_samples.select_angles(rotated, 15.0, 45.0)
+
+
+def test_angles_are_read_as_a_pair_or_as_one_for_both():
+    assert geometry.angle_pair("7.5:45") == ANGLES
+    assert geometry.angle_pair("15") == (15.0, 15.0)
+    for text in ("", "15:", "a:b", "1:2:3"):
+        with pytest.raises(InputError, match=f"'{text}' is not FROM:TO in degrees"):
+            geometry.angle_pair(text)
 
 
 @pytest.mark.parametrize(

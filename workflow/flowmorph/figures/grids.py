@@ -14,8 +14,9 @@ from matplotlib.image import AxesImage
 from flowmorph.errors import InputError
 from flowmorph.figures import looks, style
 from flowmorph.plan.methods import PUBLISHED
+from flowmorph.samples import geometry
 
-BOX = 4.0
+SIDE = (-geometry.BOX, geometry.BOX)  # of a panel
 BINS = (40, 80)  # a side, fewest and most; multiples of 8, so that squares end at bin edges
 COLUMNS = ("reference", "target", *PUBLISHED)
 
@@ -43,7 +44,7 @@ def density_grid(
         raise InputError("a grid needs at least one task")
     fewest = min(len(arrays[name]) for _, arrays in rows for name in columns)
     bins = 8 * round(float(np.clip(np.sqrt(fewest / 3), *BINS)) / 8)
-    edges = np.linspace(-BOX, BOX, bins + 1)
+    edges = np.linspace(*SIDE, bins + 1)
     area = (edges[1] - edges[0]) ** 2
     densities = [[_density(arrays[name], edges) / area for name in columns] for _, arrays in rows]
     floor = min(1.0 / (len(arrays[name]) * area) for _, arrays in rows for name in columns)
@@ -121,7 +122,7 @@ def _panel(ax: Axes, density: np.ndarray, norm: LogNorm) -> AxesImage:
     ax.tick_params(length=1.5, width=0.4, labelsize=5.5, pad=1.5)
     return ax.imshow(
         np.ma.masked_equal(density, 0.0),
-        extent=(-BOX, BOX, -BOX, BOX),
+        extent=(*SIDE, *SIDE),
         origin="lower",
         norm=norm,
         cmap=_COLOURS,

@@ -9,9 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flowmorph.figures import looks, style
-from flowmorph.samples.parts import circle_and_angle
+from flowmorph.samples import geometry
 
-BOX = 4.0
 COLUMNS = ("reference", "base_transfer", "flows_for_flows")
 # Lightness, chroma and hue (OKLCH) at the middle of each circle's range: circles differ in hue and,
 # for readers in grey, in lightness.
@@ -65,7 +64,7 @@ def transport_scatter(
     on (of use where reference and target are both the four circles).
     """
     start, end = angles if angles else (None, None)
-    circle, angle = circle_and_angle(arrays["reference"], start)
+    circle, angle = geometry.circle_and_angle(arrays["reference"], start)
     shown = slice(0, points)
     colours = ring_colours(circle[shown], angle[shown])
     fig, axes = _layout(len(columns))
@@ -78,10 +77,11 @@ def transport_scatter(
         if rotation is not None:
             _note(ax, f"{rotation:g}°", "top")
         if same_circle and name != "reference":
-            stay = np.mean(circle_and_angle(x, end)[0] == circle)
+            stay = np.mean(geometry.circle_and_angle(x, end)[0] == circle)
             _note(ax, f"same circle: {100 * stay:.0f} %", "bottom")
+    side = (-geometry.BOX, geometry.BOX)
     for ax in axes:
-        ax.set(xlim=(-BOX, BOX), ylim=(-BOX, BOX), xticks=range(-4, 5, 2), yticks=range(-4, 5, 2))
+        ax.set(xlim=side, ylim=side, xticks=range(-4, 5, 2), yticks=range(-4, 5, 2))
         ax.tick_params(labelleft=ax is axes[0])
         ax.minorticks_on()
     axes[0].set_ylabel("$x_2$")

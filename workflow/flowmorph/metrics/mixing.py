@@ -8,9 +8,7 @@ import numpy as np
 
 from flowmorph.metrics.measures import Measure
 from flowmorph.plan import repeats
-from flowmorph.samples import parts
-
-FULL_ANGLE = 45.0  # degrees: a rotated toy's condition is its angle divided by this
+from flowmorph.samples import geometry
 
 
 def mutual_information(a: np.ndarray, b: np.ndarray) -> float:
@@ -30,7 +28,7 @@ def mutual_information(a: np.ndarray, b: np.ndarray) -> float:
 def measure(
     arrays: Mapping[str, np.ndarray], task: str, methods: Sequence[str], condition: str | None
 ) -> Iterator[Measure]:
-    """Measure the tasks that start from the four circles; others have no such parts.
+    """Measure the tasks that start from the four circles; others have no such geometry.
 
     ``same_circle`` is the share of points that stay on the circle where they began, and
     ``arm_information`` what a point's circle says about the star's arm where it ends, in nats. With
@@ -41,15 +39,15 @@ def measure(
         return
     start, end = (_angles(arrays[f"condition_{role}"]) for role in ("reference", "target"))
     end = start if condition == "shared" else end
-    circle, _ = parts.circle_and_angle(arrays["reference"], start)
+    circle, _ = geometry.circle_and_angle(arrays["reference"], start)
     for method in methods:
         if name == "fourcircles_to_star":
-            information = mutual_information(circle, parts.arm(arrays[method], end))
+            information = mutual_information(circle, geometry.arm(arrays[method], end))
             yield Measure(task, method, "", "arm_information", information)
         else:
-            ends, _ = parts.circle_and_angle(arrays[method], end)
+            ends, _ = geometry.circle_and_angle(arrays[method], end)
             yield Measure(task, method, "", "same_circle", float(np.mean(ends == circle)))
 
 
 def _angles(condition: np.ndarray) -> np.ndarray | None:
-    return FULL_ANGLE * condition[:, 0].astype(np.float64) if condition.shape[1] else None
+    return geometry.degrees(condition) if condition.shape[1] else None

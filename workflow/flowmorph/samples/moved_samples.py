@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +10,12 @@ import numpy as np
 
 from flowmorph.errors import InputError
 from flowmorph.plan.methods import PUBLISHED
+from flowmorph.samples import geometry
 
 CONDITIONS = ("condition_reference", "condition_target")
 MOVED = ("reference", "target", *PUBLISHED)
 WEIGHTS = ("weight_reference", "weight_target")
 
-FULL_ANGLE = 45.0  # degrees: a rotated toy's condition is its angle divided by this
 ANGLE_TOLERANCE = 0.01  # degrees: conditions are stored in single precision
 
 
@@ -80,20 +79,6 @@ def load_trainings(
     return [moved[first : first + tasks] for first in range(0, len(moved), tasks)]
 
 
-def degrees(condition: np.ndarray) -> np.ndarray:
-    """Give the rotation angle in degrees, shape (N,), of conditions of shape (N, 1)."""
-    return condition[:, 0].astype(np.float64) * FULL_ANGLE
-
-
-def angle_pair(text: str) -> tuple[float, float]:
-    """Read the angles of reference and target from ``FROM:TO`` (degrees), for argparse."""
-    start, separator, end = text.partition(":")
-    try:
-        return float(start), float(end if separator else start)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is not FROM:TO in degrees") from None
-
-
 def select_angles(
     arrays: dict[str, np.ndarray], reference: float, target: float
 ) -> dict[str, np.ndarray]:
@@ -104,7 +89,7 @@ def select_angles(
     """
     if any(arrays[name].shape[1] != 1 for name in CONDITIONS):
         raise InputError("angles asked for, but this task is not one of the rotated toys")
-    start, end = (degrees(arrays[name]) for name in CONDITIONS)
+    start, end = (geometry.degrees(arrays[name]) for name in CONDITIONS)
     keep = np.abs(start - reference) < ANGLE_TOLERANCE
     keep &= np.abs(end - target) < ANGLE_TOLERANCE
     if not keep.any():

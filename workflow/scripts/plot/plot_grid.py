@@ -6,7 +6,7 @@ import argparse
 
 from flowmorph.errors import InputError, cli
 from flowmorph.figures import grids, style
-from flowmorph.samples import moved_samples
+from flowmorph.samples import geometry, moved_samples
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -16,7 +16,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--angles",
         nargs="+",
-        type=moved_samples.angle_pair,
+        type=geometry.angle_pair,
         metavar="FROM:TO",
         help="rotated toys: angles of reference and target in degrees; one for all rows, "
         "one a task, or several for a single task, which make a row each",

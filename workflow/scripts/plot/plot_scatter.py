@@ -6,7 +6,7 @@ import argparse
 
 from flowmorph.errors import cli
 from flowmorph.figures import scatter, style
-from flowmorph.samples import moved_samples
+from flowmorph.samples import geometry, moved_samples
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -14,7 +14,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--moved", required=True, help="moved samples, .npz")
     parser.add_argument(
         "--angles",
-        type=moved_samples.angle_pair,
+        type=geometry.angle_pair,
         metavar="FROM:TO",
         help="rotated toys: angles of reference and target in degrees",
     )
