@@ -279,12 +279,14 @@ def test_a_method_is_added_by_one_module_as_the_documentation_says(tmp_path, mon
     assert rows["two_sample"]["reweighting"]["points"] == "1000"
 
 
-def test_a_new_method_gets_a_look(monkeypatch):
-    monkeypatch.setattr(looks, "LOOKS", dict(looks.LOOKS))
-    looks.give_looks(["flows_for_flows", "mean_shift", "another"])
-    assert looks.look("mean_shift").label == "mean shift"
-    assert looks.look("mean_shift").colour != looks.look("another").colour
-    assert looks.look("flows_for_flows").label == "flows for flows"
+def test_a_new_method_gets_a_look_for_one_figure():
+    known = looks.with_spares(["flows_for_flows", "mean_shift", "another"])
+    assert looks.look("mean_shift", known).label == "mean shift"
+    assert looks.look("mean_shift", known).colour != looks.look("another", known).colour
+    assert looks.look("flows_for_flows", known) is looks.look("flows_for_flows")
+    assert known == looks.with_spares(["mean_shift", "another"])
+    with pytest.raises(InputError, match="no style for sample 'mean_shift'"):
+        looks.look("mean_shift")
 
 
 def test_looks_of_further_methods_differ():

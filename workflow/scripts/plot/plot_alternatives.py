@@ -22,15 +22,19 @@ def main(argv: list[str] | None = None) -> None:
     arrays = moved_samples.load_moved(args.moved, ("reference", "target", *args.methods))
     weights = morphed.add(arrays, args)
     names = [*args.methods, *args.alternatives]
-    looks.give_looks(names)
+    known = looks.with_spares(names)
     if args.drawing == "ratios":
         fig = features.feature_ratios(
-            arrays, names=("reference", *names), note=args.note, weights=weights
+            arrays, names=("reference", *names), note=args.note, weights=weights, known=known
         )
     else:  # weighted points stay where they are
         moving = [name for name in names if name not in weights]
         fig = distances.distance_figure(
-            [arrays], names=("baseline", *moving), units="scaled features", note=args.note
+            [arrays],
+            names=("baseline", *moving),
+            units="scaled features",
+            note=args.note,
+            known=known,
         )
     style.save(fig, args.output)
 
