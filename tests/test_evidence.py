@@ -17,7 +17,7 @@ from flowmorph.metrics import divergence, measures, mixing
 from flowmorph.metrics.measures import Measure
 from flowmorph.plan import targets
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples import geometry, toys
+from flowmorph.samples import geometry, moved, toys
 from flowmorph.tables import times
 from flowmorph.tables.measures import penalty_table
 
@@ -56,7 +56,8 @@ def test_mutual_information_is_zero_for_nothing_and_log_k_for_all():
 def mixed(task: str, condition: str | None = None, **arrays: np.ndarray) -> dict[str, float]:
     none = np.empty((len(arrays["reference"]), 0))
     given = {"condition_reference": none, "condition_target": none} | arrays
-    measured = list(mixing.measure(given, task, ["m"], condition))
+    sample = moved.MovedSample.from_arrays(given | {"target": arrays["reference"]})
+    measured = list(mixing.measure(sample, task, ["m"], condition))
     assert {m.task for m in measured} <= {task}
     return {m.metric: m.value for m in measured}
 

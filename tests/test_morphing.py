@@ -20,7 +20,7 @@ from flowmorph.errors import InputError
 from flowmorph.figures import looks
 from flowmorph.metrics import distances, optimal_transport, two_sample
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples import morphed, unweighting
+from flowmorph.samples import morphed, moved, unweighting
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = {
@@ -252,9 +252,7 @@ def test_a_method_is_added_by_one_module_as_the_documentation_says(tmp_path, mon
     with np.load(files[method]) as stored:
         x = stored["evaluation.reference"]
     none = np.empty((len(x), 0))
-    moved = {"reference": x, "target": x[::-1], "base_transfer": x}
-    moved |= {"condition_reference": none, "condition_target": none}
-    np.savez(tmp_path / "moved.npz", **moved)
+    moved.MovedSample(x, x[::-1], none, none, {"base_transfer": x}).save(tmp_path / "moved.npz")
     further = ["--alternatives", *files, "--alternative-files", *files.values()]
     further += ["--split", "evaluation"]
     script("measure_task").main(

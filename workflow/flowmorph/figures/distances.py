@@ -15,7 +15,7 @@ from flowmorph.figures import looks, style
 from flowmorph.figures.features import SYMBOLS, shares
 from flowmorph.metrics.distances import distances, feature_distances, summarise
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples.moved_samples import weights_of
+from flowmorph.samples import moved
 
 COLUMNS = ("baseline", *PUBLISHED)
 _LOWEST_QUANTILE = 0.002  # of all distances drawn: where the axis begins
@@ -23,9 +23,9 @@ _LOWEST_QUANTILE = 0.002  # of all distances drawn: where the axis begins
 
 @style.styled
 def distance_figure(
-    samples: Sequence[dict[str, np.ndarray]],
+    samples: Sequence[moved.MovedSample],
     *,
-    repeats: Sequence[Sequence[dict[str, np.ndarray]]] = (),
+    repeats: Sequence[Sequence[moved.MovedSample]] = (),
     names: Sequence[str] = COLUMNS,
     units: str = "",
     note: str = "",
@@ -33,11 +33,11 @@ def distance_figure(
 ) -> Figure:
     """Draw the distribution of the Euclidean distance travelled, all tasks of ``samples`` pooled.
 
-    Each of ``samples`` holds `reference`, `target` and one array per method, of shape (N, D), and
-    all or none of them weights. The legend states mean and standard deviation. ``units`` names the
-    space ("scaled features"), ``note`` is printed in the figure. ``repeats`` are the same tasks
-    after further trainings: lines and numbers are then means over trainings, bands the standard
-    deviation of one. ``known`` are the looks of the ``names``.
+    All or none of ``samples``, which hold the methods of these ``names``, have weights. The legend
+    states mean and standard deviation. ``units`` names the space ("scaled features"), ``note`` is
+    printed in the figure. ``repeats`` are the same tasks after further trainings: lines and numbers
+    are then means over trainings, bands the standard deviation of one. ``known`` are the looks of
+    the ``names``.
     """
     pooled = {
         name: [
@@ -68,26 +68,26 @@ def distance_figure(
 
 @style.styled
 def feature_distance_figure(
-    sample: dict[str, np.ndarray],
+    sample: moved.MovedSample,
     *,
-    repeats: Sequence[dict[str, np.ndarray]] = (),
+    repeats: Sequence[moved.MovedSample] = (),
     names: Sequence[str] = COLUMNS,
     labels: Sequence[str] = SYMBOLS,
     note: str = "",
 ) -> Figure:
     """Draw the distribution of the distance travelled in each of the features.
 
-    ``sample`` holds arrays of shape (N, D) in scaled units, and weights where there are any;
-    ``labels`` names the D features. Each panel states the means. ``repeats`` are further trainings,
-    drawn as in `distance_figure`.
+    ``sample`` holds the methods of these ``names``, in scaled units; ``labels`` names the D
+    features. Each panel states the means. ``repeats`` are further trainings, drawn as in
+    `distance_figure`.
     """
-    moved = {
+    shifts = {
         name: [feature_distances(training, name) for training in (sample, *repeats)]
         for name in names
     }
-    if sample["target"].shape[1] != len(labels):
+    if sample.target.shape[1] != len(labels):
         raise InputError(f"{len(labels)} labels for {sample['target'].shape[1]} features")
-    weights = {name: weights_of(sample, name) for name in names}
+    weights = {name: sample.weights(name) for name in names}
     drawn = {name: looks.look(name) for name in names}
     cells = 1 + len(labels)  # the last one has the legend
     columns = {2: 2, 4: 2, 7: 4, 8: 4}.get(cells, 3 if cells < 10 else 4)
@@ -95,7 +95,7 @@ def feature_distance_figure(
     fig = style.figure(style.DOUBLE_WIDTH, max(1.95 * rows, 2.3))
     axes = fig.subplots(rows, columns).ravel()
     for i, (ax, label) in enumerate(zip(axes, labels, strict=False)):
-        pooled = {name: [each[:, i] for each in trainings] for name, trainings in moved.items()}
+        pooled = {name: [each[:, i] for each in trainings] for name, trainings in shifts.items()}
         _histograms(ax, pooled, weights, drawn)
         ax.set_xlabel(f"|shift of {label}| (scaled)")
         for j, (name, trainings) in enumerate(pooled.items()):
@@ -126,8 +126,8 @@ def feature_distance_figure(
     return fig
 
 
-def _pooled_weights(samples: Sequence[dict[str, np.ndarray]], name: str) -> np.ndarray | None:
-    parts = [weights_of(task, name) for task in samples]
+def _pooled_weights(samples: Sequence[moved.MovedSample], name: str) -> np.ndarray | None:
+    parts = [task.weights(name) for task in samples]
     return None if parts[0] is None else np.concatenate(parts)
 
 

@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 from flowmorph.errors import InputError
 from flowmorph.figures import looks, style
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples.moved_samples import weights_of
-from flowmorph.samples.unweighting import effective_number
+from flowmorph.samples import moved, unweighting
 
 
 @dataclass(frozen=True)
@@ -94,29 +93,27 @@ def feature_distributions(
 
 @style.styled
 def feature_ratios(
-    arrays: dict[str, np.ndarray],
+    sample: moved.MovedSample,
     *,
-    repeats: Sequence[dict[str, np.ndarray]] = (),
+    repeats: Sequence[moved.MovedSample] = (),
     names: Sequence[str] = ("reference", *PUBLISHED),
     labels: Sequence[str] = SYMBOLS,
     limits: tuple[float, float] = (-3.0, 3.0),
     note: str = "",
-    weights: Mapping[str, np.ndarray] | None = None,
     known: Mapping[str, looks.Look] = looks.LOOKS,
 ) -> Figure:
     """Draw each scaled feature's distributions and, below, the ratio of every sample to the target.
 
-    ``arrays`` maps names to (N, D) in scaled units, which fill ``limits``, and may hold weights
-    (see `samples.weights_of`); ``weights`` maps further weighted samples to (N,). ``labels`` names
-    the D features; they are drawn five in a row. Error bars are the Poisson errors of both counts;
-    each ratio panel states chi2 per bin of the sample against the target. ``repeats`` are further
-    trainings: markers, numbers and lines are then means over trainings, error bars those of a
-    single one, and bands the standard deviation of a single one. ``known`` are the looks of the
+    ``sample`` holds the methods among ``names``, in scaled units, which fill ``limits``. ``labels``
+    names the D features; they are drawn five in a row. Error bars are the Poisson errors of both
+    counts; each ratio panel states chi2 per bin of the sample against the target. ``repeats`` are
+    further trainings: markers, numbers and lines are then means over trainings, error bars those of
+    a single one, and bands the standard deviation of a single one. ``known`` are the looks of the
     ``names``.
     """
-    if arrays["target"].shape[1] != len(labels):
-        raise InputError(f"{len(labels)} labels for {arrays['target'].shape[1]} features")
-    trainings = (arrays, *repeats)
+    if sample.target.shape[1] != len(labels):
+        raise InputError(f"{len(labels)} labels for {sample.target.shape[1]} features")
+    trainings = (sample, *repeats)
     columns = min(len(labels), FEATURES_IN_A_ROW)
     blocks = -(-len(labels) // columns)
     rows = 1 + len(names)
@@ -128,22 +125,21 @@ def feature_ratios(
         squeeze=False,
         gridspec_kw={"height_ratios": ([2.3] + [1.0] * len(names)) * blocks},
     )
-    own = {name: weights_of(arrays, name) for name in ("target", *names)}
-    weights = own | dict(weights or {})
+    weights = {name: sample.weights(name) for name in ("target", *names)}
     drawn = {name: looks.look(name, known) for name in ("target", *names)}
-    counts = [effective_number(len(arrays[name]), weights[name]) for name in ("target", *names)]
+    counts = [unweighting.effective_number(len(sample), weight) for weight in weights.values()]
     edges = np.linspace(*limits, style.bins(counts, 80, 8, 24) + 1)
     for j, label in enumerate(labels):
         block = rows * (j // columns)
         panels = axes[block : block + rows, j % columns]
         for name in ("target", *names):
-            values = [each[name][:, j] for each in trainings]
+            values = [each.points(name)[:, j] for each in trainings]
             _distribution(panels[0], values, edges, name, drawn[name], weights[name])
         panels[0].set_xlim(*limits)
         panels[0].set_yticklabels([])
         for ax, name in zip(panels[1:], names, strict=True):
-            values = [each[name][:, j] for each in trainings]
-            compared = (arrays["target"][:, j], edges, weights[name], weights["target"])
+            values = [each.points(name)[:, j] for each in trainings]
+            compared = (sample.target[:, j], edges, weights[name], weights["target"])
             _ratio_panel(ax, values, compared, drawn[name])
             ax.tick_params(labelleft=j % columns == 0)
         panels[-1].tick_params(labelbottom=True)

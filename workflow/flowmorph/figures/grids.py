@@ -14,7 +14,7 @@ from matplotlib.image import AxesImage
 from flowmorph.errors import InputError
 from flowmorph.figures import looks, style
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples import geometry
+from flowmorph.samples import geometry, moved
 
 SIDE = (-geometry.BOX, geometry.BOX)  # of a panel
 BINS = (40, 80)  # a side, fewest and most; multiples of 8, so that squares end at bin edges
@@ -29,25 +29,27 @@ _COLOURS = LinearSegmentedColormap.from_list(
 
 @style.styled
 def density_grid(
-    rows: Sequence[tuple[str, dict[str, np.ndarray]]],
+    rows: Sequence[tuple[str, moved.MovedSample]],
     *,
     angles: Sequence[tuple[float, float]] | None = None,
     columns: Sequence[str] = COLUMNS,
 ) -> Figure:
     """Draw one row of two-dimensional histograms per task, one column per sample.
 
-    ``rows`` are (title, arrays of shape (N, 2)); all panels show [-4, 4]^2 on one logarithmic scale
-    of probability per unit area, whose lower end is a single point in a bin. ``angles``, one pair
-    (reference, target) in degrees per row, are printed in the panels.
+    ``rows`` are titles and samples of points (N, 2); all panels show [-4, 4]^2 on one logarithmic
+    scale of probability per unit area, whose lower end is a single point in a bin. ``angles``, one
+    pair (reference, target) in degrees per row, are printed in the panels.
     """
     if not rows:
         raise InputError("a grid needs at least one task")
-    fewest = min(len(arrays[name]) for _, arrays in rows for name in columns)
+    fewest = min(len(sample) for _, sample in rows)
     bins = 8 * round(float(np.clip(np.sqrt(fewest / 3), *BINS)) / 8)
     edges = np.linspace(*SIDE, bins + 1)
     area = (edges[1] - edges[0]) ** 2
-    densities = [[_density(arrays[name], edges) / area for name in columns] for _, arrays in rows]
-    floor = min(1.0 / (len(arrays[name]) * area) for _, arrays in rows for name in columns)
+    densities = [
+        [_density(sample.points(name), edges) / area for name in columns] for _, sample in rows
+    ]
+    floor = min(1.0 / (len(sample) * area) for _, sample in rows)
     ceiling = max(10 * floor, max(panel.max() for row in densities for panel in row))
     norm = LogNorm(floor, ceiling)
 
@@ -81,6 +83,16 @@ def density_grid(
     bar.set_xlabel("probability per unit area", labelpad=1)
     bar.tick_params(which="both", direction="out", top=False)
     return fig
+
+
+def task_title(task: str) -> str:
+    """Name a toy task as a reader would: ``fourcircles_to_star`` is 'four circles → star'."""
+    reference, separator, target = task.removeprefix("rotated_").partition("_to_")
+    if not separator:
+        return task.replace("_", " ")
+    names = {"fourcircles": "four circles"}
+    target = target.removesuffix("_twin")
+    return f"{names.get(reference, reference)} → {names.get(target, target)}"
 
 
 def _layout(rows: int, columns: int) -> tuple[Figure, np.ndarray, Axes]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from flowmorph.metrics.measures import Measure
 from flowmorph.plan import repeats
-from flowmorph.samples import geometry
+from flowmorph.samples import geometry, moved
 
 
 def mutual_information(a: np.ndarray, b: np.ndarray) -> float:
@@ -26,7 +26,7 @@ def mutual_information(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def measure(
-    arrays: Mapping[str, np.ndarray], task: str, methods: Sequence[str], condition: str | None
+    sample: moved.MovedSample, task: str, methods: Sequence[str], condition: str | None
 ) -> Iterator[Measure]:
     """Measure the tasks that start from the four circles; others have no such geometry.
 
@@ -37,15 +37,15 @@ def measure(
     name = repeats.plain(task).removeprefix("rotated_")
     if name not in ("fourcircles_to_fourcircles_twin", "fourcircles_to_star"):
         return
-    start, end = (_angles(arrays[f"condition_{role}"]) for role in ("reference", "target"))
+    start, end = map(_angles, (sample.condition_reference, sample.condition_target))
     end = start if condition == "shared" else end
-    circle, _ = geometry.circle_and_angle(arrays["reference"], start)
+    circle, _ = geometry.circle_and_angle(sample.reference, start)
     for method in methods:
         if name == "fourcircles_to_star":
-            information = mutual_information(circle, geometry.arm(arrays[method], end))
+            information = mutual_information(circle, geometry.arm(sample.points(method), end))
             yield Measure(task, method, "", "arm_information", information)
         else:
-            ends, _ = geometry.circle_and_angle(arrays[method], end)
+            ends, _ = geometry.circle_and_angle(sample.points(method), end)
             yield Measure(task, method, "", "same_circle", float(np.mean(ends == circle)))
 
 

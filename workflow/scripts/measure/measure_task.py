@@ -10,7 +10,7 @@ import numpy as np
 
 from flowmorph.errors import InputError, cli
 from flowmorph.metrics import measures, mixing, task
-from flowmorph.samples import morphed, moved_samples, unweighting
+from flowmorph.samples import morphed, moved, unweighting
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -18,7 +18,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--task", required=True)
     parser.add_argument("--moved", required=True, help="moved samples, .npz")
     parser.add_argument("--methods", nargs="+", required=True, help="names")
-    morphed.add_options(parser)
+    parser.add_argument("--alternatives", nargs="*", default=[], help="further methods")
+    parser.add_argument("--alternative-files", nargs="*", default=[], help="npz, same order")
+    parser.add_argument("--split", help="points of these files: evaluation, validation or signal")
     parser.add_argument("--features", nargs="+", required=True, help="names, in order")
     parser.add_argument("--condition", choices=("shared", "difference", "concat"))
     parser.add_argument("--discrete", action="store_true", help="conditions take few values")
@@ -29,25 +31,21 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", required=True, help="CSV")
     args = parser.parse_args(argv)
 
-    names = ("reference", "target", *moved_samples.CONDITIONS, *args.methods)
-    given = moved_samples.load_weighted(args.moved, names)
-    arrays, reference_weights = given, None
-    if set(moved_samples.WEIGHTS) & set(given):
-        rng = np.random.default_rng(args.seed)
-        arrays, reference_weights = unweighting.target_unweighted(given, rng)
-    compared = len(arrays["target"]) >= task.FEWEST_POINTS
-    if reference_weights is not None:
-        compared = compared and reference_weights.any()
+    given = sample = moved.MovedSample.load(args.moved, args.methods)
+    if given.weight_target is not None:
+        sample = unweighting.target_unweighted(given, np.random.default_rng(args.seed))
+    compared = len(sample) >= task.FEWEST_POINTS
+    if sample.weight_reference is not None:
+        compared = compared and sample.weight_reference.any()
     if not compared:
         print(
-            f"{args.task}: {len(arrays['target'])} points cannot be compared with the target: "
+            f"{args.task}: {len(sample)} points cannot be compared with the target: "
             f"fewer than {task.FEWEST_POINTS} are left after splitting, and unweighting the target",
             file=sys.stderr,
         )
-        arrays = {name: given[name] for name in names}
-        reference_weights = given.get("weight_reference")
-    weights = morphed.add(arrays, args)
-    if arrays["target"].shape[1] != len(args.features):
+        sample = given
+    sample = morphed.added(sample, args.alternatives, args.alternative_files, args.split)
+    if sample.target.shape[1] != len(args.features):
         raise InputError(f"{args.moved}: {len(args.features)} features were named, not as many")
     setting = task.Setting(
         task=args.task,
@@ -60,8 +58,8 @@ def main(argv: list[str] | None = None) -> None:
         two_sample_points=args.two_sample_points,
         assignment_points=args.assignment_points,
     )
-    toys = mixing.measure(arrays, args.task, setting.methods, args.condition)
-    found = task.measure(arrays, setting, weights, reference_weights, compared)
+    toys = mixing.measure(sample, args.task, setting.methods, args.condition)
+    found = task.measure(sample, setting, compared)
     measures.write(chain(found, toys), args.output)
 
 

@@ -9,12 +9,11 @@ import sys
 import numpy as np
 
 from flowmorph.errors import InputError, cli
-from flowmorph.files import atomic
 from flowmorph.flows import engine, setup, storage
 from flowmorph.flows.flow import Flow
 from flowmorph.metrics import distances, divergence, measures
 from flowmorph.plan import methods
-from flowmorph.samples import datasets, unweighting
+from flowmorph.samples import datasets, moved, unweighting
 from flowmorph.transfer.morph import Task, morph
 
 CYCLE_POINTS = 8192  # are moved there and back
@@ -81,12 +80,12 @@ def main(argv: list[str] | None = None) -> None:
     trained = zip(args.methods, args.transports, strict=True)
     for method, path in (*((name, None) for name in methods.UNTRAINED), *trained):
         one = morph(task, None if path is None else load(path))
-        moved = apply(one.forward, t_x, t_cx, t_cy)
-        arrays[method] = moved.T.cpu().numpy()
+        images = apply(one.forward, t_x, t_cx, t_cy)
+        arrays[method] = images.T.cpu().numpy()
         if not np.isfinite(arrays[method]).all():
             raise InputError(f"{args.task}: {method} moves some points to infinity; train it again")
         log_q = apply(one.log_prob, t_y, t_cx, t_cy).double().cpu().numpy()
-        back = apply(one.inverse, *first(moved.T, t_cx, t_cy)).T.cpu().numpy()
+        back = apply(one.inverse, *first(images.T, t_cx, t_cy)).T.cpu().numpy()
         cycle = distances.euclidean(back, x[:CYCLE_POINTS])
         numbers = divergence.likelihood_numbers(log_q, exact, arrays.get("weight_target")) | {
             "cycle_mean": cycle.mean(),
@@ -95,8 +94,7 @@ def main(argv: list[str] | None = None) -> None:
         }
         measured += [measures.Measure(args.task, method, "", *number) for number in numbers.items()]
         print(f"{args.task}: {method} moved {size} points", file=sys.stderr, flush=True)
-    with atomic(args.output) as part:
-        np.savez(part, **{name: np.ascontiguousarray(a) for name, a in sorted(arrays.items())})
+    moved.MovedSample.from_arrays(arrays).save(args.output)
     measures.write(measured, args.flow_measures)
 
 

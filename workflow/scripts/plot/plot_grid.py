@@ -6,7 +6,8 @@ import argparse
 
 from flowmorph.errors import InputError, cli
 from flowmorph.figures import grids, style
-from flowmorph.samples import geometry, moved_samples
+from flowmorph.plan.methods import PUBLISHED
+from flowmorph.samples import geometry, moved
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -24,23 +25,23 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)
 
-    moved, tasks, angles = args.moved, args.tasks, args.angles
-    if len(moved) != len(tasks):
-        raise InputError(f"{len(moved)} files (--moved) for {len(tasks)} names (--tasks)")
+    paths, tasks, angles = args.moved, args.tasks, args.angles
+    if len(paths) != len(tasks):
+        raise InputError(f"{len(paths)} files (--moved) for {len(tasks)} names (--tasks)")
     if angles:
         count = max(len(tasks), len(angles))
-        moved, tasks, angles = (
-            values * count if len(values) == 1 else values for values in (moved, tasks, angles)
+        paths, tasks, angles = (
+            values * count if len(values) == 1 else values for values in (paths, tasks, angles)
         )
         if not len(tasks) == len(angles) == count:
             raise InputError(f"{len(angles)} pairs of angles (--angles) for {len(tasks)} tasks")
 
     rows = []
-    for i, (path, task) in enumerate(zip(moved, tasks, strict=True)):
-        arrays = moved_samples.load_moved(path, (*grids.COLUMNS, *moved_samples.CONDITIONS))
+    for i, (path, task) in enumerate(zip(paths, tasks, strict=True)):
+        sample = moved.MovedSample.load(path, PUBLISHED)
         if angles:
-            arrays = moved_samples.select_angles(arrays, *angles[i])
-        rows.append((moved_samples.task_title(task), arrays))
+            sample = sample.select_angles(*angles[i])
+        rows.append((grids.task_title(task), sample))
     style.save(grids.density_grid(rows, angles=angles), args.output)
 
 
