@@ -7,6 +7,8 @@ import figure_samples
 import numpy as np
 import pytest
 
+from flowmorph.samples import moved
+
 
 @pytest.fixture(scope="session")
 def lhco_tiny() -> Path:
@@ -40,17 +42,17 @@ def chain(tmp_path_factory):
 
 
 @pytest.fixture
-def toy() -> dict[str, np.ndarray]:
+def toy() -> moved.MovedSample:
     return figure_samples.toy_task()
 
 
 @pytest.fixture
-def rotated() -> dict[str, np.ndarray]:
+def rotated() -> moved.MovedSample:
     return figure_samples.rotated_task()
 
 
 @pytest.fixture
-def science() -> dict[str, np.ndarray]:
+def science() -> moved.MovedSample:
     return figure_samples.science_task()
 
 

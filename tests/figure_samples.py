@@ -7,7 +7,7 @@ import numpy as np
 from flowmorph.figures import closure
 from flowmorph.metrics.measures import Measure
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples import toys
+from flowmorph.samples import moved, toys
 
 ANGLES = (7.5, 45.0)
 LOSS_CSV = """step,epoch,train_loss,validation_loss,learning_rate
@@ -17,18 +17,16 @@ LOSS_CSV = """step,epoch,train_loss,validation_loss,learning_rate
 """
 
 
-def toy_task() -> dict[str, np.ndarray]:
+def toy_task() -> moved.MovedSample:
     """A toy task whose methods move by 0.1, 0.2, ... along the first axis."""
     rng = np.random.default_rng(1)
     reference = toys.sample_toy("fourcircles", 400, rng)
-    arrays = {"reference": reference, "target": toys.sample_toy("star", 400, rng)}
-    for i, method in enumerate(PUBLISHED, start=1):
-        arrays[method] = reference + np.array([0.1 * i, 0.0])
-    none = np.empty((400, 0))
-    return arrays | {"condition_reference": none, "condition_target": none}
+    target, none = toys.sample_toy("star", 400, rng), np.empty((400, 0))
+    images = {name: reference + [0.1 * i, 0.0] for i, name in enumerate(PUBLISHED, start=1)}
+    return moved.MovedSample(reference, target, none, none, images)
 
 
-def rotated_task() -> dict[str, np.ndarray]:
+def rotated_task() -> moved.MovedSample:
     """A conditional task from every angle to every other; each method is the exact rotation."""
     rng = np.random.default_rng(2)
     reference, start = toys.sample_rotated_toy("fourcircles", 1200, ANGLES, rng)
@@ -36,20 +34,18 @@ def rotated_task() -> dict[str, np.ndarray]:
     turn = np.deg2rad(45.0 * (end - start)[:, 0])
     c, s = np.cos(turn), np.sin(turn)
     x, y = reference.T
-    moved = np.column_stack([c * x - s * y, s * x + c * y])
-    arrays = {"reference": reference, "target": target} | dict.fromkeys(PUBLISHED, moved)
-    return arrays | {"condition_reference": start, "condition_target": end}
+    images = dict.fromkeys(PUBLISHED, np.column_stack([c * x - s * y, s * x + c * y]))
+    return moved.MovedSample(reference, target, start, end, images)
 
 
-def science_task() -> dict[str, np.ndarray]:
+def science_task() -> moved.MovedSample:
     """Five features whose methods move every one by 0.02, 0.04, ..."""
     rng = np.random.default_rng(3)
     reference = np.clip(rng.normal(0.1, 1.0, (600, 5)), -3, 3)
-    arrays = {"reference": reference, "target": np.clip(rng.normal(0.0, 1.0, (600, 5)), -3, 3)}
-    for i, method in enumerate(PUBLISHED, start=1):
-        arrays[method] = reference - 0.02 * i
+    target = np.clip(rng.normal(0.0, 1.0, (600, 5)), -3, 3)
+    images = {name: reference - 0.02 * i for i, name in enumerate(PUBLISHED, start=1)}
     mass = rng.uniform(-3, 3, (600, 1))
-    return arrays | {"condition_reference": mass, "condition_target": mass}
+    return moved.MovedSample(reference, target, mass, mass, images)
 
 
 def events(seed: int) -> dict[str, np.ndarray]:

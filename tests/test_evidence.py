@@ -17,7 +17,7 @@ from flowmorph.metrics import divergence, measures, mixing
 from flowmorph.metrics.measures import Measure
 from flowmorph.plan import targets
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples import parts, toys
+from flowmorph.samples import geometry, moved, toys
 from flowmorph.tables import times
 from flowmorph.tables.measures import penalty_table
 
@@ -31,14 +31,14 @@ def test_circles_and_arms_are_found_at_any_angle():
     rng = np.random.default_rng(1)
     angles = np.array([7.5, 45.0])
     for name, find in (
-        ("fourcircles", lambda *a: parts.circle_and_angle(*a)[0]),
-        ("star", parts.arm),
+        ("fourcircles", lambda *a: geometry.circle_and_angle(*a)[0]),
+        ("star", geometry.arm),
     ):
         x = toys.sample_toy(name, 4000, rng)
         plain = find(x)
         assert set(plain) == {0, 1, 2, 3}
         angle = rng.choice(angles, 4000)
-        turned = toys.ROTATED_SCALE * toys._rotate(x, np.deg2rad(angle))
+        turned = geometry.rotated(x, angle)
         assert (find(turned, angle) == plain).mean() > 0.999
         assert (find(turned) == plain).mean() < 0.95
 
@@ -56,7 +56,8 @@ def test_mutual_information_is_zero_for_nothing_and_log_k_for_all():
 def mixed(task: str, condition: str | None = None, **arrays: np.ndarray) -> dict[str, float]:
     none = np.empty((len(arrays["reference"]), 0))
     given = {"condition_reference": none, "condition_target": none} | arrays
-    measured = list(mixing.measure(given, task, ["m"], condition))
+    sample = moved.MovedSample.from_arrays(given | {"target": arrays["reference"]})
+    measured = list(mixing.measure(sample, task, ["m"], condition))
     assert {m.task for m in measured} <= {task}
     return {m.metric: m.value for m in measured}
 
@@ -70,8 +71,8 @@ def test_a_map_that_keeps_circles_together_is_told_from_one_that_does_not():
     assert mixed(task, reference=reference, m=other)["same_circle"] == pytest.approx(0.25, abs=0.03)
     star = toys.sample_toy("star", 4000, rng)
     spread = mixed("fourcircles_to_star", reference=reference, m=star)["arm_information"]
-    circle, _ = parts.circle_and_angle(reference)
-    kept = mixed("fourcircles_to_star", reference=reference, m=2.0 * parts.ARMS[circle])
+    circle, _ = geometry.circle_and_angle(reference)
+    kept = mixed("fourcircles_to_star", reference=reference, m=2.0 * geometry.ARMS[circle])
     assert spread < 0.01 and kept["arm_information"] == pytest.approx(np.log(4), abs=1e-3)
     assert mixed("star_to_fourcircles", reference=star, m=reference) == {}
 
@@ -82,7 +83,7 @@ def test_points_of_rotated_toys_arrive_at_their_own_or_the_targets_angle():
     start, end = np.full((2000, 1), 0.5), np.full((2000, 1), 1.0)
 
     def turned(by: np.ndarray) -> np.ndarray:
-        return toys.ROTATED_SCALE * toys._rotate(x, np.deg2rad(45 * by[:, 0]))
+        return geometry.rotated(x, 45 * by[:, 0])
 
     given = {"reference": turned(start), "condition_reference": start, "condition_target": end}
     task = "rotated_fourcircles_to_fourcircles_twin"

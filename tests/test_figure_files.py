@@ -32,7 +32,7 @@ from flowmorph.figures import (
 )
 from flowmorph.formats import flat_root
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples import moved_samples
+from flowmorph.samples import moved
 
 ROOT = Path(__file__).parent.parent
 
@@ -132,9 +132,8 @@ def run_script(name: str, *arguments, environment: dict[str, str] | None = None)
 
 
 def test_scripts_draw_what_they_are_given(tmp_path, toy, rotated, science):
-    np.savez(tmp_path / "toy.npz", **toy)
-    np.savez(tmp_path / "rotated.npz", **rotated)
-    np.savez(tmp_path / "science.npz", **science)
+    for name, sample in (("toy", toy), ("rotated", rotated), ("science", science)):
+        sample.save(tmp_path / f"{name}.npz")
     (tmp_path / "loss.csv").write_text(LOSS_CSV)
     for sample in (1, 2):
         flat_root.write_tables(tmp_path / f"{sample}.root", {"features": events(sample)})
@@ -165,8 +164,10 @@ def test_scripts_draw_what_they_are_given(tmp_path, toy, rotated, science):
     ],
 )
 def test_damaged_samples_are_named_and_leave_no_figure(tmp_path, toy, change, message):
-    change(toy)
-    np.savez(tmp_path / "toy.npz", **toy)
+    toy.save(tmp_path / "toy.npz")
+    arrays = dict(np.load(tmp_path / "toy.npz"))
+    change(arrays)
+    np.savez(tmp_path / "toy.npz", **arrays)
     output = tmp_path / "fig.png"
     with pytest.raises(InputError, match=message):
         script("plot_distances").main(
@@ -177,10 +178,10 @@ def test_damaged_samples_are_named_and_leave_no_figure(tmp_path, toy, change, me
 
 def test_missing_and_unreadable_samples_are_named(tmp_path):
     with pytest.raises(InputError, match="nowhere.npz: no such file"):
-        moved_samples.load_moved(tmp_path / "nowhere.npz", ["reference"])
+        moved.MovedSample.load(tmp_path / "nowhere.npz")
     (tmp_path / "text.npz").write_text("not an archive")
     with pytest.raises(InputError, match="text.npz: not a file of moved samples"):
-        moved_samples.load_moved(tmp_path / "text.npz", ["reference"])
+        moved.MovedSample.load(tmp_path / "text.npz")
 
 
 def test_plotting_scripts_start_without_heavy_packages():

@@ -17,7 +17,7 @@ from matplotlib.colors import LogNorm
 from flowmorph.errors import InputError
 from flowmorph.figures import distances, features, grids, looks, losses, scatter, schematics
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples import moved_samples, parts, toys
+from flowmorph.samples import geometry, moved
 from flowmorph.samples.regions import COLUMNS
 
 ROOT = Path(__file__).parent.parent
@@ -57,19 +57,14 @@ def test_method_table_has_a_line_for_each_method():
 # --- scatter
 
 
-def test_geometry_is_that_of_the_toys():
-    assert parts.RADIUS == toys.RADIUS and parts.ROTATED_SCALE == toys.ROTATED_SCALE
-    np.testing.assert_array_equal(parts.CENTRES, toys.CENTRES)
-
-
 @pytest.mark.parametrize("rotation", [None, 22.5])
 def test_circle_and_angle_find_where_a_point_lies(rotation):
     circle, angle = np.array([0, 1, 2, 3]), np.array([0.3, -1.2, 2.5, -2.9])
-    x = parts.CENTRES + parts.RADIUS * np.column_stack([np.cos(angle), np.sin(angle)])
+    x = geometry.CENTRES + geometry.RADIUS * np.column_stack([np.cos(angle), np.sin(angle)])
     if rotation is not None:
         c, s = np.cos(np.deg2rad(rotation)), np.sin(np.deg2rad(rotation))
-        x = parts.ROTATED_SCALE * x @ np.array([[c, s], [-s, c]])
-    found, where = parts.circle_and_angle(x, rotation)
+        x = geometry.ROTATED_SCALE * x @ np.array([[c, s], [-s, c]])
+    found, where = geometry.circle_and_angle(x, rotation)
     np.testing.assert_array_equal(found, circle)
     np.testing.assert_allclose(where, angle, atol=1e-12)
 
@@ -88,7 +83,7 @@ def test_scatter_keeps_a_points_colour_in_every_panel(toy):
     assert fig.axes[0].get_ylabel() == "$x_2$"
     for ax, name in zip(fig.axes, scatter.COLUMNS, strict=True):
         (dots,) = ax.collections
-        np.testing.assert_allclose(dots.get_offsets(), toy[name][:100])
+        np.testing.assert_allclose(dots.get_offsets(), toy.points(name)[:100])
         np.testing.assert_array_equal(
             dots.get_facecolors(), fig.axes[0].collections[0].get_facecolors()
         )
@@ -96,7 +91,7 @@ def test_scatter_keeps_a_points_colour_in_every_panel(toy):
 
 
 def test_scatter_prints_angles_and_the_share_that_stays(rotated):
-    turned = moved_samples.select_angles(rotated, *ANGLES)
+    turned = rotated.select_angles(*ANGLES)
     fig = scatter.transport_scatter(turned, angles=ANGLES, same_circle=True)
     notes = [[text.get_text() for text in ax.texts] for ax in fig.axes]
     assert notes == [["7.5°"], ["45°", "same circle: 100 %"], ["45°", "same circle: 100 %"]]
@@ -120,8 +115,9 @@ def test_grid_has_a_panel_for_each_task_and_sample_on_one_scale(toy):
 
 def test_grid_shows_a_density_and_leaves_empty_bins_empty():
     x = np.array([[1.05, -3.9]] * 3 + [[9.0, 0.0]])  # the last point lies outside the box
-    arrays = dict.fromkeys(grids.COLUMNS, x)
-    image = grids.density_grid([("task", arrays)]).axes[0].images[0].get_array()
+    none = np.empty((4, 0))
+    sample = moved.MovedSample(x, x, none, none, dict.fromkeys(PUBLISHED, x))
+    image = grids.density_grid([("task", sample)]).axes[0].images[0].get_array()
     side = 8.0 / image.shape[0]
     assert image.count() == 1  # one bin is drawn
     row, column = np.argwhere(~np.ma.getmaskarray(image))[0]
@@ -131,14 +127,22 @@ def test_grid_shows_a_density_and_leaves_empty_bins_empty():
 
 
 def test_grid_prints_the_angle_of_each_sample(rotated):
-    turned = moved_samples.select_angles(rotated, *ANGLES)
+    turned = rotated.select_angles(*ANGLES)
     fig = grids.density_grid([("four circles → four circles", turned)], angles=[ANGLES])
     assert [ax.texts[0].get_text() for ax in fig.axes[:7]] == ["7.5°"] + ["45°"] * 6
 
 
 def test_angles_that_no_point_has_are_named(rotated):
     with pytest.raises(InputError, match="from 15 to 45 degrees; there are 7.5:7.5, 7.5:45"):
-        moved_samples.select_angles(rotated, 15.0, 45.0)
+        rotated.select_angles(15.0, 45.0)
+
+
+def test_angles_are_read_as_a_pair_or_as_one_for_both():
+    assert geometry.angle_pair("7.5:45") == ANGLES
+    assert geometry.angle_pair("15") == (15.0, 15.0)
+    for text in ("", "15:", "a:b", "1:2:3"):
+        with pytest.raises(InputError, match=f"'{text}' is not FROM:TO in degrees"):
+            geometry.angle_pair(text)
 
 
 @pytest.mark.parametrize(
@@ -150,14 +154,14 @@ def test_angles_that_no_point_has_are_named(rotated):
     ],
 )
 def test_task_titles(task, title):
-    assert moved_samples.task_title(task) == title
+    assert grids.task_title(task) == title
 
 
 # --- distances
 
 
 def test_distance_legend_states_pooled_mean_and_deviation(toy):
-    longer = toy | {"flows_for_flows": toy["reference"] + np.array([0.0, 0.5])}
+    longer = toy.with_alternative("flows_for_flows", toy.reference + [0.0, 0.5])
     fig = distances.distance_figure([toy, longer], units="scaled features", note="sidebands")
     labels = [text.get_text() for text in fig.legends[0].get_texts()]
     assert [label.split("\n")[0] for label in labels] == [
@@ -165,7 +169,7 @@ def test_distance_legend_states_pooled_mean_and_deviation(toy):
     ]
     assert "base transfer\n0.100 ± 0.000" in labels
     assert "flows for flows\n0.400 ± 0.100" in labels  # 0.3 and 0.5, pooled
-    baseline = np.linalg.norm(toy["target"] - toy["reference"], axis=1)
+    baseline = np.linalg.norm(toy.target - toy.reference, axis=1)
     assert labels[0] == f"baseline\n{baseline.mean():.3f} ± {baseline.std():.3f}"
     (ax,) = fig.axes
     assert ax.get_xlabel() == "distance travelled (scaled features)"
@@ -173,7 +177,8 @@ def test_distance_legend_states_pooled_mean_and_deviation(toy):
 
 
 def test_distance_histograms_hold_every_point_and_the_baseline_is_hatched(toy):
-    still = toy | {"identity_initialization": toy["reference"]}  # zero on a logarithmic axis
+    # Zero on a logarithmic axis.
+    still = toy.with_alternative("identity_initialization", toy.reference)
     (ax,) = distances.distance_figure([still]).axes
     assert len(ax.patches) == 6
     for steps in ax.patches:

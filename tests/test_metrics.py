@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 from flowmorph.errors import InputError
 from flowmorph.metrics import divergence, measures, optimal_transport, task, two_sample
 from flowmorph.metrics.measures import Measure
+from flowmorph.samples import moved
 
 
 def test_divergence_of_two_gaussians():
@@ -156,22 +157,22 @@ def test_marginals_bound_every_assignment_from_below():
     assert 0 < bound < cost < np.abs(start - end).sum(axis=1).mean()
 
 
-def shifted_task(shift: float, condition: np.ndarray | None = None) -> dict[str, np.ndarray]:
+def shifted_task(shift: float, condition: np.ndarray | None = None) -> moved.MovedSample:
     """A task whose target is the reference's distribution, shifted along the first feature."""
     rng = np.random.default_rng(12)
     reference = rng.uniform(-1, 1, size=(1200, 2))
-    arrays = {"reference": reference, "good": reference + [shift, 0.0], "far": reference + [9, 0]}
-    arrays["target"] = rng.uniform(-1, 1, size=(1200, 2)) + [shift, 0.0]
-    none = np.empty((1200, 0)) if condition is None else condition
-    return arrays | {"condition_reference": none, "condition_target": none}
+    images = {"good": reference + [shift, 0.0], "far": reference + [9, 0]}
+    target = rng.uniform(-1, 1, size=(1200, 2)) + [shift, 0.0]
+    c = np.empty((1200, 0)) if condition is None else condition
+    return moved.MovedSample(reference, target, c, c, images)
 
 
-def measured(arrays: dict, **changes) -> dict[tuple, float]:
+def measured(sample: moved.MovedSample, **changes) -> dict[tuple, float]:
     setting = {"task": "t", "methods": ["good", "far"], "features": ["x1", "x2"], "condition": None}
     setting |= {"discrete": False, "half_width": 4.0, "seed": 5} | changes
     return {
         (m.method, m.feature, m.metric): m.value
-        for m in task.measure(arrays, task.Setting(**setting))
+        for m in task.measure(sample, task.Setting(**setting))
     }
 
 
@@ -201,9 +202,8 @@ def test_movement_is_held_against_its_bounds():
 
 
 def test_a_detour_exceeds_the_bound_of_its_own_images():
-    arrays = shifted_task(0.0)
-    arrays["good"] = -arrays["reference"]
-    numbers = measured(arrays)
+    sample = shifted_task(0.0)
+    numbers = measured(sample.with_alternative("good", -sample.reference))
     assert numbers["good", "", "ratio_images"] > 3
     assert numbers["good", "", "auc"] < 0.55
 
@@ -211,13 +211,13 @@ def test_a_detour_exceeds_the_bound_of_its_own_images():
 def test_points_are_compared_at_equal_conditions():
     rng = np.random.default_rng(13)
     condition = rng.choice([0.0, 1.0], size=(1200, 1))
-    arrays = shifted_task(0.0, condition)
+    sample = shifted_task(0.0, condition)
     # Right for one condition, far off for the other.
-    arrays["good"] = arrays["reference"] + 2.0 * condition
-    numbers = measured(arrays, condition="shared", discrete=True)
+    sample = sample.with_alternative("good", sample.reference + 2.0 * condition)
+    numbers = measured(sample, condition="shared", discrete=True)
     assert numbers["good", "", "condition_spread"] > 0.5
     assert numbers["good", "", "auc"] > 0.6
-    without = measured(arrays, condition="shared")
+    without = measured(sample, condition="shared")
     assert ("good", "", "condition_spread") not in without
 
 

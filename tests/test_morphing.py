@@ -20,7 +20,7 @@ from flowmorph.errors import InputError
 from flowmorph.figures import looks
 from flowmorph.metrics import distances, optimal_transport, two_sample
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples import morphed, unweighting
+from flowmorph.samples import morphed, moved, unweighting
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = {
@@ -252,9 +252,7 @@ def test_a_method_is_added_by_one_module_as_the_documentation_says(tmp_path, mon
     with np.load(files[method]) as stored:
         x = stored["evaluation.reference"]
     none = np.empty((len(x), 0))
-    moved = {"reference": x, "target": x[::-1], "base_transfer": x}
-    moved |= {"condition_reference": none, "condition_target": none}
-    np.savez(tmp_path / "moved.npz", **moved)
+    moved.MovedSample(x, x[::-1], none, none, {"base_transfer": x}).save(tmp_path / "moved.npz")
     further = ["--alternatives", *files, "--alternative-files", *files.values()]
     further += ["--split", "evaluation"]
     script("measure_task").main(
@@ -279,12 +277,14 @@ def test_a_method_is_added_by_one_module_as_the_documentation_says(tmp_path, mon
     assert rows["two_sample"]["reweighting"]["points"] == "1000"
 
 
-def test_a_new_method_gets_a_look(monkeypatch):
-    monkeypatch.setattr(looks, "LOOKS", dict(looks.LOOKS))
-    looks.give_looks(["flows_for_flows", "mean_shift", "another"])
-    assert looks.look("mean_shift").label == "mean shift"
-    assert looks.look("mean_shift").colour != looks.look("another").colour
-    assert looks.look("flows_for_flows").label == "flows for flows"
+def test_a_new_method_gets_a_look_for_one_figure():
+    known = looks.with_spares(["flows_for_flows", "mean_shift", "another"])
+    assert looks.look("mean_shift", known).label == "mean shift"
+    assert looks.look("mean_shift", known).colour != looks.look("another", known).colour
+    assert looks.look("flows_for_flows", known) is looks.look("flows_for_flows")
+    assert known == looks.with_spares(["mean_shift", "another"])
+    with pytest.raises(InputError, match="no style for sample 'mean_shift'"):
+        looks.look("mean_shift")
 
 
 def test_looks_of_further_methods_differ():

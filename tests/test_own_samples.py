@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from flowmorph.figures import features
 from flowmorph.metrics import divergence, measures, task, two_sample
 from flowmorph.metrics.distances import summarise
 from flowmorph.plan import own_config, targets
+from flowmorph.samples import moved
 from flowmorph.samples.own_samples import Settings, prepare
 from flowmorph.samples.unweighting import (
     accepted,
@@ -244,15 +246,15 @@ def test_unweighting_keeps_fair_rows_once():
 def test_the_target_is_unweighted_and_the_rest_keeps_its_weights():
     rng = np.random.default_rng(7)
     rows = np.arange(500.0)[:, None]
-    arrays = {name: rows for name in ("reference", "condition_reference", "base_transfer")}
-    arrays |= {"target": -rows, "condition_target": -rows}
-    arrays |= {"weight_reference": rows[:, 0], "weight_target": rng.gamma(2, 1, 500)}
-    result, weights = target_unweighted(arrays, rng)
-    assert set(result) == {name for name in arrays if not name.startswith("weight_")}
-    assert 50 < len(result["reference"]) == len(result["target"]) < 400
-    assert np.array_equal(result["reference"], result["base_transfer"])
-    assert np.array_equal(result["reference"][:, 0], weights)
-    assert np.array_equal(result["target"], result["condition_target"])
+    weights = {"weight_reference": rows[:, 0], "weight_target": rng.gamma(2, 1, 500)}
+    sample = moved.MovedSample(rows, -rows, rows, -rows, {"base_transfer": rows}, **weights)
+    result = target_unweighted(sample, rng)
+    assert 50 < len(result.reference) == len(result.target) < 400
+    assert np.array_equal(result.reference, result.points("base_transfer"))
+    assert np.array_equal(result.reference, result.condition_reference)
+    assert np.array_equal(result.reference[:, 0], result.weights("base_transfer"))
+    assert np.array_equal(result.target, result.condition_target)
+    assert result.weights("target") is None
 
 
 def test_resampled_rows_have_the_weighted_mean():
@@ -270,13 +272,10 @@ def test_measures_of_a_weighted_reference_are_those_of_the_repeated_one():
     rng = np.random.default_rng(10)
     x, target = rng.normal(size=(3000, 2)), rng.normal((0.5, 0), size=(3000, 2))
     none, weights = np.empty((3000, 0)), np.exp(0.5 * x[:, 0])
-    arrays = {"reference": x, "target": target, "base_transfer": x + [0.1, 0]}
-    arrays |= {"condition_reference": none, "condition_target": none}
+    images = {"base_transfer": x + [0.1, 0]}
+    sample = moved.MovedSample(x, target, none, none, images, weight_reference=weights)
     setting = task.Setting("own", ["base_transfer"], ["a", "b"], None, False, 4.0, 1, 3000, 100)
-    found = {
-        (m.method, m.feature, m.metric): m.value
-        for m in task.measure(arrays, setting, reference_weights=weights)
-    }
+    found = {(m.method, m.feature, m.metric): m.value for m in task.measure(sample, setting)}
     assert found["ceiling", "", "auc"] == pytest.approx(0.5, abs=0.03)
     assert found["ceiling", "a", "ks_pvalue"] > 0.01
     assert found["base_transfer", "a", "distance_mean"] == pytest.approx(0.1)
@@ -320,11 +319,11 @@ def test_weights_matter_only_relative_to_each_other(scale):
         strict=True,
     ):
         assert a == pytest.approx(b)
-    arrays = {"reference": x[:200], "target": target, "f": x[:200] + 0.1}
-    arrays |= {f"condition_{name}": np.empty((200, 0)) for name in ("reference", "target")}
+    none = np.empty((200, 0))
+    sample = moved.MovedSample(x[:200], target, none, none, {"f": x[:200] + 0.1})
     setting = task.Setting("own", ["f"], ["a", "b"], None, False, 4.0, 1, 100, 30)
     values = [
-        [m.value for m in task.measure(arrays, setting, reference_weights=each[:200])]
+        [m.value for m in task.measure(replace(sample, weight_reference=each[:200]), setting)]
         for each in (weights, scaled)
     ]
     assert values[0] == pytest.approx(values[1], abs=1e-12)
@@ -362,21 +361,22 @@ def test_tiny_weights_go_through_the_preparation(samples, kind):
 # --- few points
 
 
-def few(points: int, weighted: bool) -> tuple[dict, dict]:
+def few(points: int, weighted: bool) -> moved.MovedSample:
     rng = np.random.default_rng(13)
-    arrays = {name: rng.normal(size=(points, 2)) for name in ("reference", "target", "f")}
-    arrays |= {f"condition_{name}": np.empty((points, 0)) for name in ("reference", "target")}
-    if weighted:
-        weights = rng.gamma(2, 1, points)
-        arrays |= {"weight_reference": weights, "weight_target": np.eye(points)[0] + 1e-9}
-    return arrays, arrays.get("weight_reference")
+    x, y, images = rng.normal(size=(3, points, 2))
+    none = np.empty((points, 0))
+    sample = moved.MovedSample(x, y, none, none, {"f": images})
+    if not weighted:
+        return sample
+    one_large = np.eye(points)[0] + 1e-9
+    return replace(sample, weight_reference=rng.gamma(2, 1, points), weight_target=one_large)
 
 
 @pytest.mark.parametrize(("points", "weighted"), [(2, False), (19, False), (60, True), (5, True)])
 def test_few_points_have_distances_and_nothing_to_compare_with(tmp_path, capsys, points, weighted):
     """Of a target with one large weight, unweighting leaves a single row."""
-    arrays, weights = few(points, weighted)
-    np.savez(tmp_path / "m.npz", **arrays)
+    sample = few(points, weighted)
+    sample.save(tmp_path / "m.npz")
     script("measure_task").main(
         ["--task", "own", "--moved", str(tmp_path / "m.npz"), "--methods", "f", "--features", "a",
          "b", "--half-width", "4", "--two-sample-points", "100", "--assignment-points", "30",
@@ -388,8 +388,8 @@ def test_few_points_have_distances_and_nothing_to_compare_with(tmp_path, capsys,
     assert {m.method for m in found} == {"f", measures.TARGET}
     assert all(np.isfinite(m.value) for m in found)
     mean = next(m.value for m in found if (m.metric, m.feature) == ("distance_mean", ""))
-    length = np.linalg.norm(arrays["f"] - arrays["reference"], axis=1)
-    assert mean == pytest.approx(np.average(length, weights=weights))
+    length = np.linalg.norm(sample.points("f") - sample.reference, axis=1)
+    assert mean == pytest.approx(np.average(length, weights=sample.weights("f")))
     tables = {kind: measure_table(kind, found) for kind in ("two_sample", "marginals", "movement")}
     assert [len(table.rows) for table in tables.values()] == [0, 0, 1]
     for table in tables.values():
@@ -400,17 +400,15 @@ def test_few_points_have_distances_and_nothing_to_compare_with(tmp_path, capsys,
 
 
 def test_a_figure_of_few_points_says_so():
-    arrays, _ = few(6, False)
     figure = features.feature_ratios(
-        arrays, names=("reference",), labels=["a", "b"], limits=(-3, 3)
+        few(6, False), names=("reference",), labels=["a", "b"], limits=(-3, 3)
     )
     texts = [text.get_text() for ax in figure.axes for text in ax.texts]
     assert texts.count("too few events") == 2 and not any("nan" in text for text in texts)
 
 
 def test_twenty_points_are_enough():
-    arrays, _ = few(20, False)
     setting = task.Setting("own", ["f"], ["a", "b"], None, False, 4.0, 1, 100, 30)
-    found = list(task.measure(arrays, setting))
+    found = list(task.measure(few(20, False), setting))
     assert {"auc", "ks", "bound_target"} <= {m.metric for m in found}
     assert not measure_table("two_sample", found).notes

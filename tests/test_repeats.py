@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from flowmorph.metrics.distances import Summary
 from flowmorph.metrics.measures import Measure
 from flowmorph.plan import repeats, targets
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples import moved_samples
+from flowmorph.samples import moved
 from flowmorph.tables import table as tables
 from flowmorph.tables.measures import measure_table, with_own_divergences
 
@@ -121,41 +122,44 @@ def test_a_moved_density_is_held_against_the_one_that_it_comes_from():
 # --- ensembles
 
 
+def shifted(sample: moved.MovedSample, by: float) -> moved.MovedSample:
+    return replace(sample, methods={name: x + by for name, x in sample.methods.items()})
+
+
 def test_an_ensemble_takes_each_image_from_one_of_its_trainings(tmp_path):
     first = science_task()
-    second = first | {name: first[name] + 10.0 for name in PUBLISHED}
-    for name, arrays in (("a", first), ("b", second)):
-        np.savez(tmp_path / f"{name}.npz", **arrays)
+    for name, sample in (("a", first), ("b", shifted(first, 10.0))):
+        sample.save(tmp_path / f"{name}.npz")
     files = [str(tmp_path / "a.npz"), str(tmp_path / "b.npz")]
     for run in ("first", "again"):
         arguments = ["--moved", *files, "--seed", "7", "--output", str(tmp_path / f"{run}.npz")]
         script("mix_ensemble").main(arguments)
     assert (tmp_path / "first.npz").read_bytes() == (tmp_path / "again.npz").read_bytes()
-    mixed = np.load(tmp_path / "first.npz")
-    np.testing.assert_array_equal(mixed["reference"], first["reference"])
-    shift = mixed["unidirectional"] - first["unidirectional"]
+    mixed = moved.MovedSample.load(tmp_path / "first.npz")
+    assert mixed.same_points(first)
+    shift = mixed.points("unidirectional") - first.points("unidirectional")
     from_second = np.isclose(shift, 10.0).all(axis=1)
     assert (from_second | np.isclose(shift, 0.0).all(axis=1)).all()
     assert 0.4 < from_second.mean() < 0.6
     # All methods of a point come from the same training.
-    np.testing.assert_allclose(mixed["base_transfer"] - first["base_transfer"], shift)
+    np.testing.assert_allclose(mixed.points("base_transfer") - first.points("base_transfer"), shift)
 
 
 def test_an_ensemble_of_weighted_points_keeps_their_weights(tmp_path):
-    weights = {name: np.linspace(0.5, 2.0, 600) for name in moved_samples.WEIGHTS}
+    weights = {name: np.linspace(0.5, 2.0, 600) for name in moved.WEIGHTS}
     files = [str(tmp_path / "a.npz"), str(tmp_path / "b.npz")]
     for file in files:
-        np.savez(file, **science_task() | weights)
+        replace(science_task(), **weights).save(file)
     arguments = ["--moved", *files, "--seed", "7", "--output", str(tmp_path / "c.npz")]
     script("mix_ensemble").main(arguments)
-    mixed = moved_samples.load_weighted(tmp_path / "c.npz", moved_samples.MOVED)
-    for name in moved_samples.WEIGHTS:
-        np.testing.assert_array_equal(mixed[name], weights[name])
+    mixed = moved.MovedSample.load(tmp_path / "c.npz")
+    for name in moved.WEIGHTS:
+        np.testing.assert_array_equal(getattr(mixed, name), weights[name])
 
 
 def test_trainings_on_other_points_make_no_ensemble(tmp_path):
-    np.savez(tmp_path / "a.npz", **science_task())
-    np.savez(tmp_path / "b.npz", **science_task() | {"reference": np.zeros((600, 5))})
+    science_task().save(tmp_path / "a.npz")
+    replace(science_task(), reference=np.zeros((600, 5))).save(tmp_path / "b.npz")
     files = [str(tmp_path / "a.npz"), str(tmp_path / "b.npz")]
     with pytest.raises(InputError, match="b.npz: its points are not those"):
         script("mix_ensemble").main(
@@ -165,10 +169,6 @@ def test_trainings_on_other_points_make_no_ensemble(tmp_path):
 
 
 # --- figures
-
-
-def shifted(arrays: dict[str, np.ndarray], by: float) -> dict[str, np.ndarray]:
-    return arrays | {name: arrays[name] + by for name in PUBLISHED}
 
 
 def bands(fig) -> int:
@@ -195,8 +195,7 @@ def test_bands_are_drawn_for_what_varies_between_trainings():
 
 def test_the_numbers_of_a_figure_are_means_over_trainings():
     toy = toy_task()
-    for name in PUBLISHED:
-        toy[name] = toy["reference"] + [0.5, 0.0]
+    toy = replace(toy, methods=dict.fromkeys(PUBLISHED, toy.reference + [0.5, 0.0]))
     fig = distances.distance_figure([toy], repeats=[[shifted(toy, 0.0)]])
     assert "0.500 ± 0.000" in fig.legends[0].get_texts()[1].get_text()
 
@@ -216,15 +215,16 @@ def test_closure_marks_the_spread_over_trainings():
 
 def test_files_are_grouped_by_training(tmp_path):
     for name in "abcd":
-        np.savez(tmp_path / f"{name}.npz", x=np.full((2, 1), ord(name)))
+        x, none = np.full((2, 1), ord(name)), np.empty((2, 0))
+        moved.MovedSample(x, x, none, none, {"x": x}).save(tmp_path / f"{name}.npz")
     files = [tmp_path / f"{name}.npz" for name in "abcd"]
-    trainings = moved_samples.load_trainings(files, 2, ["x"])
-    assert [[chr(int(task["x"][0, 0])) for task in t] for t in trainings] == [
+    trainings = moved.load_trainings(files, 2, ["x"])
+    assert [[chr(int(task.points("x")[0, 0])) for task in t] for t in trainings] == [
         ["a", "b"],
         ["c", "d"],
     ]
     with pytest.raises(InputError, match="4 files are not the same tasks in 3 trainings"):
-        moved_samples.load_trainings(files, 3, ["x"])
+        moved.load_trainings(files, 3, ["x"])
 
 
 def test_costs_are_counted_from_histories_and_weights(tmp_path):

@@ -21,6 +21,7 @@ from flowmorph.metrics.distances import (
     summarise,
 )
 from flowmorph.plan.methods import METHODS, PUBLISHED
+from flowmorph.samples import moved
 from flowmorph.tables import table as tables
 
 ROOT = Path(__file__).parent.parent
@@ -36,11 +37,11 @@ def test_distances_by_hand():
 
 
 def test_baseline_is_the_distance_to_the_paired_target():
-    arrays = {"reference": np.zeros((2, 1)), "target": np.array([[2.0], [-3.0]])}
-    arrays["flows_for_flows"] = np.array([[0.5], [0.0]])
-    np.testing.assert_array_equal(distances(arrays, "baseline"), [2, 3])
-    np.testing.assert_array_equal(distances(arrays, "flows_for_flows"), [0.5, 0])
-    np.testing.assert_array_equal(feature_distances(arrays, "baseline"), [[2], [3]])
+    none, images = np.empty((2, 0)), {"flows_for_flows": np.array([[0.5], [0.0]])}
+    sample = moved.MovedSample(np.zeros((2, 1)), np.array([[2.0], [-3.0]]), none, none, images)
+    np.testing.assert_array_equal(distances(sample, "baseline"), [2, 3])
+    np.testing.assert_array_equal(distances(sample, "flows_for_flows"), [0.5, 0])
+    np.testing.assert_array_equal(feature_distances(sample, "baseline"), [[2], [3]])
 
 
 def test_summary_and_its_errors():
@@ -112,10 +113,10 @@ def test_tables_are_the_same_bytes_and_formats_are_checked(tmp_path):
 
 
 def test_distance_table_script_pools_the_tasks_of_a_block(tmp_path):
-    arrays = {"reference": np.zeros((2, 2)), "target": np.full((2, 2), 3.0)}
+    given = np.zeros((2, 2)), np.full((2, 2), 3.0), np.empty((2, 0)), np.empty((2, 0))
     for length, name in ((1.0, "short"), (3.0, "long")):
-        moved = dict.fromkeys(PUBLISHED, np.array([[length, 0.0]] * 2))
-        np.savez(tmp_path / f"{name}.npz", **arrays, **moved)
+        images = dict.fromkeys(PUBLISHED, np.array([[length, 0.0]] * 2))
+        moved.MovedSample(*given, images).save(tmp_path / f"{name}.npz")
     short, long = str(tmp_path / "short.npz"), str(tmp_path / "long.npz")
     output = tmp_path / "tables/distances.csv"
     script("make_distance_table").main(

@@ -22,6 +22,7 @@ from flowmorph.plan.jobs.training import DensityJob, Recipe, TransportJob
 from flowmorph.transfer.morph import DensityPair, context_size, morph
 from flowmorph.transfer.training import Points, Sample
 
+
 @pytest.fixture(scope="module")
 def densities(tmp_path_factory):
     folder = tmp_path_factory.mktemp("densities")

@@ -53,7 +53,7 @@ def closure_figure(regions: Mapping[str, Sequence[Measure]], further: Sequence[s
     if further:
         for ax in (area, sliced, distance):
             ax.axhline(len(further) - 0.5, color="0.6", lw=0.4, ls=(0, (2, 2)), zorder=0)
-    labels = ["target against itself", "reference", *(looks.look(name).label for name in rows[2:])]
+    labels = ["target against itself", "reference", *map(looks.label, rows[2:])]
     area.set_yticks(range(len(rows)), reversed(labels))
     area.set_ylim(-0.6, len(rows) - 0.4)
     for ax in (sliced, distance):

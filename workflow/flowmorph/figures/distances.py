@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -15,7 +15,7 @@ from flowmorph.figures import looks, style
 from flowmorph.figures.features import SYMBOLS, shares
 from flowmorph.metrics.distances import distances, feature_distances, summarise
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples.moved_samples import weights_of
+from flowmorph.samples import moved
 
 COLUMNS = ("baseline", *PUBLISHED)
 _LOWEST_QUANTILE = 0.002  # of all distances drawn: where the axis begins
@@ -23,20 +23,21 @@ _LOWEST_QUANTILE = 0.002  # of all distances drawn: where the axis begins
 
 @style.styled
 def distance_figure(
-    samples: Sequence[dict[str, np.ndarray]],
+    samples: Sequence[moved.MovedSample],
     *,
-    repeats: Sequence[Sequence[dict[str, np.ndarray]]] = (),
+    repeats: Sequence[Sequence[moved.MovedSample]] = (),
     names: Sequence[str] = COLUMNS,
     units: str = "",
     note: str = "",
+    known: Mapping[str, looks.Look] = looks.LOOKS,
 ) -> Figure:
     """Draw the distribution of the Euclidean distance travelled, all tasks of ``samples`` pooled.
 
-    Each of ``samples`` holds `reference`, `target` and one array per method, of shape (N, D), and
-    all or none of them weights. The legend states mean and standard deviation. ``units`` names the
-    space ("scaled features"), ``note`` is printed in the figure. ``repeats`` are the same tasks
-    after further trainings: lines and numbers are then means over trainings, bands the standard
-    deviation of one.
+    All or none of ``samples``, which hold the methods of these ``names``, have weights. The legend
+    states mean and standard deviation. ``units`` names the space ("scaled features"), ``note`` is
+    printed in the figure. ``repeats`` are the same tasks after further trainings: lines and numbers
+    are then means over trainings, bands the standard deviation of one. ``known`` are the looks of
+    the ``names``.
     """
     pooled = {
         name: [
@@ -48,11 +49,12 @@ def distance_figure(
     weights = {name: _pooled_weights(samples, name) for name in names}
     fig = style.figure(style.SINGLE_WIDTH, 2.9 + 0.26 * max(0, (len(names) - 5) // 2))
     ax = fig.subplots()
-    _histograms(ax, pooled, weights)
+    drawn = {name: looks.look(name, known) for name in names}
+    _histograms(ax, pooled, weights, drawn)
     ax.set_xlabel(f"distance travelled ({units})" if units else "distance travelled")
     ax.set_ylabel("share of points per bin")
     fig.legend(
-        handles=_legend(pooled, weights),
+        handles=_legend(pooled, weights, drawn),
         loc="outside upper center",
         ncols=2,
         columnspacing=1.2,
@@ -66,37 +68,38 @@ def distance_figure(
 
 @style.styled
 def feature_distance_figure(
-    sample: dict[str, np.ndarray],
+    sample: moved.MovedSample,
     *,
-    repeats: Sequence[dict[str, np.ndarray]] = (),
+    repeats: Sequence[moved.MovedSample] = (),
     names: Sequence[str] = COLUMNS,
     labels: Sequence[str] = SYMBOLS,
     note: str = "",
 ) -> Figure:
     """Draw the distribution of the distance travelled in each of the features.
 
-    ``sample`` holds arrays of shape (N, D) in scaled units, and weights where there are any;
-    ``labels`` names the D features. Each panel states the means. ``repeats`` are further trainings,
-    drawn as in `distance_figure`.
+    ``sample`` holds the methods of these ``names``, in scaled units; ``labels`` names the D
+    features. Each panel states the means. ``repeats`` are further trainings, drawn as in
+    `distance_figure`.
     """
-    moved = {
+    shifts = {
         name: [feature_distances(training, name) for training in (sample, *repeats)]
         for name in names
     }
-    if sample["target"].shape[1] != len(labels):
+    if sample.target.shape[1] != len(labels):
         raise InputError(f"{len(labels)} labels for {sample['target'].shape[1]} features")
-    weights = {name: weights_of(sample, name) for name in names}
+    weights = {name: sample.weights(name) for name in names}
+    drawn = {name: looks.look(name) for name in names}
     cells = 1 + len(labels)  # the last one has the legend
     columns = {2: 2, 4: 2, 7: 4, 8: 4}.get(cells, 3 if cells < 10 else 4)
     rows = -(-cells // columns)
     fig = style.figure(style.DOUBLE_WIDTH, max(1.95 * rows, 2.3))
     axes = fig.subplots(rows, columns).ravel()
     for i, (ax, label) in enumerate(zip(axes, labels, strict=False)):
-        pooled = {name: [each[:, i] for each in trainings] for name, trainings in moved.items()}
-        _histograms(ax, pooled, weights)
+        pooled = {name: [each[:, i] for each in trainings] for name, trainings in shifts.items()}
+        _histograms(ax, pooled, weights, drawn)
         ax.set_xlabel(f"|shift of {label}| (scaled)")
         for j, (name, trainings) in enumerate(pooled.items()):
-            colour = "0.4" if name == "baseline" else looks.look(name).colour
+            colour = "0.4" if name == "baseline" else drawn[name].colour
             ax.text(
                 0.03,
                 0.96 - 0.075 * j,
@@ -113,7 +116,7 @@ def feature_distance_figure(
         ax.axis("off")
     title = _title("\n".join(filter(None, (note, "numbers: mean shift"))), repeats)
     axes[len(labels)].legend(
-        handles=_legend(dict.fromkeys(names), weights),
+        handles=_legend(dict.fromkeys(names), weights, drawn),
         loc="center left",
         fontsize=7.5,
         title=title,
@@ -123,27 +126,30 @@ def feature_distance_figure(
     return fig
 
 
-def _pooled_weights(samples: Sequence[dict[str, np.ndarray]], name: str) -> np.ndarray | None:
-    parts = [weights_of(task, name) for task in samples]
+def _pooled_weights(samples: Sequence[moved.MovedSample], name: str) -> np.ndarray | None:
+    parts = [task.weights(name) for task in samples]
     return None if parts[0] is None else np.concatenate(parts)
 
 
 def _histograms(
-    ax: Axes, pooled: dict[str, list[np.ndarray]], weights: dict[str, np.ndarray | None]
+    ax: Axes,
+    pooled: dict[str, list[np.ndarray]],
+    weights: dict[str, np.ndarray | None],
+    drawn: Mapping[str, looks.Look],
 ) -> None:
     """Draw histograms in equal logarithmic bins, the baseline as a hatched area behind the rest.
 
     A logarithmic axis, because the methods differ by factors: on a linear one the methods that
     move little fall into the first bins. Distances below the axis (also zero) enter the first bin.
     """
-    drawn = np.concatenate([distance for trainings in pooled.values() for distance in trainings])
-    drawn = drawn[drawn > 0]
-    high = drawn.max(initial=1e-2)
-    low = np.quantile(drawn, _LOWEST_QUANTILE) if drawn.size else 1e-3
+    every = np.concatenate([distance for trainings in pooled.values() for distance in trainings])
+    every = every[every > 0]
+    high = every.max(initial=1e-2)
+    low = np.quantile(every, _LOWEST_QUANTILE) if every.size else 1e-3
     bins = style.bins([len(trainings[0]) for trainings in pooled.values()], 40, 20, 60)
     edges = np.geomspace(max(low, high * 1e-4), high, bins + 1)
     for name, trainings in pooled.items():
-        look = looks.look(name)
+        look = drawn[name]
         # The last edge may lose its last digit to rounding: keep the largest distance inside.
         inside = [np.clip(distance, edges[0], edges[-1]) for distance in trainings]
         share, spread = style.mean_and_spread(
@@ -174,17 +180,19 @@ def _histograms(
 
 
 def _legend(
-    pooled: dict[str, list[np.ndarray] | None], weights: dict[str, np.ndarray | None]
+    pooled: dict[str, list[np.ndarray] | None],
+    weights: dict[str, np.ndarray | None],
+    drawn: Mapping[str, looks.Look],
 ) -> list[Artist]:
     handles = []
     for name, trainings in pooled.items():
-        label = looks.look(name).label
+        label = drawn[name].label
         if trainings is not None:
             summaries = [summarise(distance, weights[name]) for distance in trainings]
             mean, std = (np.mean([getattr(s, key) for s in summaries]) for key in ("mean", "std"))
             label += f"\n{mean:.3f} ± {std:.3f}"
         make = style.area_handle if name == "baseline" else style.line_handle
-        handles.append(make(name, label))
+        handles.append(make(drawn[name], label))
     return handles
 
 

@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 from flowmorph.errors import InputError
 from flowmorph.figures import looks, style
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples.moved_samples import weights_of
-from flowmorph.samples.unweighting import effective_number
+from flowmorph.samples import moved, unweighting
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def feature_distributions(
             if feature is not MASS:
                 mass = np.asarray(table[MASS.column], dtype=np.float64) * MASS.scale
                 values = values[(mass >= window[0]) & (mass < window[1])]
-            _distribution(ax, [values], edges, name)
+            _distribution(ax, [values], edges, name, looks.look(name))
         unit = f" [{feature.unit}]" if feature.unit else ""
         ax.set_xlabel(f"{feature.symbol}{unit}")
         ax.set_xlim(low, high)
@@ -87,33 +86,34 @@ def feature_distributions(
         transform=axes[0].get_xaxis_transform(),
         bbox=style.PATCH,
     )
-    axes[1].legend(handles=[style.line_handle("reference"), style.area_handle("target")])
+    handles = [style.line_handle(looks.look("reference")), style.area_handle(looks.look("target"))]
+    axes[1].legend(handles=handles)
     return fig
 
 
 @style.styled
 def feature_ratios(
-    arrays: dict[str, np.ndarray],
+    sample: moved.MovedSample,
     *,
-    repeats: Sequence[dict[str, np.ndarray]] = (),
+    repeats: Sequence[moved.MovedSample] = (),
     names: Sequence[str] = ("reference", *PUBLISHED),
     labels: Sequence[str] = SYMBOLS,
     limits: tuple[float, float] = (-3.0, 3.0),
     note: str = "",
-    weights: Mapping[str, np.ndarray] | None = None,
+    known: Mapping[str, looks.Look] = looks.LOOKS,
 ) -> Figure:
     """Draw each scaled feature's distributions and, below, the ratio of every sample to the target.
 
-    ``arrays`` maps names to (N, D) in scaled units, which fill ``limits``, and may hold weights
-    (see `samples.weights_of`); ``weights`` maps further weighted samples to (N,). ``labels`` names
-    the D features; they are drawn five in a row. Error bars are the Poisson errors of both counts;
-    each ratio panel states chi2 per bin of the sample against the target. ``repeats`` are further
-    trainings: markers, numbers and lines are then means over trainings, error bars those of a
-    single one, and bands the standard deviation of a single one.
+    ``sample`` holds the methods among ``names``, in scaled units, which fill ``limits``. ``labels``
+    names the D features; they are drawn five in a row. Error bars are the Poisson errors of both
+    counts; each ratio panel states chi2 per bin of the sample against the target. ``repeats`` are
+    further trainings: markers, numbers and lines are then means over trainings, error bars those of
+    a single one, and bands the standard deviation of a single one. ``known`` are the looks of the
+    ``names``.
     """
-    if arrays["target"].shape[1] != len(labels):
-        raise InputError(f"{len(labels)} labels for {arrays['target'].shape[1]} features")
-    trainings = (arrays, *repeats)
+    if sample.target.shape[1] != len(labels):
+        raise InputError(f"{len(labels)} labels for {sample.target.shape[1]} features")
+    trainings = (sample, *repeats)
     columns = min(len(labels), FEATURES_IN_A_ROW)
     blocks = -(-len(labels) // columns)
     rows = 1 + len(names)
@@ -125,22 +125,22 @@ def feature_ratios(
         squeeze=False,
         gridspec_kw={"height_ratios": ([2.3] + [1.0] * len(names)) * blocks},
     )
-    own = {name: weights_of(arrays, name) for name in ("target", *names)}
-    weights = own | dict(weights or {})
-    counts = [effective_number(len(arrays[name]), weights[name]) for name in ("target", *names)]
+    weights = {name: sample.weights(name) for name in ("target", *names)}
+    drawn = {name: looks.look(name, known) for name in ("target", *names)}
+    counts = [unweighting.effective_number(len(sample), weight) for weight in weights.values()]
     edges = np.linspace(*limits, style.bins(counts, 80, 8, 24) + 1)
     for j, label in enumerate(labels):
         block = rows * (j // columns)
         panels = axes[block : block + rows, j % columns]
         for name in ("target", *names):
-            values = [each[name][:, j] for each in trainings]
-            _distribution(panels[0], values, edges, name, weights[name])
+            values = [each.points(name)[:, j] for each in trainings]
+            _distribution(panels[0], values, edges, name, drawn[name], weights[name])
         panels[0].set_xlim(*limits)
         panels[0].set_yticklabels([])
         for ax, name in zip(panels[1:], names, strict=True):
-            values = [each[name][:, j] for each in trainings]
-            compared = (arrays["target"][:, j], edges, weights[name], weights["target"])
-            _ratio_panel(ax, values, compared, name)
+            values = [each.points(name)[:, j] for each in trainings]
+            compared = (sample.target[:, j], edges, weights[name], weights["target"])
+            _ratio_panel(ax, values, compared, drawn[name])
             ax.tick_params(labelleft=j % columns == 0)
         panels[-1].tick_params(labelbottom=True)
         panels[-1].set_xlabel(f"{label} (scaled)")
@@ -152,13 +152,13 @@ def feature_ratios(
     for block in range(0, rows * blocks, rows):
         axes[block, 0].set_ylabel("share of events\nper bin")
         for ax, name in zip(axes[block + 1 : block + rows, 0], names, strict=True):
-            label = looks.look(name).label.replace(" ", "\n", 1).replace("uni", "uni-\n")
+            label = drawn[name].label.replace(" ", "\n", 1).replace("uni", "uni-\n")
             ax.set_ylabel(label, fontsize=6)
     fig.align_ylabels(axes[:, 0])
     fig.get_layout_engine().set(h_pad=0.01, w_pad=0.015, hspace=0.0, wspace=0.01)
-    handles = [style.area_handle("target"), *(style.line_handle(name) for name in names)]
+    lines = [style.line_handle(drawn[name]) for name in names]
     fig.legend(
-        handles=handles,
+        handles=[style.area_handle(drawn["target"]), *lines],
         loc="outside upper center",
         ncols=min(4, columns + 1),
         columnspacing=1.4,
@@ -238,12 +238,12 @@ def _distribution(
     trainings: Sequence[np.ndarray],
     edges: np.ndarray,
     name: str,
+    look: looks.Look,
     weights: np.ndarray | None = None,
 ) -> None:
     if len(trainings[0]) == 0:
         raise InputError(f"sample '{name}' has no events to draw")
     share, spread = style.mean_and_spread([shares(each, edges, weights) for each in trainings])
-    look = looks.look(name)
     if spread is not None and spread.any():
         style.band(ax, share, spread, edges, look.colour)
     if name == "target":
@@ -255,10 +255,13 @@ def _distribution(
 
 
 def _ratio_panel(
-    ax: Axes, trainings: Sequence[np.ndarray], compared: tuple[np.ndarray | None, ...], name: str
+    ax: Axes,
+    trainings: Sequence[np.ndarray],
+    compared: tuple[np.ndarray | None, ...],
+    look: looks.Look,
 ) -> None:
     """``compared`` are the arguments of `ratio_to_target` but the first."""
-    look, edges = looks.look(name), compared[1]
+    edges = compared[1]
     ratios, errors = zip(*(ratio_to_target(each, *compared) for each in trainings), strict=True)
     ratio, spread = style.mean_and_spread(ratios)
     error = np.mean(errors, axis=0)

@@ -14,8 +14,9 @@ from matplotlib.image import AxesImage
 from flowmorph.errors import InputError
 from flowmorph.figures import looks, style
 from flowmorph.plan.methods import PUBLISHED
+from flowmorph.samples import geometry, moved
 
-BOX = 4.0
+SIDE = (-geometry.BOX, geometry.BOX)  # of a panel
 BINS = (40, 80)  # a side, fewest and most; multiples of 8, so that squares end at bin edges
 COLUMNS = ("reference", "target", *PUBLISHED)
 
@@ -28,25 +29,27 @@ _COLOURS = LinearSegmentedColormap.from_list(
 
 @style.styled
 def density_grid(
-    rows: Sequence[tuple[str, dict[str, np.ndarray]]],
+    rows: Sequence[tuple[str, moved.MovedSample]],
     *,
     angles: Sequence[tuple[float, float]] | None = None,
     columns: Sequence[str] = COLUMNS,
 ) -> Figure:
     """Draw one row of two-dimensional histograms per task, one column per sample.
 
-    ``rows`` are (title, arrays of shape (N, 2)); all panels show [-4, 4]^2 on one logarithmic scale
-    of probability per unit area, whose lower end is a single point in a bin. ``angles``, one pair
-    (reference, target) in degrees per row, are printed in the panels.
+    ``rows`` are titles and samples of points (N, 2); all panels show [-4, 4]^2 on one logarithmic
+    scale of probability per unit area, whose lower end is a single point in a bin. ``angles``, one
+    pair (reference, target) in degrees per row, are printed in the panels.
     """
     if not rows:
         raise InputError("a grid needs at least one task")
-    fewest = min(len(arrays[name]) for _, arrays in rows for name in columns)
+    fewest = min(len(sample) for _, sample in rows)
     bins = 8 * round(float(np.clip(np.sqrt(fewest / 3), *BINS)) / 8)
-    edges = np.linspace(-BOX, BOX, bins + 1)
+    edges = np.linspace(*SIDE, bins + 1)
     area = (edges[1] - edges[0]) ** 2
-    densities = [[_density(arrays[name], edges) / area for name in columns] for _, arrays in rows]
-    floor = min(1.0 / (len(arrays[name]) * area) for _, arrays in rows for name in columns)
+    densities = [
+        [_density(sample.points(name), edges) / area for name in columns] for _, sample in rows
+    ]
+    floor = min(1.0 / (len(sample) * area) for _, sample in rows)
     ceiling = max(10 * floor, max(panel.max() for row in densities for panel in row))
     norm = LogNorm(floor, ceiling)
 
@@ -121,7 +124,7 @@ def _panel(ax: Axes, density: np.ndarray, norm: LogNorm) -> AxesImage:
     ax.tick_params(length=1.5, width=0.4, labelsize=5.5, pad=1.5)
     return ax.imshow(
         np.ma.masked_equal(density, 0.0),
-        extent=(-BOX, BOX, -BOX, BOX),
+        extent=(*SIDE, *SIDE),
         origin="lower",
         norm=norm,
         cmap=_COLOURS,

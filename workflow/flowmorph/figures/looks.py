@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from flowmorph.errors import InputError
@@ -53,19 +53,24 @@ _SPARE_LOOKS = (
 )
 
 
-def look(name: str) -> Look:
-    """Look up how a sample is drawn, by its name in the moved samples."""
-    if name not in LOOKS:
-        raise InputError(f"no style for sample '{name}'; known: {', '.join(LOOKS)}")
-    return LOOKS[name]
+def look(name: str, known: Mapping[str, Look] = LOOKS) -> Look:
+    """Look up how a sample is drawn, by its name in the moved samples.
+
+    Raises InputError for a name that is not among the ``known``.
+    """
+    if name not in known:
+        raise InputError(f"no style for sample '{name}'; known: {', '.join(known)}")
+    return known[name]
 
 
-def give_looks(names: Iterable[str]) -> None:
-    """Give a look to each of these samples that has none, in the order of the names."""
+def with_spares(names: Iterable[str]) -> dict[str, Look]:
+    """Give `LOOKS`, and a spare look for each of these samples that has none, in their order."""
     unknown = [name for name in names if name not in LOOKS]
-    for place, name in enumerate(unknown):
-        spare = _SPARE_LOOKS[place % len(_SPARE_LOOKS)]
-        LOOKS[name] = replace(spare, label=name.replace("_", " "))
+    spares = {
+        name: replace(_SPARE_LOOKS[place % len(_SPARE_LOOKS)], label=label(name))
+        for place, name in enumerate(unknown)
+    }
+    return LOOKS | spares
 
 
 def label(name: str) -> str:

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flowmorph.figures import looks, style
-from flowmorph.samples.parts import circle_and_angle
+from flowmorph.samples import geometry, moved
 
-BOX = 4.0
-COLUMNS = ("reference", "base_transfer", "flows_for_flows")
+METHODS = ("base_transfer", "flows_for_flows")
+COLUMNS = ("reference", *METHODS)
 # Lightness, chroma and hue (OKLCH) at the middle of each circle's range: circles differ in hue and,
 # for readers in grey, in lightness.
 _CIRCLES = ((0.80, 0.125, 85.0), (0.66, 0.135, 155.0), (0.52, 0.14, 255.0), (0.42, 0.14, 340.0))
@@ -50,7 +50,7 @@ def ring_colours(circle: np.ndarray, angle: np.ndarray) -> np.ndarray:
 
 @style.styled
 def transport_scatter(
-    arrays: dict[str, np.ndarray],
+    sample: moved.MovedSample,
     *,
     points: int = 4000,
     angles: tuple[float, float] | None = None,
@@ -59,18 +59,18 @@ def transport_scatter(
 ) -> Figure:
     """Draw the reference and where methods move it, each point in the colour of where it began.
 
-    ``arrays`` holds (N, 2) arrays of the four circles' tasks; the first ``points`` rows are drawn.
+    ``sample`` is of one of the four circles' tasks; its first ``points`` rows are drawn.
     ``angles`` are the rotations of reference and target in degrees, printed in the top right
     corners. ``same_circle`` prints the share of points that stay nearest to the circle they began
     on (of use where reference and target are both the four circles).
     """
     start, end = angles if angles else (None, None)
-    circle, angle = circle_and_angle(arrays["reference"], start)
+    circle, angle = geometry.circle_and_angle(sample.reference, start)
     shown = slice(0, points)
     colours = ring_colours(circle[shown], angle[shown])
     fig, axes = _layout(len(columns))
     for ax, name in zip(axes, columns, strict=True):
-        x = arrays[name]
+        x = sample.points(name)
         ax.scatter(x[shown, 0], x[shown, 1], c=colours, s=2.6, linewidths=0, rasterized=True)
         ax.set_title(looks.look(name).label)
         ax.set_xlabel("$x_1$")
@@ -78,10 +78,11 @@ def transport_scatter(
         if rotation is not None:
             _note(ax, f"{rotation:g}°", "top")
         if same_circle and name != "reference":
-            stay = np.mean(circle_and_angle(x, end)[0] == circle)
+            stay = np.mean(geometry.circle_and_angle(x, end)[0] == circle)
             _note(ax, f"same circle: {100 * stay:.0f} %", "bottom")
+    side = (-geometry.BOX, geometry.BOX)
     for ax in axes:
-        ax.set(xlim=(-BOX, BOX), ylim=(-BOX, BOX), xticks=range(-4, 5, 2), yticks=range(-4, 5, 2))
+        ax.set(xlim=side, ylim=side, xticks=range(-4, 5, 2), yticks=range(-4, 5, 2))
         ax.tick_params(labelleft=ax is axes[0])
         ax.minorticks_on()
     axes[0].set_ylabel("$x_2$")

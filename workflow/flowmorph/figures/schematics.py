@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
 from flowmorph.figures import looks, style
-from flowmorph.samples.parts import CENTRES, RADIUS
+from flowmorph.samples import geometry
 from flowmorph.tables.table import HEURISTICS
 
 _SIDE = 1.6  # of a distribution's box, in the drawing's units
@@ -167,16 +167,15 @@ def _arrow(
 
 def _circles(ax: Axes, x: float, y: float) -> None:
     scale = 0.42 * _SIDE / 3.0
-    for cx, cy in CENTRES:
-        ax.add_patch(
-            Circle((x + scale * cx, y + scale * cy), scale * RADIUS, fill=False, ec="0.35", lw=1.5)
-        )
+    for cx, cy in geometry.CENTRES:
+        centre, radius = (x + scale * cx, y + scale * cy), scale * geometry.RADIUS
+        ax.add_patch(Circle(centre, radius, fill=False, ec="0.35", lw=1.5))
 
 
 def _star(ax: Axes, x: float, y: float) -> None:
-    scale = 0.42 * _SIDE / 2.6
+    scale = 0.42 * _SIDE / geometry.BAR[1]
     for turn in np.deg2rad([0, 90, 180, 270]):
-        ends = scale * np.array([0.6, 2.6])
+        ends = scale * np.array(geometry.BAR)
         ax.plot(
             x + ends * np.cos(turn),
             y + ends * np.sin(turn),

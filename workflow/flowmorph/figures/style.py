@@ -105,23 +105,19 @@ def band(ax: Axes, middle: np.ndarray, spread: np.ndarray, edges: np.ndarray, co
     )
 
 
-def line_handle(name: str, label: str | None = None) -> Line2D:
+def line_handle(look: looks.Look, label: str | None = None) -> Line2D:
     """Make the legend entry of a sample drawn as a line."""
-    drawn = looks.look(name)
-    return Line2D(
-        [], [], color=drawn.colour, ls=drawn.line, lw=drawn.width, label=label or drawn.label
-    )
+    return Line2D([], [], color=look.colour, ls=look.line, lw=look.width, label=label or look.label)
 
 
-def area_handle(name: str, label: str | None = None) -> Patch:
+def area_handle(look: looks.Look, label: str | None = None) -> Patch:
     """Make the legend entry of a sample drawn as an area."""
-    drawn = looks.look(name)
     return Patch(
-        facecolor=drawn.fill,
-        edgecolor=drawn.colour,
-        hatch=drawn.hatch or None,
-        lw=drawn.width,
-        label=label or drawn.label,
+        facecolor=look.fill,
+        edgecolor=look.colour,
+        hatch=look.hatch or None,
+        lw=look.width,
+        label=label or look.label,
     )
 
 

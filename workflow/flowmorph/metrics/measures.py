@@ -21,12 +21,20 @@ DENSITY = "density"  # the flow of a data set, whose name stands in place of a t
 TOO_FEW = "too_few_points"  # metric: points of a task that were not compared with the target
 
 
+class Number(NamedTuple):
+    """What is measured of one method; ``feature`` is empty for all features together."""
+
+    method: str
+    feature: str
+    metric: str
+    value: float
+
+
 class Measure(NamedTuple):
-    """One number.
+    """A `Number`, and what it was measured on.
 
     ``task`` is a task or, for densities, a data set, ``split`` that of the points, ``training`` the
-    number of the flows' training or that of an ensemble of them. ``feature`` is empty where the
-    number is about all features together.
+    number of the flows' training or that of an ensemble of them.
     """
 
     task: str

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from flowmorph.metrics.measures import Measure
-from flowmorph.plan import repeats
-from flowmorph.samples import parts
-
-FULL_ANGLE = 45.0  # degrees: a rotated toy's condition is its angle divided by this
+from flowmorph.metrics.measures import Number
+from flowmorph.samples import geometry, moved
 
 
 def mutual_information(a: np.ndarray, b: np.ndarray) -> float:
@@ -28,28 +25,29 @@ def mutual_information(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def measure(
-    arrays: Mapping[str, np.ndarray], task: str, methods: Sequence[str], condition: str | None
-) -> Iterator[Measure]:
-    """Measure the tasks that start from the four circles; others have no such parts.
+    sample: moved.MovedSample, toys: Sequence[str], methods: Sequence[str], mode: str | None
+) -> Iterator[Number]:
+    """Measure a task that starts from the four circles and ends at them or the star.
 
-    ``same_circle`` is the share of points that stay on the circle where they began, and
-    ``arm_information`` what a point's circle says about the star's arm where it ends, in nats. With
-    ``condition`` shared, points arrive at the angle where they began, else at the target's.
+    ``toys`` names reference and target; others than those have no such geometry. ``same_circle`` is
+    the share of points that stay on the circle where they began, and ``arm_information`` what a
+    point's circle says about the star's arm where it ends, in nats. With ``mode`` shared, points
+    arrive at the angle where they began, else at the target's.
     """
-    name = repeats.plain(task).removeprefix("rotated_")
-    if name not in ("fourcircles_to_fourcircles_twin", "fourcircles_to_star"):
+    reference, target = toys
+    if reference != "fourcircles" or target not in ("fourcircles", "star"):
         return
-    start, end = (_angles(arrays[f"condition_{role}"]) for role in ("reference", "target"))
-    end = start if condition == "shared" else end
-    circle, _ = parts.circle_and_angle(arrays["reference"], start)
+    start, end = map(_angles, (sample.condition_reference, sample.condition_target))
+    end = start if mode == "shared" else end
+    circle, _ = geometry.circle_and_angle(sample.reference, start)
     for method in methods:
-        if name == "fourcircles_to_star":
-            information = mutual_information(circle, parts.arm(arrays[method], end))
-            yield Measure(task, method, "", "arm_information", information)
+        if target == "star":
+            information = mutual_information(circle, geometry.arm(sample.points(method), end))
+            yield Number(method, "", "arm_information", information)
         else:
-            ends, _ = parts.circle_and_angle(arrays[method], end)
-            yield Measure(task, method, "", "same_circle", float(np.mean(ends == circle)))
+            ends, _ = geometry.circle_and_angle(sample.points(method), end)
+            yield Number(method, "", "same_circle", float(np.mean(ends == circle)))
 
 
 def _angles(condition: np.ndarray) -> np.ndarray | None:
-    return FULL_ANGLE * condition[:, 0].astype(np.float64) if condition.shape[1] else None
+    return geometry.degrees(condition) if condition.shape[1] else None

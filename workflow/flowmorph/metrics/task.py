@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from flowmorph.metrics import distances, optimal_transport, two_sample
-from flowmorph.metrics.measures import BASELINE, CEILING, FLOOR, TARGET, TOO_FEW, Measure
-from flowmorph.samples import unweighting
+from flowmorph.metrics.measures import BASELINE, CEILING, FLOOR, TARGET, TOO_FEW, Number
+from flowmorph.samples import moved, unweighting
 
 FEWEST_POINTS = 20  # for five folds of half of the target
 QUANTILES = {"distance_q05": 0.05, "distance_median": 0.5, "distance_q95": 0.95}
@@ -35,15 +35,14 @@ class Sample:
 class Setting:
     """What a task's measures depend on besides its points.
 
-    ``condition`` names how conditions enter the transport (None, shared, difference or concat);
+    ``mode`` is how conditions enter the transport (None, shared, difference or concat);
     ``discrete`` says that they take few values, so that points are compared at equal ones;
     ``half_width`` bounds the box in which splines work; ``seed`` chooses subsamples.
     """
 
-    task: str
     methods: Sequence[str]
     features: Sequence[str]
-    condition: str | None
+    mode: str | None
     discrete: bool
     half_width: float
     seed: int
@@ -51,53 +50,42 @@ class Setting:
     assignment_points: int = 2_000  # of each sample; time grows with their cube
 
 
-def measure(
-    arrays: Mapping[str, np.ndarray],
-    setting: Setting,
-    weights: Mapping[str, np.ndarray] | None = None,
-    reference_weights: np.ndarray | None = None,
-    compared: bool = True,
-) -> Iterator[Measure]:
-    """Measure a task whose ``arrays`` hold reference, target, conditions and every method, (N, D).
+def measure(sample: moved.MovedSample, setting: Setting, compared: bool = True) -> Iterator[Number]:
+    """Measure a task whose ``sample`` holds every method; its target counts without weights.
 
-    ``weights`` holds those of the methods that weigh points, (N,), and ``reference_weights`` those
-    of the reference, (N,), with which its points are moved. Rows are shuffled first, so that the
-    points of metrics that cannot afford all are a fair sample. Not ``compared`` with the target,
-    as fewer than `FEWEST_POINTS` cannot be, points have distances only.
+    Rows are shuffled first, so that the points of metrics that cannot afford all are a fair sample.
+    Not ``compared`` with the target, as fewer than `FEWEST_POINTS` cannot be, points have distances
+    only.
     """
-    order = np.random.default_rng(setting.seed).permutation(len(arrays["target"]))
-    arrays = {name: array[order] for name, array in arrays.items()}
-    weights = {name: weight[order] for name, weight in (weights or {}).items()}
-    if reference_weights is not None:
-        reference_weights = unweighting.relative(reference_weights[order])
-        weights = dict.fromkeys((CEILING, *setting.methods), reference_weights) | weights
+    sample = sample.select(np.random.default_rng(setting.seed).permutation(len(sample)))
+    if sample.weight_reference is not None:
+        relative = unweighting.relative(sample.weight_reference)
+        sample = replace(sample, weight_reference=relative)
     if compared:
-        yield from _two_sample(arrays, setting, weights)
-        yield from _movement(arrays, setting, reference_weights)
+        yield from _two_sample(sample, setting)
+        yield from _movement(sample, setting)
     else:
-        yield Measure(setting.task, TARGET, "", TOO_FEW, float(len(order)))
+        yield Number(TARGET, "", TOO_FEW, float(len(sample)))
         for name in setting.methods:
-            yield from _distances(arrays, name, setting, reference_weights)
+            yield from _distances(sample, name, setting)
 
 
-def _two_sample(
-    arrays: Mapping[str, np.ndarray], setting: Setting, weights: Mapping[str, np.ndarray]
-) -> Iterator[Measure]:
-    start, end = arrays["condition_reference"], arrays["condition_target"]
-    target = Sample(arrays["target"], end)
+def _two_sample(sample: moved.MovedSample, setting: Setting) -> Iterator[Number]:
+    start, end = sample.condition_reference, sample.condition_target
+    target = Sample(sample.target, end)
     half = len(target) // 2
     # Points arrive at the target's condition unless one condition serves reference and target.
-    arrival = start if setting.condition == "shared" else end
+    arrival = start if setting.mode == "shared" else end
     compared = {
         FLOOR: (target[:half], target[half:]),
-        CEILING: (Sample(arrays["reference"], start, weights.get(CEILING)), target),
+        CEILING: (Sample(sample.reference, start, sample.weight_reference), target),
         **{
-            name: (Sample(arrays[name], arrival, weights.get(name)), target)
+            name: (Sample(sample.points(name), arrival, sample.weights(name)), target)
             for name in setting.methods
         },
     }
-    for name, (sample, other) in compared.items():
-        few, few_others = sample[: setting.two_sample_points], other[: setting.two_sample_points]
+    for name, (one, other) in compared.items():
+        few, few_others = one[: setting.two_sample_points], other[: setting.two_sample_points]
         auc = two_sample.classifier_auc(
             few.points,
             few_others.points,
@@ -106,41 +94,40 @@ def _two_sample(
             seed=setting.seed,
             weights=few.weights,
         )
-        yield Measure(setting.task, name, "", "points", len(sample))
-        if sample.weights is not None:
-            effective = unweighting.effective_points(sample.weights)
-            yield Measure(setting.task, name, "", "effective_points", effective)
-        yield Measure(setting.task, name, "", "auc", auc.value)
-        yield Measure(setting.task, name, "", "auc_low", auc.low)
-        yield Measure(setting.task, name, "", "auc_high", auc.high)
+        yield Number(name, "", "points", len(one))
+        if one.weights is not None:
+            effective = unweighting.effective_points(one.weights)
+            yield Number(name, "", "effective_points", effective)
+        yield Number(name, "", "auc", auc.value)
+        yield Number(name, "", "auc_low", auc.low)
+        yield Number(name, "", "auc_high", auc.high)
         # Its value for equal distributions falls with the number of points: the same one for all.
         points = min(half, setting.two_sample_points)
         sliced = [
             optimal_transport.sliced_wasserstein(
                 a.points, b.points, seed=setting.seed, weights=a.weights
             )
-            for a, b in _pairs(sample, other, setting.discrete, points)
+            for a, b in _pairs(one, other, setting.discrete, points)
         ]
-        yield Measure(setting.task, name, "", "sliced_wasserstein", float(np.mean(sliced)))
+        yield Number(name, "", "sliced_wasserstein", float(np.mean(sliced)))
         if len(sliced) > 1:
-            yield Measure(setting.task, name, "", "condition_spread", max(sliced) - min(sliced))
-        results = two_sample.compare_features(sample.points, other.points, weights=sample.weights)
+            yield Number(name, "", "condition_spread", max(sliced) - min(sliced))
+        results = two_sample.compare_features(one.points, other.points, weights=one.weights)
         for feature, result in zip(setting.features, results, strict=True):
-            yield Measure(setting.task, name, feature, "ks", result.ks)
-            yield Measure(setting.task, name, feature, "ks_pvalue", result.ks_pvalue)
-            yield Measure(setting.task, name, feature, "chi2_ndf", result.chi2_per_degree)
+            yield Number(name, feature, "ks", result.ks)
+            yield Number(name, feature, "ks_pvalue", result.ks_pvalue)
+            yield Number(name, feature, "chi2_ndf", result.chi2_per_degree)
 
 
-def _movement(
-    arrays: Mapping[str, np.ndarray], setting: Setting, weights: np.ndarray | None
-) -> Iterator[Measure]:
-    reference, target = arrays["reference"], arrays["target"]
-    bounds = _bounds(arrays if weights is None else _fair(arrays, setting, weights), setting)
+def _movement(sample: moved.MovedSample, setting: Setting) -> Iterator[Number]:
+    weights = sample.weight_reference
+    bounds = _bounds(sample if weights is None else _fair(sample, setting), setting)
+    reference, target = sample.reference, sample.target
     bounds["bound_marginals"] = optimal_transport.marginal_bound(reference, target, weights)
-    yield from _distances(arrays, BASELINE, setting, weights)
+    yield from _distances(sample, BASELINE, setting)
     for name in setting.methods:
-        yield from _distances(arrays, name, setting, weights)
-        l1 = _mean_l1(distances.per_feature(arrays[name], reference), weights)
+        yield from _distances(sample, name, setting)
+        l1 = _mean_l1(distances.feature_distances(sample, name), weights)
         numbers = {key: bounds[key] for key in ("bound_marginals", "bound_target", "bound_noise")}
         numbers |= {
             "ratio_target": _ratio(l1, bounds["bound_target"]),
@@ -149,27 +136,25 @@ def _movement(
             "ratio_images": _ratio(bounds[f"{name}_l1"], bounds[name]),
         }
         for key, value in numbers.items():
-            yield Measure(setting.task, name, "", key, float(value))
+            yield Number(name, "", key, float(value))
 
 
-def _distances(
-    arrays: Mapping[str, np.ndarray], name: str, setting: Setting, weights: np.ndarray | None
-) -> Iterator[Measure]:
+def _distances(sample: moved.MovedSample, name: str, setting: Setting) -> Iterator[Number]:
     """How far one method's points are from where they came, in all and in each feature."""
-    reference = arrays["reference"]
-    moved = arrays["target" if name == BASELINE else name]
-    length = distances.euclidean(moved, reference)
-    each = distances.per_feature(moved, reference)
+    weights = sample.weight_reference
+    length = distances.distances(sample, name)
+    each = distances.feature_distances(sample, name)
     numbers = {"points": len(length), **_moments(length, weights)}
     numbers["l1_mean"] = _mean_l1(each, weights)
-    inside = (np.abs(reference) <= setting.half_width).all(axis=1)
+    inside = (np.abs(sample.reference) <= setting.half_width).all(axis=1)
     if name != BASELINE and inside.any():
-        numbers["left_box"] = (np.abs(moved[inside]) > setting.half_width).any(axis=1).mean()
+        images = sample.points(name)[inside]
+        numbers["left_box"] = (np.abs(images) > setting.half_width).any(axis=1).mean()
     for key, value in numbers.items():
-        yield Measure(setting.task, name, "", key, float(value))
+        yield Number(name, "", key, float(value))
     for i, feature in enumerate(setting.features):
         for key, value in _moments(each[:, i], weights).items():
-            yield Measure(setting.task, name, feature, key, value)
+            yield Number(name, feature, key, value)
 
 
 def _mean_l1(distance: np.ndarray, weights: np.ndarray | None) -> float:
@@ -184,21 +169,17 @@ def _moments(distance: np.ndarray, weights: np.ndarray | None) -> dict[str, floa
     return {"distance_mean": summary.mean, "distance_std": summary.std, **quantiles}
 
 
-def _fair(
-    arrays: Mapping[str, np.ndarray], setting: Setting, weights: np.ndarray
-) -> dict[str, np.ndarray]:
+def _fair(sample: moved.MovedSample, setting: Setting) -> moved.MovedSample:
     """Rows of the reference in proportion to their weights, as many as they are worth."""
-    rows = unweighting.resampled(weights, np.random.default_rng(setting.seed))
-    return {
-        name: array[: len(rows)] if name in ("target", "condition_target") else array[rows]
-        for name, array in arrays.items()
-    }
+    rng = np.random.default_rng(setting.seed)
+    rows = unweighting.resampled(sample.weight_reference, rng)
+    return sample.select(rows, slice(len(rows)))
 
 
-def _bounds(arrays: Mapping[str, np.ndarray], setting: Setting) -> dict[str, float]:
+def _bounds(sample: moved.MovedSample, setting: Setting) -> dict[str, float]:
     """Least mean L1 movement to the target and, for each method, to the points that it made."""
-    start, end = arrays["condition_reference"], arrays["condition_target"]
-    if setting.condition != "shared":
+    start, end = sample.condition_reference, sample.condition_target
+    if setting.mode != "shared":
         start = end = np.concatenate([start, end], axis=1)
     rows = np.arange(len(start))[:, None]
     points = 2 * setting.assignment_points
@@ -210,12 +191,12 @@ def _bounds(arrays: Mapping[str, np.ndarray], setting: Setting) -> dict[str, flo
         sizes.append(size)
         own = from_rows.points[:size, 0]
         near, far = to_rows.points[:size, 0], to_rows.points[size : 2 * size, 0]
-        x, y = arrays["reference"][own], arrays["target"][near]
-        images = {name: arrays[name][own] for name in setting.methods}
+        x, y = sample.reference[own], sample.target[near]
+        images = {name: sample.points(name)[own] for name in setting.methods}
         numbers = {
             "bound_target": optimal_transport.assignment_cost(x, y),
             # How much of that is only the scatter of few points.
-            "bound_noise": optimal_transport.assignment_cost(y, arrays["target"][far]),
+            "bound_noise": optimal_transport.assignment_cost(y, sample.target[far]),
         }
         for name, image in images.items():
             numbers[name] = optimal_transport.assignment_cost(x, image)

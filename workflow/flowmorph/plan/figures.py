@@ -1,4 +1,4 @@
-"""The figures of a run, a row each: what is drawn, of which moved samples, and where it is shown."""
+"""The figures of a run, a row each: what is drawn, of which moved samples, where it is shown."""
 
 from __future__ import annotations
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from flowmorph.alternatives.interface import Morphed
 from flowmorph.errors import InputError
 from flowmorph.files import atomic
+from flowmorph.samples import moved
 
 
 def save(path: str | os.PathLike, splits: Mapping[str, tuple[np.ndarray, Morphed]]) -> None:
@@ -53,20 +53,16 @@ def load(path: str | os.PathLike, split: str, reference: np.ndarray) -> Morphed:
     return Morphed(points, weights)
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options by which scripts are told of further methods' files, which `add` reads."""
-    parser.add_argument("--alternatives", nargs="*", default=[], help="further methods")
-    parser.add_argument("--alternative-files", nargs="*", default=[], help="npz, same order")
-    parser.add_argument("--split", help="points of these files: evaluation, validation or signal")
+def added(
+    sample: moved.MovedSample, methods: Sequence[str], paths: Sequence[str], split: str
+) -> moved.MovedSample:
+    """Add to a task's sample what further methods made of its points, of one split.
 
-
-def add(arrays: dict[str, np.ndarray], args: argparse.Namespace) -> dict[str, np.ndarray]:
-    """Add each further method's points to a task's arrays; give the weights, (N,), by method."""
-    if len(args.alternatives) != len(args.alternative_files):
-        raise InputError("--alternatives and --alternative-files need one entry for each method")
-    weights = {}
-    for method, path in zip(args.alternatives, args.alternative_files, strict=True):
-        arrays[method], weight = load(path, args.split, arrays["reference"])
-        if weight is not None:
-            weights[method] = weight
-    return weights
+    ``paths`` are the methods' files, in their order. Raises InputError for another number of files,
+    and as `load` does.
+    """
+    if len(methods) != len(paths):
+        raise InputError(f"{len(paths)} files for the alternatives {', '.join(methods) or None}")
+    for method, path in zip(methods, paths, strict=True):
+        sample = sample.with_alternative(method, *load(path, split, sample.reference))
+    return sample

@@ -13,14 +13,9 @@ import numpy as np
 from scipy.special import i0e, log_ndtr, logsumexp
 
 from flowmorph.errors import InputError
+from flowmorph.samples import geometry
 
 SMEAR = 0.1  # standard deviation of the Gaussian noise of the circles and the star
-RADIUS = 2.0
-CENTRES = np.array([(1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0)])
-BAR = (0.6, 2.6)  # where an arm of the star begins and ends: 2 (u + 0.3), u in (0, 1)
-BOX = 4.0
-ROTATED_SCALE = 4.0 / math.sqrt(2 * 4.0**2)  # keeps the rotated box inside the unrotated one
-CONDITION_UNIT_DEG = 45.0
 # A checkerboard point stored in single precision may land this far outside its square.
 EDGE_TOLERANCE = 1e-6
 
@@ -55,7 +50,7 @@ def sample_rotated_toy(
         raise InputError("rotated toys need at least one angle (config key rotated.angles)")
     x = sample_toy(name, n, rng)
     angle = rng.choice(np.asarray(angles_deg, dtype=np.float64), size=n)
-    return ROTATED_SCALE * _rotate(x, np.deg2rad(angle)), angle[:, None] / CONDITION_UNIT_DEG
+    return geometry.rotated(x, angle), angle[:, None] / geometry.CONDITION_UNIT_DEG
 
 
 def log_density_rotated(name: str, x: np.ndarray, condition: np.ndarray) -> np.ndarray:
@@ -64,9 +59,8 @@ def log_density_rotated(name: str, x: np.ndarray, condition: np.ndarray) -> np.n
     ``x`` has shape (n, 2), ``condition`` (n, 1) = angle / 45 degrees; the result has shape (n,).
     Raises InputError for an unknown name.
     """
-    angle = np.deg2rad(CONDITION_UNIT_DEG * np.asarray(condition, dtype=np.float64)[:, 0])
-    unrotated = _rotate(np.asarray(x, dtype=np.float64), -angle) / ROTATED_SCALE
-    return log_density(name, unrotated) - 2 * math.log(ROTATED_SCALE)
+    plain = geometry.turned_back(x, geometry.degrees(condition))
+    return log_density(name, plain) - 2 * math.log(geometry.ROTATED_SCALE)
 
 
 def _toy(name: str):
@@ -74,11 +68,6 @@ def _toy(name: str):
         return _TOYS[name]
     except KeyError:
         raise InputError(f"unknown toy {name!r}: choose one of {', '.join(TOYS)}") from None
-
-
-def _rotate(x: np.ndarray, angle: np.ndarray) -> np.ndarray:
-    cos, sin = np.cos(angle), np.sin(angle)
-    return np.stack([cos * x[:, 0] - sin * x[:, 1], sin * x[:, 0] + cos * x[:, 1]], axis=1)
 
 
 def _quarter_turns(x: np.ndarray, k: np.ndarray | int) -> np.ndarray:
@@ -94,32 +83,33 @@ def _log_gaussian(x: np.ndarray) -> np.ndarray:
 
 
 def _sample_fourcircles(n: int, rng: np.random.Generator) -> np.ndarray:
-    centre = CENTRES[rng.integers(4, size=n)]
+    centre = geometry.CENTRES[rng.integers(4, size=n)]
     angle = rng.uniform(0, 2 * np.pi, size=n)
-    ring = RADIUS * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    ring = geometry.RADIUS * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     return centre + ring + SMEAR * rng.standard_normal((n, 2))
 
 
 def _log_density_fourcircles(x: np.ndarray) -> np.ndarray:
     rings = []
-    for centre in CENTRES:
+    for centre in geometry.CENTRES:
         r = np.hypot(*(x - centre).T)
-        z = r * (RADIUS / SMEAR**2)
+        z = r * (geometry.RADIUS / SMEAR**2)
         # A ring convolved with a Gaussian: exp(-(r^2 + R^2) / 2 s^2) I0(r R / s^2) / (2 pi s^2).
         # The scaled Bessel function i0e(z) = exp(-z) I0(z) completes the square.
-        across = _log_gaussian(r - RADIUS)
+        across = _log_gaussian(r - geometry.RADIUS)
         rings.append(across - math.log(SMEAR * math.sqrt(2 * math.pi)) + np.log(i0e(z)))
     return logsumexp(rings, axis=0) - math.log(4)
 
 
 def _sample_star(n: int, rng: np.random.Generator) -> np.ndarray:
-    along = rng.uniform(*BAR, size=n)
+    along = rng.uniform(*geometry.BAR, size=n)
     bar = np.stack([along, np.zeros(n)], axis=1) + SMEAR * rng.standard_normal((n, 2))
     return _quarter_turns(bar, rng.integers(4, size=n))
 
 
 def _log_density_star(x: np.ndarray) -> np.ndarray:
-    middle, half = (BAR[0] + BAR[1]) / 2, (BAR[1] - BAR[0]) / 2
+    low, high = geometry.BAR
+    middle, half = (low + high) / 2, (high - low) / 2
     arms = []
     for k in range(4):
         along, across = _quarter_turns(x, k).T
@@ -143,7 +133,7 @@ def _log_density_checkerboard(x: np.ndarray) -> np.ndarray:
     cell = np.clip(np.floor(x / 2), -2, 1)
     filled = cell.sum(axis=1) % 2 == 0
     on_edge = (np.abs(x - 2 * np.round(x / 2)) <= EDGE_TOLERANCE).any(axis=1)
-    inside = (np.abs(x) <= BOX + EDGE_TOLERANCE).all(axis=1)
+    inside = (np.abs(x) <= geometry.BOX + EDGE_TOLERANCE).all(axis=1)
     return np.where(inside & (filled | on_edge), -math.log(32), -np.inf)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
+from flowmorph.samples import moved
 from flowmorph.samples.resampling import systematic
 
 
@@ -56,19 +57,10 @@ def resampled(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return systematic(relative(weights), (rng.permutation(number) + rng.random()) / number)
 
 
-def target_unweighted(
-    arrays: Mapping[str, np.ndarray], rng: np.random.Generator
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Unweight a task's target, which is independent of the rest; give the reference's weights.
+def target_unweighted(sample: moved.MovedSample, rng: np.random.Generator) -> moved.MovedSample:
+    """Unweight the target of a task, which is independent of the rest; the rest keeps its weights.
 
-    ``arrays`` are those of a file of moved samples with ``weight_reference`` and
-    ``weight_target``; the result has as many rows as the target has left, and no weights.
+    ``sample`` has weights of its target; the result has as many rows as the target has left.
     """
-    rows = accepted(arrays["weight_target"], rng)
-    kept = {
-        name: array[rows] if name in ("target", "condition_target") else array[: len(rows)]
-        for name, array in arrays.items()
-    }
-    weights = kept.pop("weight_reference")
-    del kept["weight_target"]
-    return kept, weights
+    rows = accepted(sample.weight_target, rng)
+    return replace(sample.select(slice(len(rows)), rows), weight_target=None)

@@ -10,7 +10,7 @@ from flowmorph.errors import cli
 from flowmorph.metrics.distances import distances, summarise
 from flowmorph.metrics.measures import BASELINE
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples import moved_samples
+from flowmorph.samples import moved
 from flowmorph.tables import table as tables
 
 
@@ -30,11 +30,11 @@ def main(argv: list[str] | None = None) -> None:
 
     ours = {}
     for block, count in zip(tables.DISTANCE_BLOCKS, args.trainings, strict=True):
-        trainings = moved_samples.load_trainings(getattr(args, block), count, moved_samples.MOVED)
+        trainings = moved.load_trainings(getattr(args, block), count, PUBLISHED)
         ours[block] = {
             method: [
-                summarise(np.concatenate([distances(task, method) for task in moved]))
-                for moved in trainings
+                summarise(np.concatenate([distances(task, method) for task in tasks]))
+                for tasks in trainings
             ]
             for method in (BASELINE, *PUBLISHED)
         }

@@ -8,14 +8,12 @@ target, their mean lies where there is nothing.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 import numpy as np
 
 from flowmorph.errors import InputError, cli
-from flowmorph.files import atomic
-from flowmorph.samples import moved_samples
-
-GIVEN = ("reference", "target", *moved_samples.CONDITIONS)
+from flowmorph.samples import moved
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -27,22 +25,21 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", required=True, help="moved samples, .npz")
     args = parser.parse_args(argv)
 
-    with np.load(args.moved[0]) as first:
-        names = [name for name in first if name not in moved_samples.WEIGHTS]
-    trainings = [moved_samples.load_weighted(path, names) for path in args.moved]
-    given = [name for name in trainings[0] if name in (*GIVEN, *moved_samples.WEIGHTS)]
-    mixed = {name: trainings[0][name] for name in given}
+    first = moved.MovedSample.load(args.moved[0])
+    names = list(first.methods)
+    trainings = [first, *(moved.MovedSample.load(path, names) for path in args.moved[1:])]
     for path, training in zip(args.moved, trainings, strict=True):
-        if not all(np.array_equal(training.get(name), mixed[name]) for name in given):
+        if not training.same_points(first):
             raise InputError(
                 f"{path}: its points are not those of {args.moved[0]}; move them again"
             )
-    rows = np.arange(len(mixed["reference"]))
+    rows = np.arange(len(first))
     chosen = np.random.default_rng(args.seed).integers(len(trainings), size=len(rows))
-    for name in set(names) - set(given):
-        mixed[name] = np.stack([training[name] for training in trainings])[chosen, rows]
-    with atomic(args.output) as part:
-        np.savez(part, **dict(sorted(mixed.items())))
+    mixed = {
+        name: np.stack([training.methods[name] for training in trainings])[chosen, rows]
+        for name in names
+    }
+    replace(first, methods=mixed).save(args.output)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from torch import Tensor
@@ -56,14 +57,14 @@ def main(argv: list[str] | None = None) -> None:
     exact = datasets.exact_log_density(job.target, sample.target, sample.condition_target)
     pair = DensityPair(load(args.reference_density), load(args.target_density), job.mode)
     trained = zip(job.methods, args.transports, strict=True)
-    found = []
+    images, found = {}, []
     for method, path in (*((name, None) for name in methods.UNTRAINED), *trained):
         one = morph(pair, None if path is None else load(path))
-        moved = move(one, x, y, apply)
-        sample.methods[method] = moved.cpu().numpy()
-        if not np.isfinite(sample.methods[method]).all():
+        image = move(one, x, y, apply)
+        images[method] = image.cpu().numpy()
+        if not np.isfinite(images[method]).all():
             raise InputError(f"{job.task}: {method} moves some points to infinity; train it again")
-        numbers = measure(one, x, y, moved, sample.weight_target, exact, apply)
+        numbers = measure(one, x, y, image, sample.weight_target, exact, apply)
         found += [
             measures.Measure(job.task, job.split, job.training, method, "", *number)
             for number in numbers.items()
@@ -73,7 +74,7 @@ def main(argv: list[str] | None = None) -> None:
             file=sys.stderr,
             flush=True,
         )
-    sample.save(args.output)
+    replace(sample, methods=images).save(args.output)
     measures.write(found, args.flow_measures)
 
 
@@ -106,19 +107,19 @@ def measure(
     one: Morph,
     x: Points,
     y: Points,
-    moved: Tensor,
+    image: Tensor,
     weights: np.ndarray | None,
     exact: np.ndarray | None,
     apply: Apply,
 ) -> dict[str, float]:
     """What is measured with a method's flows: likelihood, cycle error and number of parameters.
 
-    ``x`` and ``y`` are points (N, D) and conditions (N, C) of reference and target, ``moved`` the
+    ``x`` and ``y`` are points (N, D) and conditions (N, C) of reference and target, ``image`` the
     reference after the method; ``weights`` (N,) and ``exact``, the log-density (N,), are those of
     the target where they are known. ``apply`` calls a function on chunks of such arrays.
     """
     log_q = apply(one.log_prob, y[0], x[1], y[1]).double().cpu().numpy()
-    back = apply(one.inverse, *_first(moved, x[1], y[1])).T
+    back = apply(one.inverse, *_first(image, x[1], y[1])).T
     start, end = (points.cpu().numpy() for points in _first(x[0], back))
     cycle = distances.euclidean(end, start)
     return divergence.likelihood_numbers(log_q, exact, weights) | {

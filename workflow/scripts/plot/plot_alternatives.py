@@ -6,7 +6,7 @@ import argparse
 
 from flowmorph.errors import cli
 from flowmorph.figures import distances, features, looks, style
-from flowmorph.samples import morphed, moved_samples
+from flowmorph.samples import morphed, moved
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -14,23 +14,29 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--drawing", choices=("ratios", "distances"), required=True)
     parser.add_argument("--moved", required=True, help="moved samples of the science task, .npz")
     parser.add_argument("--methods", nargs="+", required=True, help="of these, those to show")
-    morphed.add_options(parser)
+    parser.add_argument("--alternatives", nargs="*", default=[], help="further methods")
+    parser.add_argument("--alternative-files", nargs="*", default=[], help="npz, same order")
+    parser.add_argument("--split", help="points of these files: evaluation, validation or signal")
     parser.add_argument("--note", default="", help="text in the figure, such as the region")
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)
 
-    arrays = moved_samples.load_moved(args.moved, ("reference", "target", *args.methods))
-    weights = morphed.add(arrays, args)
+    sample = moved.MovedSample.load(args.moved, args.methods)
+    sample = morphed.added(sample, args.alternatives, args.alternative_files, args.split)
     names = [*args.methods, *args.alternatives]
-    looks.give_looks(names)
+    known = looks.with_spares(names)
     if args.drawing == "ratios":
         fig = features.feature_ratios(
-            arrays, names=("reference", *names), note=args.note, weights=weights
+            sample, names=("reference", *names), note=args.note, known=known
         )
     else:  # weighted points stay where they are
-        moving = [name for name in names if name not in weights]
+        moving = [name for name in names if name not in sample.method_weights]
         fig = distances.distance_figure(
-            [arrays], names=("baseline", *moving), units="scaled features", note=args.note
+            [sample],
+            names=("baseline", *moving),
+            units="scaled features",
+            note=args.note,
+            known=known,
         )
     style.save(fig, args.output)
 

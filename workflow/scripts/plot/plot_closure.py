@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from flowmorph.errors import cli
-from flowmorph.figures import closure, looks, style
+from flowmorph.figures import closure, style
 from flowmorph.metrics import measures
 
 
@@ -20,7 +20,6 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     files = dict(zip(closure.REGIONS, (args.sidebands, args.signal), strict=True))
     regions = {name: measures.read(trainings) for name, trainings in files.items()}
-    looks.give_looks(args.further)
     style.save(closure.closure_figure(regions, args.further), args.output)
 
 

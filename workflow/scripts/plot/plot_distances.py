@@ -7,7 +7,7 @@ import argparse
 from flowmorph.errors import cli
 from flowmorph.figures import distances, style
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples import moved_samples
+from flowmorph.samples import moved
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -19,8 +19,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--note", default="", help="text in the figure, such as the region")
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)
-    names = ("reference", "target", *args.methods)
-    first, *repeats = moved_samples.load_trainings(args.moved, args.trainings, names)
+    first, *repeats = moved.load_trainings(args.moved, args.trainings, args.methods)
     fig = distances.distance_figure(
         first,
         repeats=repeats,

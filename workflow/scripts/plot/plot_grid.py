@@ -6,17 +6,18 @@ import argparse
 
 from flowmorph.errors import InputError, cli
 from flowmorph.figures import grids, style
-from flowmorph.samples import moved_samples
+from flowmorph.plan.methods import PUBLISHED
+from flowmorph.samples import geometry, moved
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--moved", nargs="+", required=True, help="moved samples, .npz, one a task")
-    parser.add_argument("--tasks", nargs="+", required=True, help="names of the tasks, same order")
+    parser.add_argument("--titles", nargs="+", required=True, help="of the rows, same order")
     parser.add_argument(
         "--angles",
         nargs="+",
-        type=moved_samples.angle_pair,
+        type=geometry.angle_pair,
         metavar="FROM:TO",
         help="rotated toys: angles of reference and target in degrees; one for all rows, "
         "one a task, or several for a single task, which make a row each",
@@ -24,23 +25,23 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)
 
-    moved, tasks, angles = args.moved, args.tasks, args.angles
-    if len(moved) != len(tasks):
-        raise InputError(f"{len(moved)} files (--moved) for {len(tasks)} names (--tasks)")
+    paths, titles, angles = args.moved, args.titles, args.angles
+    if len(paths) != len(titles):
+        raise InputError(f"{len(paths)} files (--moved) for {len(titles)} names (--titles)")
     if angles:
-        count = max(len(tasks), len(angles))
-        moved, tasks, angles = (
-            values * count if len(values) == 1 else values for values in (moved, tasks, angles)
+        count = max(len(titles), len(angles))
+        paths, titles, angles = (
+            values * count if len(values) == 1 else values for values in (paths, titles, angles)
         )
-        if not len(tasks) == len(angles) == count:
-            raise InputError(f"{len(angles)} pairs of angles (--angles) for {len(tasks)} tasks")
+        if not len(titles) == len(angles) == count:
+            raise InputError(f"{len(angles)} pairs of angles (--angles) for {len(titles)} titles")
 
     rows = []
-    for i, (path, task) in enumerate(zip(moved, tasks, strict=True)):
-        arrays = moved_samples.load_moved(path, (*grids.COLUMNS, *moved_samples.CONDITIONS))
+    for i, (path, title) in enumerate(zip(paths, titles, strict=True)):
+        sample = moved.MovedSample.load(path, PUBLISHED)
         if angles:
-            arrays = moved_samples.select_angles(arrays, *angles[i])
-        rows.append((moved_samples.task_title(task), arrays))
+            sample = sample.select_angles(*angles[i])
+        rows.append((title, sample))
     style.save(grids.density_grid(rows, angles=angles), args.output)
 
 

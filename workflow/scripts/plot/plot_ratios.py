@@ -7,7 +7,7 @@ import argparse
 from flowmorph.errors import cli
 from flowmorph.figures import features, style
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples import moved_samples
+from flowmorph.samples import moved
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -24,8 +24,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--note", default="", help="text in the figure, such as the region")
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)
-    names = ("reference", "target", *args.methods)
-    first, *repeats = (moved_samples.load_weighted(path, names) for path in args.moved)
+    first, *repeats = (moved.MovedSample.load(path, args.methods) for path in args.moved)
     fig = features.feature_ratios(
         first,
         repeats=repeats,

@@ -6,7 +6,7 @@ import argparse
 
 from flowmorph.errors import cli
 from flowmorph.figures import scatter, style
-from flowmorph.samples import moved_samples
+from flowmorph.samples import geometry, moved
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -14,7 +14,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--moved", required=True, help="moved samples, .npz")
     parser.add_argument(
         "--angles",
-        type=moved_samples.angle_pair,
+        type=geometry.angle_pair,
         metavar="FROM:TO",
         help="rotated toys: angles of reference and target in degrees",
     )
@@ -25,11 +25,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)
 
-    arrays = moved_samples.load_moved(args.moved, (*scatter.COLUMNS, *moved_samples.CONDITIONS))
+    sample = moved.MovedSample.load(args.moved, scatter.METHODS)
     if args.angles:
-        arrays = moved_samples.select_angles(arrays, *args.angles)
+        sample = sample.select_angles(*args.angles)
     fig = scatter.transport_scatter(
-        arrays, points=args.points, angles=args.angles, same_circle=args.same_circle
+        sample, points=args.points, angles=args.angles, same_circle=args.same_circle
     )
     style.save(fig, args.output)
 

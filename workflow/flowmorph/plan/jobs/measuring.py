@@ -35,7 +35,8 @@ class MeasureJob:
 
     ``mode`` is how the condition enters, None if not, and ``discrete`` whether it takes few values.
     ``half_width`` bounds the box in which splines work. ``parts`` names the toys of reference and
-    target whose parts are told apart, if any. ``two_sample_points`` and ``assignment_points`` are the most that are compared.
+    target, whose parts are told apart, None where there are none. ``two_sample_points`` and
+    ``assignment_points`` are the most that are compared.
     """
 
     task: str

@@ -10,7 +10,7 @@ from flowmorph.plan.jobs.form import job
 
 @job
 class Network:
-    """Size of a flow: see `flowmorph.flows.flow.Architecture`, which adds features and condition."""
+    """Size of a flow; `flowmorph.flows.flow.Architecture` adds its features and its context."""
 
     layers: int
     blocks: int

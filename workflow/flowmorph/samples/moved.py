@@ -1,0 +1,198 @@
+"""Moved samples: the points of a task and where each method moves them, as one file holds them."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from flowmorph.errors import InputError
+from flowmorph.files import atomic
+from flowmorph.metrics.measures import BASELINE
+from flowmorph.samples import geometry
+
+#: Names of arrays in a file; every other array is a method's.
+GIVEN = ("reference", "target", "condition_reference", "condition_target")
+WEIGHTS = ("weight_reference", "weight_target")
+
+ANGLE_TOLERANCE = 0.01  # degrees: conditions are stored in single precision
+
+
+@dataclass(frozen=True, eq=False)
+class MovedSample:
+    """Points of a task, N of both samples, and where each method moves those of the reference.
+
+    ``reference`` and ``target`` have shape (N, D) in the units in which flows work; their rows are
+    independent draws, so that any pairing is a random one. The conditions have shape (N, C), and
+    ``methods`` maps names to images of the reference's rows, (N, D). Weights, (N,), are None where
+    all points count the same; ``method_weights`` are those of methods that weigh points instead of
+    moving them.
+    """
+
+    reference: np.ndarray
+    target: np.ndarray
+    condition_reference: np.ndarray
+    condition_target: np.ndarray
+    methods: Mapping[str, np.ndarray]
+    weight_reference: np.ndarray | None = None
+    weight_target: np.ndarray | None = None
+    method_weights: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> MovedSample:
+        """Make a sample of arrays by their names in a file, without checks."""
+        own = {name: arrays[name] for name in (*GIVEN, *WEIGHTS) if name in arrays}
+        methods = {name: array for name, array in arrays.items() if name not in own}
+        return cls(**own, methods=methods)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, methods: Sequence[str] | None = None) -> MovedSample:
+        """Read one ``moved/<task>.npz``, of the ``methods`` only those named (None: all).
+
+        Raises InputError for a missing file or array, for arrays of different lengths, and for
+        points, conditions or weights that are not finite.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise InputError(f"{path}: no such file of moved samples")
+        try:
+            with np.load(path) as stored:
+                if methods is None:
+                    methods = [name for name in stored if name not in (*GIVEN, *WEIGHTS)]
+                tables = (*GIVEN, *methods)
+                missing = [name for name in tables if name not in stored]
+                if missing:
+                    raise InputError(f"{path}: no array '{missing[0]}', only {', '.join(stored)}")
+                weights = [name for name in WEIGHTS if name in stored]
+                arrays = {name: stored[name] for name in (*tables, *weights)}
+        except ValueError as error:
+            raise InputError(f"{path}: not a file of moved samples ({error})") from error
+        lengths = {name: len(arrays[name]) for name in tables}
+        if len(set(lengths.values())) > 1:
+            raise InputError(f"{path}: arrays of different lengths {lengths}; make the file again")
+        for name in tables:
+            if arrays[name].ndim != 2 or not np.isfinite(arrays[name]).all():
+                raise InputError(f"{path}: '{name}' is not a table of finite numbers")
+        for name in weights:
+            rows = arrays["reference"].shape[:1]
+            if arrays[name].shape != rows or not np.isfinite(arrays[name]).all():
+                raise InputError(f"{path}: '{name}' is not one finite number a row")
+        return cls.from_arrays(arrays)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the sample (npz), with the same bytes every time.
+
+        Raises ValueError for methods that weigh points, which have files of their own
+        (`samples.morphed`).
+        """
+        if self.method_weights:
+            raise ValueError(f"no place for the weights of {', '.join(self.method_weights)}")
+        own = {name: getattr(self, name) for name in (*GIVEN, *WEIGHTS)}
+        arrays = self.methods | {name: array for name, array in own.items() if array is not None}
+        with atomic(path) as part:
+            np.savez(part, **{name: np.ascontiguousarray(a) for name, a in sorted(arrays.items())})
+
+    def __len__(self) -> int:
+        return len(self.reference)
+
+    def points(self, name: str) -> np.ndarray:
+        """Give the points (N, D) of the reference, the target or a method, by name.
+
+        ``baseline`` is the target as a map of the reference: its points in random pairs.
+        """
+        if name in ("target", BASELINE):
+            return self.target
+        return self.reference if name == "reference" else self.methods[name]
+
+    def weights(self, name: str) -> np.ndarray | None:
+        """Give the weights (N,) of the points of that name, None where all count the same.
+
+        A moved point has its reference's weight, unless its method weighs points; a pair of
+        ``baseline`` has the product of those of both its points.
+        """
+        if name in self.method_weights:
+            return self.method_weights[name]
+        if name == "target":
+            return self.weight_target
+        if name == BASELINE:
+            both = [w for w in (self.weight_reference, self.weight_target) if w is not None]
+            return math.prod(both) if both else None
+        return self.weight_reference
+
+    def same_points(self, other: MovedSample) -> bool:
+        """Whether both hold the same points, conditions and weights, before any method."""
+        names = (*GIVEN, *WEIGHTS)
+        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in names)
+
+    def with_alternative(
+        self, method: str, points: np.ndarray, weights: np.ndarray | None = None
+    ) -> MovedSample:
+        """Add what one more method makes of the reference: points (N, D) and its weights (N,)."""
+        own = {} if weights is None else {method: weights}
+        return replace(
+            self,
+            methods=self.methods | {method: points},
+            method_weights=self.method_weights | own,
+        )
+
+    def select(
+        self, rows: np.ndarray | slice, target_rows: np.ndarray | slice | None = None
+    ) -> MovedSample:
+        """Keep some rows, in the order of these indices (n,), or those of a mask or slice.
+
+        ``target_rows`` are those of the target, as many, where they are others.
+        """
+        of_target = rows if target_rows is None else target_rows
+        return MovedSample(
+            reference=self.reference[rows],
+            target=self.target[of_target],
+            condition_reference=self.condition_reference[rows],
+            condition_target=self.condition_target[of_target],
+            methods={name: points[rows] for name, points in self.methods.items()},
+            weight_reference=_selected(self.weight_reference, rows),
+            weight_target=_selected(self.weight_target, of_target),
+            method_weights={name: weight[rows] for name, weight in self.method_weights.items()},
+        )
+
+    def select_angles(self, reference: float, target: float) -> MovedSample:
+        """Keep the rows whose reference was rotated by one angle and whose aim is another.
+
+        Both in degrees. Raises InputError where the task is not one of the rotated toys, and,
+        naming the pairs of angles there are, where no row is left.
+        """
+        conditions = (self.condition_reference, self.condition_target)
+        if any(condition.shape[1] != 1 for condition in conditions):
+            raise InputError("angles asked for, but this task is not one of the rotated toys")
+        start, end = (geometry.degrees(condition) for condition in conditions)
+        keep = np.abs(start - reference) < ANGLE_TOLERANCE
+        keep &= np.abs(end - target) < ANGLE_TOLERANCE
+        if not keep.any():
+            pairs = np.unique(np.round(np.column_stack([start, end]), 2), axis=0)
+            raise InputError(
+                f"no point is moved from {reference:g} to {target:g} degrees; "
+                f"there are {', '.join(f'{a:g}:{b:g}' for a, b in pairs)}"
+            )
+        return self.select(keep)
+
+
+def load_trainings(
+    paths: Sequence[str | os.PathLike], trainings: int, methods: Sequence[str]
+) -> list[list[MovedSample]]:
+    """Read moved samples of several tasks, all tasks of the first training first, by training.
+
+    Raises InputError for a number of files that is no multiple of ``trainings``, and as
+    `MovedSample.load` does.
+    """
+    if len(paths) % trainings:
+        raise InputError(f"{len(paths)} files are not the same tasks in {trainings} trainings")
+    samples = [MovedSample.load(path, methods) for path in paths]
+    tasks = len(samples) // trainings
+    return [samples[first : first + tasks] for first in range(0, len(samples), tasks)]
+
+
+def _selected(array: np.ndarray | None, rows: np.ndarray | slice) -> np.ndarray | None:
+    return None if array is None else array[rows]
