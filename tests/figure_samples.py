@@ -81,7 +81,7 @@ def regions() -> dict[str, list[Measure]]:
     metrics["distance_mean"] = 0.4
     return {
         region: [
-            Measure("science", name, "", metric, scale * value)
+            Measure("collider", "", "1", name, "", metric, scale * value)
             for name in closure.ROWS
             for metric, value in metrics.items()
         ]

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 from scripts_by_name import script
+from test_workflow import CONFIG
 
 from flowmorph.errors import InputError
 from flowmorph.metrics import measures
 from flowmorph.metrics.measures import Measure
-from flowmorph.plan import targets
+from flowmorph.plan import targets, tasks
 from flowmorph.plan.methods import PUBLISHED
 from flowmorph.tables import causes, claims
 from flowmorph.tables import table as tables
@@ -21,11 +22,11 @@ from flowmorph.tables.measures import KINDS, measure_table
 
 ROOT = Path(__file__).parents[1]
 MEASURES = [
-    Measure("a", "base_transfer", "", "distance_mean", 1.0),
-    Measure("b", "base_transfer", "", "distance_mean", 3.0),
-    Measure("a", "unidirectional", "", "distance_mean", 4.0),
-    Measure("b", "unidirectional", "", "distance_mean", 6.0),
-    Measure("a", "base_transfer", "x1", "ks", 0.25),
+    Measure("a", "", "1", "base_transfer", "", "distance_mean", 1.0),
+    Measure("b", "", "1", "base_transfer", "", "distance_mean", 3.0),
+    Measure("a", "", "1", "unidirectional", "", "distance_mean", 4.0),
+    Measure("b", "", "1", "unidirectional", "", "distance_mean", 6.0),
+    Measure("a", "", "1", "base_transfer", "x1", "ks", 0.25),
 ]
 GROUPS = {"both": ["a", "b"]}
 BASE = Quantity("distance_mean", ("base_transfer",), "both")
@@ -63,7 +64,7 @@ def test_the_cause_is_given_only_where_a_claim_fails():
 
 
 def why(claim: dict, *measures: Measure) -> str:
-    """The cause of a failing claim about ``science`` or the identical toys."""
+    """The cause of a failing claim about ``collider`` or the identical toys."""
     entry = {"place": "p", "claim": "c", "relation": "below", "limit": -1.0} | claim
     groups = {"identical": ["star_to_star_twin"]}
     (row,) = claims.claims_table([Claim(**entry)], measures, groups, EVIDENCE).rows
@@ -74,10 +75,10 @@ def why(claim: dict, *measures: Measure) -> str:
 def test_samples_that_are_not_the_papers_are_the_first_cause():
     claim = {"number": Quantity("distance_mean", ("flows_for_flows",), "identical")}
     task = "star_to_star_twin"
-    ours = Measure(task, "flows_for_flows", "", "distance_mean", 1.0)
-    far = Measure(task, "flows_for_flows", "", "divergence", 0.5)
+    ours = Measure(task, "", "1", "flows_for_flows", "", "distance_mean", 1.0)
+    far = Measure(task, "", "1", "flows_for_flows", "", "divergence", 0.5)
     for baseline, cause in ((2.470, "budget: "), (3.138, "data: the baseline distance is 3.14")):
-        drawn = Measure(task, "baseline", "", "distance_mean", baseline)
+        drawn = Measure(task, "", "1", "baseline", "", "distance_mean", baseline)
         assert why(claim, ours, drawn, far).startswith(cause)
 
 
@@ -86,19 +87,21 @@ def test_samples_that_are_not_the_papers_are_the_first_cause():
     [(0.50, 1, "data: "), (0.60, 1, "budget: flows were shown 0.1 %"), (0.60, 500, "paper: ")],
 )
 def test_collider_claims_ask_for_a_difference_and_for_training(low, shown, cause):
-    claim = {"number": Quantity("auc", ("unidirectional",), "science")}
+    claim = {"number": Quantity("auc", ("unidirectional",), "collider")}
     numbers = {
         ("unidirectional", "auc"): 0.6, ("unidirectional", "points_shown"): shown,
         ("ceiling", "auc_low"): low, ("floor", "auc_high"): 0.52,
     }  # fmt: skip
-    measures = [Measure("science", name, "", m, value) for (name, m), value in numbers.items()]
+    measures = [
+        Measure("collider", "", "1", name, "", m, value) for (name, m), value in numbers.items()
+    ]
     assert why(claim, *measures).startswith(cause)
 
 
 def test_budget_is_what_methods_lack_that_should_do_well():
     task = "star_to_star_twin"
     measures = [
-        Measure(task, name, "", metric, value)
+        Measure(task, "", "1", name, "", metric, value)
         for name in ("base_transfer", "unidirectional")
         for metric, value in (("auc", 0.55), ("divergence", 0.5), ("same_circle", 0.5))
     ]
@@ -125,8 +128,8 @@ def test_a_claim_that_says_what_it_needs_is_not_tested_without_it():
 
 
 def test_repeated_trainings_are_averaged_and_the_ensemble_is_none_of_them():
-    again = [Measure("a_seed2", *m[1:-1], 3.0) for m in MEASURES if m.task == "a"]
-    again.append(MEASURES[0]._replace(task="a_ensemble", value=100.0))
+    again = [m._replace(training="2", value=3.0) for m in MEASURES if m.task == "a"]
+    again.append(MEASURES[0]._replace(training="ensemble", value=100.0))
     single = Quantity("distance_mean", ("base_transfer",), "a")
     assert decide(single, "below", 9.0, measures=[*MEASURES, *again])["number"] == 2.0
 
@@ -164,8 +167,7 @@ def test_malformed_claims_are_named(tmp_path, change, message):
 
 def test_every_claim_asks_for_something_that_is_measured():
     known = {c.key for kind in KINDS.values() for c in kind.columns}
-    tasks = {"different", "identical", "rotated_different", "rotated_identical", *targets.MOVED}
-    tasks.add(targets.PENALTY_SCAN)
+    known_tasks = {*tasks.GROUPS, *tasks.PAPER, "collider_signal"}
     methods = {*PUBLISHED, "baseline", "ceiling", "movement_penalty_w1", "reweighting"}
     loaded, limits = claims.load(ROOT / "config/claims.yaml")
     assert len(loaded) > 40
@@ -175,7 +177,7 @@ def test_every_claim_asks_for_something_that_is_measured():
         for quantity in (claim.number, claim.limit):
             if isinstance(quantity, Quantity):
                 assert quantity.metric in known, claim.claim
-                assert quantity.tasks in tasks, claim.claim
+                assert quantity.tasks in known_tasks, claim.claim
                 assert set(quantity.methods) <= methods, claim.claim
 
 
@@ -186,10 +188,10 @@ def every_measure(value: float) -> list[Measure]:
     features = ("m_j1", "delta_m_jj", "tau21_j1", "tau21_j2", "delta_r_jj")
     names = (*PUBLISHED, "baseline", "floor", "ceiling", "reweighting")
     return [
-        Measure(task, name, feature, metric, value)
-        for task in targets.MOVED
+        Measure(task, split, "1", name, feature, metric, value)
+        for task, _, split in targets.moved(CONFIG)
         for name in names
-        for feature in ("", *features * task.startswith("science"))
+        for feature in ("", *features * (task == "collider"))
         for metric in (single if feature else metrics)
     ]
 

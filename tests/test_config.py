@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from flowmorph.errors import InputError
-from flowmorph.plan import targets
+from flowmorph.plan import targets, tasks
 from flowmorph.plan.config import check
 
 FOLDER = Path(__file__).parents[1] / "config"
@@ -82,12 +82,12 @@ def test_an_unknown_key_is_named():
     ("path", "value"),
     [
         ("training.toy.density.batch", -1),
-        ("training.science.transport.learning_rate", 0),
+        ("training.collider.transport.learning_rate", 0),
         ("collider.validation_fraction", 1.0),
         ("collider.jets.engine", "kt"),
         ("rotated.condition.identical", "none"),
         ("penalty.toy", -0.1),
-        ("alternatives.tasks", ["science_signal"]),
+        ("alternatives.tasks", ["collider_signal"]),
         ("alternatives.tasks", ["rotated_star_to_star_twin"]),
         ("alternatives.methods", {"telepathy": {}}),
         ("alternatives.methods.reweighting.folds", 1),
@@ -165,39 +165,43 @@ def test_paper_is_the_paper():
     assert paper["flows"]["transport"] == {
         "layers": 8, "blocks": 3, "width": 128, "bins": 8, "tail_bound": 4.0
     }  # fmt: skip
-    for family in ("toy", "rotated", "science"):
+    for family in ("toy", "rotated", "collider"):
         for flow, epochs in (("density", 60), ("transport", 64)):
             assert paper["training"][family][flow] == {
                 "batch": 128, "epochs": epochs, "learning_rate": 1e-4,
                 "warmup_steps": 0, "clip": 5.0, "beta2": 0.999,
             }  # fmt: skip
-    assert paper["penalty"] == {"toy": 1.0, "rotated": 1.0, "science": 0.05, "own": 0.05}
-    assert paper["rotated"]["angles"] == [7.5, 15, 22.5, 30, 37.5, 45]
+    assert paper["penalty"] == {"toy": 1.0, "rotated": 1.0, "collider": 0.05, "own": 0.05}
+    assert paper["rotated"]["angles_deg"] == [7.5, 15, 22.5, 30, 37.5, 45]
 
 
-def test_targets_and_conditions():
+def test_tasks_and_how_their_conditions_enter():
     config = read("config")
-    assert len(targets.TASKS) == 19
-    assert targets.pair("rotated_star_to_star_twin") == targets.Pair(
-        "rotated", "rotated_star", "rotated_star_twin"
-    )
-    assert targets.condition("star_to_star_twin", config) is None
-    assert targets.condition("rotated_star_to_star_twin", config) == "difference"
-    assert targets.condition("rotated_star_to_checkerboard", config) == "shared"
-    assert targets.condition("science_signal", config) == "shared"
-    assert all(targets.pair(task).reference in targets.DATASETS for task in targets.MOVED)
+    assert len(tasks.PAPER) == 19
+    task = tasks.PAPER["rotated_star_to_star_twin"]
+    assert (task.family.name, task.identical) == ("rotated", True)
+    assert [each.name for each in task.datasets] == ["rotated_star", "rotated_star_twin"]
+    modes = {
+        "star_to_star_twin": None,
+        "rotated_star_to_star_twin": "difference",
+        "rotated_star_to_checkerboard": "shared",
+        "collider": "shared",
+    }
+    for name, mode in modes.items():
+        assert targets.mode(tasks.PAPER[name], config) == mode
+    assert all(tasks.DATASETS[d.name] == d for t in tasks.TASKS.values() for d in t.datasets)
 
 
 def test_alternatives_are_those_that_the_configuration_names():
     config = read("config")
-    assert targets.flow_alternatives("science_signal", config) == ["penalty_identity"]
-    assert "reweighting" in targets.alternatives("science", config)
-    assert "penalty_identity" not in targets.alternatives("science", config)
+    assert targets.flow_alternatives("collider", config) == ["penalty_identity"]
+    assert "reweighting" in targets.alternatives("collider", config)
+    assert "penalty_identity" not in targets.alternatives("collider", config)
     assert targets.alternatives("star_to_checkerboard", config) == []
     config["alternatives"]["methods"] |= {"reweighting": None, "penalty_identity": None}
     check(config, SCHEMA)
-    assert "reweighting" not in targets.alternatives("science", config)
-    assert targets.flow_alternatives("science", config) == []
+    assert "reweighting" not in targets.alternatives("collider", config)
+    assert targets.flow_alternatives("collider", config) == []
 
 
 def test_raising_the_number_of_events_changes_no_chunk():

@@ -137,7 +137,7 @@ def test_scripts_draw_what_they_are_given(tmp_path, toy, rotated, science):
     (tmp_path / "loss.csv").write_text(LOSS_CSV)
     for sample in (1, 2):
         flat_root.write_tables(tmp_path / f"{sample}.root", {"features": events(sample)})
-    task = ["--tasks", "rotated_fourcircles_to_fourcircles_twin"]
+    task = ["--titles", "four circles → four circles"]
     calls = {
         "plot_schematic": ["--drawing", "architecture"],
         "plot_scatter": ["--moved", "rotated.npz", "--angles", "7.5:45", "--same-circle"],

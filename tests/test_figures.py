@@ -16,6 +16,7 @@ from matplotlib.colors import LogNorm
 
 from flowmorph.errors import InputError
 from flowmorph.figures import distances, features, grids, looks, losses, scatter, schematics
+from flowmorph.plan import tasks
 from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples import geometry, moved
 from flowmorph.samples.regions import COLUMNS
@@ -145,16 +146,13 @@ def test_angles_are_read_as_a_pair_or_as_one_for_both():
             geometry.angle_pair(text)
 
 
-@pytest.mark.parametrize(
-    ("task", "title"),
-    [
-        ("fourcircles_to_star", "four circles → star"),
-        ("rotated_star_to_star_twin", "star → star"),
-        ("science", "science"),
-    ],
-)
-def test_task_titles(task, title):
-    assert grids.task_title(task) == title
+def test_tasks_have_titles():
+    titles = {
+        "fourcircles_to_star": "four circles → star",
+        "rotated_star_to_star_twin": "star → star",
+        "collider": "collider",
+    }
+    assert {name: tasks.PAPER[name].title for name in titles} == titles
 
 
 # --- distances

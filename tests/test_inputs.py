@@ -158,7 +158,11 @@ def test_a_pattern_that_will_match_a_result_is_refused_before_there_is_one(here)
         ("apply", "*/**/more.csv", paths.applied(OUT, "base_transfer", "more.csv")),
         ("apply", f"{here}/*/**/m*.csv", paths.applied(OUT, "base_transfer", "more.csv")),
         ("own.reference.files", "**/*.csv", paths.moved_reference(OUT, "base_transfer", ".csv")),
-        ("own.target.files", "results/*/*/own.npz", paths.moved(OUT, "own")),
+        (
+            "own.target.files",
+            "results/*/*/own/*/validation.npz",
+            paths.moved(OUT, "own", 1, "validation"),
+        ),
         ("collider.delphes.files.target", "**/target.root", paths.features(OUT, "target")),
     ):
         config = configured(key, pattern)

@@ -9,7 +9,6 @@ from sklearn.metrics import roc_auc_score
 
 from flowmorph.errors import InputError
 from flowmorph.metrics import divergence, measures, optimal_transport, task, two_sample
-from flowmorph.metrics.measures import Measure
 from flowmorph.samples import moved
 
 
@@ -230,7 +229,7 @@ def test_measures_are_the_same_bytes_and_read_back(tmp_path):
         measures.write(numbers, tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     first, *others = measures.read([tmp_path / "a", tmp_path / "b"])
-    assert first == Measure("t", "floor", "", "points", 600.0)
+    assert first == Number("floor", "", "points", 600.0)
     assert len(others) > 2 * 2 * 20 - 1
 
 

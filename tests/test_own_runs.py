@@ -131,8 +131,8 @@ def test_samples_too_small_to_be_compared_still_end_with_what_was_asked_for(tmp_
         assert "nan" not in text and "inf" not in text
     assert len((tmp_path / paths.table(OUT, "movement", "csv")).read_text().splitlines()) == 5
     assert len((tmp_path / paths.table(OUT, "two_sample", "csv")).read_text().splitlines()) == 1
-    for task in ("own", "own_apply"):
-        log = (tmp_path / paths.log(OUT, "measure_task", task)).read_text()
+    for split in ("validation", "apply"):
+        log = (tmp_path / paths.log(OUT, "measure_task", "own", "1", split)).read_text()
         assert "cannot be compared with the target: fewer than 20" in log
     project.snakemake("--report", str(tmp_path / "report.html"), override=override)
     assert "fig_own_ratios.png" in (tmp_path / "report.html").read_text()

@@ -17,7 +17,7 @@ from flowmorph.errors import InputError
 from flowmorph.figures import features
 from flowmorph.metrics import divergence, measures, task, two_sample
 from flowmorph.metrics.distances import summarise
-from flowmorph.plan import own_config, targets
+from flowmorph.plan import own_config, targets, tasks
 from flowmorph.samples import moved
 from flowmorph.samples.own_samples import Settings, prepare
 from flowmorph.samples.unweighting import (
@@ -114,16 +114,17 @@ def test_entries_are_names_or_objects():
 
 def test_an_own_run_makes_the_own_task_and_nothing_else():
     config = configured(methods=["movement_penalty", "base_transfer"])
-    assert targets.moved(config) == ["own"] and targets.condition("own", config) is None
+    assert targets.moved(config) == [("own", 1, "validation")]
+    assert targets.mode(tasks.OWN, config) is None
     assert targets.trained_methods(config) == ["movement_penalty"]
-    results = targets.own_results("results/x", config)
+    results = targets.results("results/x", config)
     assert "results/x/moved/reference/base_transfer.csv" in results
-    assert not any("science" in name or "star" in name or "apply" in name for name in results)
+    assert not any("collider" in name or "star" in name or "apply" in name for name in results)
     config = configured(regions=REGIONS, condition=["m"])
-    assert targets.moved(config) == ["own", "own_apply"]
-    assert targets.condition("own_apply", config) == "shared"
+    assert targets.moved(config) == [("own", 1, "validation"), ("own", 1, "apply")]
+    assert targets.mode(tasks.OWN, config) == "shared"
     config["own"]["regions"]["closure"] = False
-    assert targets.moved(config) == ["own"]
+    assert targets.moved(config) == [("own", 1, "validation")]
 
 
 def test_files_to_apply_have_names_of_their_own(tmp_path):

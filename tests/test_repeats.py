@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from figure_samples import regions, science_task, toy_task
 from scripts_by_name import script
 
@@ -15,57 +16,80 @@ from flowmorph.errors import InputError
 from flowmorph.figures import closure, distances, features
 from flowmorph.metrics.distances import Summary
 from flowmorph.metrics.measures import Measure
-from flowmorph.plan import repeats, targets
+from flowmorph.plan import targets, tasks
+from flowmorph.plan.jobs.build import Jobs
+from flowmorph.plan.jobs.form import to_json
+from flowmorph.plan.jobs.measuring import CostsJob, CountedTraining
 from flowmorph.plan.methods import PUBLISHED
+from flowmorph.plan.seeds import key, seed_for
 from flowmorph.samples import moved
 from flowmorph.tables import table as tables
 from flowmorph.tables.measures import measure_table, with_own_divergences
 
 ROOT = Path(__file__).parents[1]
 PAPER = ROOT / "config/paper_numbers.yaml"
-THREE = {"toy": 1, "rotated": 1, "science": 3}
 
 
-# --- names
+# --- trainings
 
 
-def test_one_training_has_the_plain_names():
-    assert targets.repeated(targets.TASKS, targets.ONE_TRAINING) == targets.TASKS
-    assert targets.repeated(targets.DATASETS, targets.ONE_TRAINING) == targets.DATASETS
-    assert targets.ensembles(targets.MOVED, targets.ONE_TRAINING) == []
+@pytest.fixture
+def config():
+    return yaml.safe_load((ROOT / "config/config.yaml").read_text())
 
 
-def test_further_trainings_are_named_and_found_again():
-    names = targets.repeated(["star_to_fourcircles", "science", "science_signal"], THREE)
-    assert names == [
-        "star_to_fourcircles",
-        *("science", "science_seed2", "science_seed3"),
-        *("science_signal", "science_seed2_signal", "science_seed3_signal"),
+def test_one_training_makes_no_ensemble(config):
+    assert {sample.training for sample in targets.moved(config)} == {1}
+    assert targets.moved(config, ensembles=True) == []
+
+
+def test_further_trainings_have_numbers(config):
+    config["seeds"]["collider"] = 3
+    collider = [sample for sample in targets.moved(config) if sample.task == "collider"]
+    assert collider == [
+        ("collider", number, split) for split in ("validation", "signal") for number in (1, 2, 3)
     ]
-    assert targets.ensembles(names[:2] + names[4:5], THREE) == [
-        "science_ensemble",
-        "science_ensemble_signal",
-    ]
-    assert [repeats.plain(name) for name in names[1:4]] == ["science"] * 3
-    assert repeats.plain("science_ensemble_signal") == "science_signal"
-    assert repeats.part("science_seed12_signal") == "_seed12" and repeats.part("science") == ""
+    ensembles = targets.moved(config, ensembles=True)
+    assert ensembles == [("collider", "ensemble", "validation"), ("collider", "ensemble", "signal")]
+    assert [
+        number for each, number in targets.densities_trained(config) if each.name == "target"
+    ] == [1, 2, 3]
 
 
-def test_a_training_belongs_to_the_densities_of_its_seed():
-    assert targets.pair("science_seed2_signal") == targets.Pair(
-        "science", "reference_seed2", "target_seed2"
-    )
-    pair = targets.pair("rotated_star_to_star_twin_seed3")
-    assert pair == targets.Pair("rotated", "rotated_star_seed3", "rotated_star_twin_seed3")
-    config = {"rotated": {"condition": {"identical": "difference", "different": "shared"}}}
-    assert targets.condition("rotated_star_to_star_twin_seed3", config) == "difference"
+def test_seeds_are_derived_from_names_that_stay(config):
+    """Another seed is another result."""
+    assert key("collider") == "science" and key("collider", 2, "signal") == "science_seed2_signal"
+    assert key("own", 3, "apply") == "own_apply_seed3" and key("star", 1, "evaluation") == "star"
+    jobs, base = Jobs(config, "out"), config["seed"]
+    names = {
+        jobs.density("star_twin", 2).seed: ("density", "star_twin_seed2"),
+        jobs.transport("collider", "movement_penalty", 1).seed: (
+            "transport", "science", "movement_penalty",
+        ),
+        jobs.scan_transport("0.2").seed: ("transport", "science", "movement_penalty_w0.2"),
+        jobs.move("collider", 3, "signal").seed: ("moved", "science_seed3_signal"),
+        jobs.scan_move().seed: ("moved", "science_penalty_scan"),
+        jobs.measure("collider", 3, "signal").seed: ("measure_task", "science_signal"),
+        jobs.scan_measure().seed: ("measure_task", "science"),
+        jobs.mixing_seed("collider", "signal"): ("ensemble", "science_signal"),
+        jobs.alternative("collider", 2, "reweighting").seed: (
+            "alternative", "science_seed2", "reweighting",
+        ),
+    }  # fmt: skip
+    for seed, name in names.items():
+        assert seed == seed_for(base, *name), name
+
+
+def test_a_name_says_where_the_points_are():
+    assert tasks.named("collider", "validation") == "collider"
+    assert tasks.named("collider", "signal") == "collider_signal"
 
 
 # --- tables
 
 MEASURES = [
-    Measure(task, method, "", metric, value)
-    for task, value in (("t", 0.5), ("t_seed2", 0.6), ("t_seed3", 0.7), ("t_ensemble", 0.55))
+    Measure("t", "", training, method, "", metric, value)
+    for training, value in (("1", 0.5), ("2", 0.6), ("3", 0.7), ("ensemble", 0.55))
     for method in ("floor", "flows_for_flows")
     for metric in ("auc", "points")
 ]
@@ -89,14 +113,14 @@ def test_tables_give_mean_and_spread_and_a_row_for_the_ensemble():
 
 
 def test_without_repetition_a_table_has_no_columns_for_it():
-    table = measure_table("two_sample", [m for m in MEASURES if m.task == "t"])
+    table = measure_table("two_sample", [m for m in MEASURES if m.training == "1"])
     assert not [column for column in table.columns if "train" in column.key + column.heading]
     assert table.rows[0]["auc"] == 0.5
 
 
 def test_the_distance_table_gives_the_spread_of_the_mean():
     trainings = [Summary(1.0, 0.5, 10), Summary(2.0, 0.7, 10)]
-    ours = {"science": {"baseline": [Summary(3.0, 1.0, 10)], "flows_for_flows": trainings}}
+    ours = {"collider": {"baseline": [Summary(3.0, 1.0, 10)], "flows_for_flows": trainings}}
     table = tables.distance_table(ours, tables.paper_numbers(PAPER))
     assert table.rows[1]["mean"] == 1.5 and table.rows[1]["std"] == pytest.approx(0.6)
     assert table.rows[1]["mean_spread"] == pytest.approx(0.5**0.5)
@@ -105,14 +129,14 @@ def test_the_distance_table_gives_the_spread_of_the_mean():
 
 
 def test_a_moved_density_is_held_against_the_one_that_it_comes_from():
-    task = "star_to_checkerboard_seed2"
+    task = "star_to_checkerboard"
     measures = [
-        Measure("star_seed2", "density", "", "divergence", 0.01),
-        Measure("checkerboard_seed2", "density", "", "divergence", 0.03),
-        Measure("star", "density", "", "divergence", 9.0),
-        Measure(task, "base_transfer", "", "divergence", 0.03),
-        Measure(task, "unidirectional", "", "divergence", 0.04),
-        Measure("science", "unidirectional", "", "log_likelihood", -5.0),
+        Measure("star", "", "2", "density", "", "divergence", 0.01),
+        Measure("checkerboard", "", "2", "density", "", "divergence", 0.03),
+        Measure("star", "", "1", "density", "", "divergence", 9.0),
+        Measure(task, "", "2", "base_transfer", "", "divergence", 0.03),
+        Measure(task, "", "2", "unidirectional", "", "divergence", 0.04),
+        Measure("collider", "", "2", "unidirectional", "", "log_likelihood", -5.0),
     ]
     rows = measure_table("divergences", with_own_divergences(measures)).rows
     own = {row["method"]: row["own_divergence"] for row in rows if "_to_" in row["task"]}
@@ -204,7 +228,7 @@ def test_closure_marks_the_spread_over_trainings():
     measures = regions()
     lines = [len(ax.lines) for ax in closure.closure_figure(measures).axes]
     again = {
-        region: each + [m._replace(task="science_seed2", value=1.02 * m.value) for m in each]
+        region: each + [m._replace(training="2", value=1.02 * m.value) for m in each]
         for region, each in measures.items()
     }
     fig = closure.closure_figure(again)
@@ -234,7 +258,7 @@ def test_costs_are_counted_from_histories_and_weights(tmp_path):
     save_file({"w": np.zeros(3)}, tmp_path / "w.safetensors", metadata=note)
     (tmp_path / "loss.csv").write_text("step,train_loss\n20,1.5\n40,1.25\n")
     script("count_costs").main(
-        ["--tasks", "science", "--methods", "unidirectional"]
+        ["--job", to_json(CostsJob((CountedTraining("collider", "unidirectional", 1),)))]
         + ["--weights", str(tmp_path / "w.safetensors"), "--histories", str(tmp_path / "loss.csv")]
         + ["--output", str(tmp_path / "costs.csv")]
     )

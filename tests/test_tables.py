@@ -81,7 +81,7 @@ def test_paper_numbers_without_a_block_are_refused(tmp_path):
 
 def test_distance_table_puts_the_papers_numbers_beside_ours(tmp_path):
     ours = {
-        "science": {"baseline": [Summary(2.5, 1.0, 55753)]},
+        "collider": {"baseline": [Summary(2.5, 1.0, 55753)]},
         "identical": {"identity_initialization": [Summary(0.1234567891, 0.05, 30)]},
     }
     table = tables.distance_table(ours, tables.paper_numbers(PAPER))
@@ -120,7 +120,7 @@ def test_distance_table_script_pools_the_tasks_of_a_block(tmp_path):
     short, long = str(tmp_path / "short.npz"), str(tmp_path / "long.npz")
     output = tmp_path / "tables/distances.csv"
     script("make_distance_table").main(
-        ["--science", short, "--different", short, long, "--identical", long]
+        ["--collider", short, "--different", short, long, "--identical", long]
         + ["--paper", str(PAPER), "--output", str(output)]
     )
     with output.open(newline="") as stream:

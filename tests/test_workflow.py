@@ -14,15 +14,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flowmorph.plan import methods, paths, targets
+from flowmorph.plan import figures, methods, paths, targets, tasks
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "rules", "workflow", "config", "profiles", "envs")
 OUT = paths.run_folder("tiny")
+CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+COLLIDER = ("collider", 1, "validation")
+PENALTY = paths.transport(OUT, "collider", "movement_penalty", 1)
 # One task from events to figures: every kind of job and every kind of file that they write.
 CHAIN = [
     paths.figure(OUT, "fig9", "png"),
-    paths.measures(OUT, "science"),
+    paths.measures(OUT, *COLLIDER),
     paths.table(OUT, "medians", "csv"),
 ]
 
@@ -103,9 +106,9 @@ def edited(project):
 
 
 def test_everything_is_there_and_nothing_is_left_to_do(project):
-    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    wanted = [*targets.everything(OUT), *targets.alternative_pictures(OUT, config)]
-    missing = [name for name in wanted if not (project.folder / name).stat().st_size]
+    missing = [
+        name for name in targets.results(OUT, CONFIG) if not (project.folder / name).stat().st_size
+    ]
     assert not missing
     assert project.pending() == Counter()
 
@@ -125,7 +128,7 @@ def test_the_distance_table_covers_every_method_and_block(project):
 def test_a_moved_file_holds_the_reference_and_every_method(project):
     import numpy as np
 
-    moved = np.load(project.folder / paths.moved(OUT, "science"))
+    moved = np.load(project.folder / paths.moved(OUT, *COLLIDER))
     assert moved["reference"].shape[1] == 5
     for method in ("base_transfer", *methods.TRAINED):
         assert moved[method].shape == moved["reference"].shape
@@ -135,7 +138,7 @@ def test_a_moved_file_holds_the_reference_and_every_method(project):
 def test_weights_carry_the_configuration_that_made_them(project):
     from safetensors import safe_open
 
-    path = project.folder / paths.weights(paths.transport(OUT, "science", "movement_penalty"))
+    path = project.folder / paths.weights(PENALTY)
     with safe_open(path, framework="numpy") as file:
         note = json.loads(file.metadata()["flowmorph"])
     assert note["config"]["penalty"] == 0.05
@@ -154,16 +157,16 @@ def test_the_style_of_one_kind_of_figure_redraws_that_kind(project, edited):
 def test_one_methods_parameter_retrains_that_method(project):
     override = {"training": {"methods": {"unidirectional": {"epochs": 3}}}}
     pending = project.pending(override=override)
-    assert pending["train_transport"] == len(targets.TASKS)
+    assert pending["train_transport"] == len(tasks.PAPER)
     assert not set(pending) & {"train_density", "generate_events", "build_features", "fig1", "fig7"}
 
 
 def test_a_flow_module_reruns_flows_and_not_events(project, edited):
     edited("workflow/flowmorph/flows/spline.py")
     pending = project.pending()
-    assert pending["train_density"] == len(targets.DATASETS)
-    # One further flow method is trained on the science task.
-    assert pending["train_transport"] == len(targets.TASKS) * len(methods.TRAINED) + 1
+    assert pending["train_density"] == len(targets.run_datasets(CONFIG))
+    # One further flow method is trained on the collider task.
+    assert pending["train_transport"] == len(tasks.PAPER) * len(methods.TRAINED) + 1
     assert not set(pending) & {"generate_events", "build_features", "merge_features", "fig1"}
 
 
@@ -190,8 +193,8 @@ def test_a_method_is_added_by_a_module_and_an_entry(project):
     path.unlink()
     new = [line for line in after.splitlines() if line not in before.splitlines()]
     assert [line.split(",")[:2] for line in new] == [
-        ["science", "mean shift"],
-        ["science_signal", "mean shift"],
+        ["collider", "mean shift"],
+        ["collider_signal", "mean shift"],
     ]
     project.snakemake("--cores", "2")
     assert (project.folder / target).read_text() == before
@@ -223,7 +226,8 @@ def test_a_flow_method_is_added_by_one_line_in_the_registry(tmp_path):
     shown = {"fig_alternatives", "fig_alternative_ratios", "count_costs"}
     assert {"train_transport", "move_samples", "measure_task", *shown} <= rules
     (trained,) = (command for command in made if command.startswith("train_transport"))
-    assert "--method twice" in trained and '"epochs": 1' in trained and "--penalty 0.05" in trained
+    for setting in ('"method": "twice"', '"epochs": 1.0', '"penalty": 0.05'):
+        assert setting in trained
 
 
 def test_without_alternatives_nothing_of_them_is_made(project):
@@ -253,8 +257,8 @@ def test_the_report_holds_every_figure_and_table_and_the_data_of_another_run(pro
     chain.snakemake(*CHAIN, "--report", str(again))
     shown = results(again.read_text())
     assert shown and {name: results(html)[name] for name in shown} == shown
-    for name in (*targets.FIGURES, *targets.ALTERNATIVE_FIGURES):
-        assert f"{name}.png" in html
+    for figure in figures.of_run(CONFIG):
+        assert f"{figure.name}.png" in html
     for name in targets.TABLES:
         assert f"{name}.csv" in html
 
@@ -265,7 +269,7 @@ def test_the_report_holds_every_figure_and_table_and_the_data_of_another_run(pro
         ({"typo": 1}, "typo"),
         ({"seed": -1}, "seed"),
         ({"training": {"toy": {"density": {"batch": -5}}}}, "training.toy.density.batch"),
-        ({"collider": {"regions": {"signal": [3.7, 3.3]}}}, "collider.regions"),
+        ({"collider": {"regions_tev": {"signal": [3.7, 3.3]}}}, "collider.regions_tev"),
         ({"device": "gpu"}, "device"),
     ],
 )
@@ -288,9 +292,12 @@ def test_missing_lhc_olympics_files_are_named(project):
     assert "nowhere.h5: no such file" in result.stdout + result.stderr
 
 
-def test_a_second_seed_of_the_science_task_adds_its_trainings_and_reruns_none(project):
-    weights = project.folder / paths.weights(paths.transport(OUT, "science", "flows_for_flows"))
-    before, override = weights.read_bytes(), {"seeds": {"science": 2}}
+def test_a_second_seed_of_the_collider_task_adds_its_trainings_and_reruns_none(project):
+    weights, second = (
+        project.folder / paths.weights(paths.transport(OUT, "collider", "flows_for_flows", number))
+        for number in (1, 2)
+    )
+    before, override = weights.read_bytes(), {"seeds": {"collider": 2}}
     pending = project.pending(override=override)
     again = ("train_density", "train_transport", "move_samples", "mix_ensemble", "measure_task")
     flows = len(methods.TRAINED + methods.FURTHER)
@@ -299,20 +306,19 @@ def test_a_second_seed_of_the_science_task_adds_its_trainings_and_reruns_none(pr
     untouched = {"generate_events", "build_features", "prepare_samples", "fig3", "fig6", "fig7"}
     assert not set(pending) & untouched
     project.snakemake("--cores", "2", "fig8", "movement", override=override)
-    second = project.folder / paths.weights(
-        paths.transport(OUT, "science_seed2", "flows_for_flows")
-    )
     assert weights.read_bytes() == before != second.read_bytes()
     rows = (project.folder / paths.table(OUT, "movement", "csv")).read_text().splitlines()
-    trainings = {line.split(",")[1]: line.split(",")[2] for line in rows if "science," in line}
+    trainings = {line.split(",")[1]: line.split(",")[2] for line in rows if "collider," in line}
     assert trainings["base transfer"] == "2"
-    assert any(line.startswith('science,"flows for flows, ensemble",1,') for line in rows)
+    assert any(line.startswith('collider,"flows for flows, ensemble",1,') for line in rows)
 
 
 def test_the_penalty_scan_trains_the_strengths_that_no_run_has(project):
     pending = project.pending("penalty_scan", override={"penalty_scan": [0.05, 0.5, 1.0]})
-    assert pending["train_transport"] == 2
-    assert pending["move_samples"] == pending["measure_task"] == pending["fig_penalty_scan"] == 1
+    assert pending["train_scanned_transport"] == 2
+    for rule in ("move_scanned_samples", "measure_scan", "fig_penalty_scan"):
+        assert pending[rule] == 1
+    assert "train_transport" not in pending
     assert not set(pending) & {"train_density", "generate_events", "two_sample"}
 
 
@@ -321,7 +327,7 @@ def test_a_demanded_gpu_that_is_not_there_is_said(project):
 
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
-    target = paths.weights(paths.density(OUT, "star"))
+    target = paths.weights(paths.density(OUT, "star", 1))
     result = project.snakemake(
         "--cores", "1", target, "--forcerun", "train_density",
         check=False, override={"device": "cuda"},

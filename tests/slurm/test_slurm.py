@@ -13,9 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from test_workflow import CHAIN, OUT, ROOT, Project
+from test_workflow import CHAIN, CONFIG, OUT, ROOT, Project
 
-from flowmorph.plan import methods, paths, targets
+from flowmorph.plan import methods, paths, targets, tasks
 
 pytestmark = pytest.mark.slurm
 
@@ -26,7 +26,7 @@ SLURM += ["--slurm-init-seconds-before-status-checks", "10"]
 # What the profile advises for transports that train for seconds.
 GROUPS = ["generate_events=chunks", "build_features=chunks", "train_transport=transports"]
 SMALL = ["--groups", *GROUPS, "--group-components", "chunks=10", "transports=10"]
-STAR = paths.density(OUT, "star")
+STAR = paths.density(OUT, "star", 1)
 
 
 @pytest.fixture
@@ -75,11 +75,11 @@ def test_the_whole_graph_of_quick_gives_the_bytes_of_a_local_run(cluster, projec
     local.snakemake("--cores", "all")
     assert project.artefacts() == local.artefacts()
     assert project.pending() == Counter()
-    # One further flow method is for the science task.
-    transports = len(targets.TASKS) * len(methods.TRAINED) + 1
+    # One further flow method is for the collider task.
+    transports = len(tasks.PAPER) * len(methods.TRAINED) + 1
     jobs = rules_of(cluster.jobs()[before:])
     assert jobs["rule_chunks_build_features_generate_events"] == 1
-    assert jobs["rule_train_density"] == len(targets.DATASETS)
+    assert jobs["rule_train_density"] == len(targets.run_datasets(CONFIG))
     assert jobs["rule_transports_train_transport"] == math.ceil(transports / 10)
 
 
@@ -134,7 +134,7 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(cluster, project, loc
     states = [state for _, state, _ in sorted(cluster.jobs(), key=lambda job: int(job[0]))]
     # Not TIMEOUT: the signal came before the limit.
     assert states[before:] == ["FAILED", "CANCELLED", "COMPLETED"]
-    log = project.folder / paths.log(OUT, "train_density", "star")
+    log = project.folder / paths.log(OUT, "train_density", "star", "1")
     assert "goes on from step" in log.read_text()
     assert not (project.folder / paths.checkpoint(STAR)).exists()
     assert project.artefacts() == local.artefacts()
@@ -164,4 +164,4 @@ def test_a_gpu_that_the_node_lacks_is_said_by_the_rules_log(cluster, project):
     result = project.snakemake(paths.weights(STAR), *SLURM, *demand, check=False)
     assert result.returncode != 0
     assert "no GPU is usable" in result.stderr
-    assert "no GPU" in (project.folder / paths.log(OUT, "train_density", "star")).read_text()
+    assert "no GPU" in (project.folder / paths.log(OUT, "train_density", "star", "1")).read_text()
