@@ -8,6 +8,7 @@ from scripts_by_name import script
 
 from flowmorph.plan.jobs.data import ToyData
 from flowmorph.plan.jobs.form import to_json
+from flowmorph.plan.jobs.measuring import MeasureJob
 from flowmorph.plan.jobs.training import DensityJob, Network, Recipe
 
 NETWORK = Network(layers=2, blocks=1, width=16, bins=6, tail_bound=4.0)
@@ -40,3 +41,24 @@ def train_density(folder: Path, name: str = "star", recipe: Recipe = RECIPE) -> 
     """Train the star's density; gives its weights."""
     script("train_density").main(density_options(density_job(name, recipe), folder))
     return folder / f"{name}.safetensors"
+
+
+def measure_job(
+    methods: tuple[str, ...], features: tuple[str, ...], alternatives: tuple[str, ...] = ()
+) -> MeasureJob:
+    """Measures of few points of the user's own task, or of any other without conditions."""
+    return MeasureJob(
+        task="own",
+        split="validation",
+        training="1",
+        methods=methods,
+        alternatives=alternatives,
+        features=features,
+        mode=None,
+        discrete=False,
+        parts=None,
+        half_width=4.0,
+        two_sample_points=300,
+        assignment_points=50,
+        seed=1,
+    )

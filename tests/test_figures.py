@@ -18,7 +18,7 @@ from flowmorph.errors import InputError
 from flowmorph.figures import distances, features, grids, looks, losses, scatter, schematics
 from flowmorph.plan import tasks
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples import geometry, moved
+from flowmorph.samples import geometry, moved, parts
 from flowmorph.samples.regions import COLUMNS
 
 ROOT = Path(__file__).parent.parent
@@ -65,7 +65,7 @@ def test_circle_and_angle_find_where_a_point_lies(rotation):
     if rotation is not None:
         c, s = np.cos(np.deg2rad(rotation)), np.sin(np.deg2rad(rotation))
         x = geometry.ROTATED_SCALE * x @ np.array([[c, s], [-s, c]])
-    found, where = geometry.circle_and_angle(x, rotation)
+    found, where = parts.circle_and_angle(x, rotation)
     np.testing.assert_array_equal(found, circle)
     np.testing.assert_allclose(where, angle, atol=1e-12)
 
@@ -139,11 +139,11 @@ def test_angles_that_no_point_has_are_named(rotated):
 
 
 def test_angles_are_read_as_a_pair_or_as_one_for_both():
-    assert geometry.angle_pair("7.5:45") == ANGLES
-    assert geometry.angle_pair("15") == (15.0, 15.0)
+    assert moved.angle_pair("7.5:45") == ANGLES
+    assert moved.angle_pair("15") == (15.0, 15.0)
     for text in ("", "15:", "a:b", "1:2:3"):
         with pytest.raises(InputError, match=f"'{text}' is not FROM:TO in degrees"):
-            geometry.angle_pair(text)
+            moved.angle_pair(text)
 
 
 def test_tasks_have_titles():

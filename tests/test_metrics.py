@@ -167,7 +167,7 @@ def shifted_task(shift: float, condition: np.ndarray | None = None) -> moved.Mov
 
 
 def measured(sample: moved.MovedSample, **changes) -> dict[tuple, float]:
-    setting = {"task": "t", "methods": ["good", "far"], "features": ["x1", "x2"], "condition": None}
+    setting = {"methods": ["good", "far"], "features": ["x1", "x2"], "mode": None}
     setting |= {"discrete": False, "half_width": 4.0, "seed": 5} | changes
     return {
         (m.method, m.feature, m.metric): m.value
@@ -213,10 +213,10 @@ def test_points_are_compared_at_equal_conditions():
     sample = shifted_task(0.0, condition)
     # Right for one condition, far off for the other.
     sample = sample.with_alternative("good", sample.reference + 2.0 * condition)
-    numbers = measured(sample, condition="shared", discrete=True)
+    numbers = measured(sample, mode="shared", discrete=True)
     assert numbers["good", "", "condition_spread"] > 0.5
     assert numbers["good", "", "auc"] > 0.6
-    without = measured(sample, condition="shared")
+    without = measured(sample, mode="shared")
     assert ("good", "", "condition_spread") not in without
 
 
@@ -224,16 +224,20 @@ def test_measures_are_the_same_bytes_and_read_back(tmp_path):
     for name in ("a", "b"):
         numbers = task.measure(
             shifted_task(0.5),
-            task.Setting("t", ["good"], ["x1", "x2"], None, False, 4.0, 5),
+            task.Setting(["good"], ["x1", "x2"], None, False, 4.0, 5),
         )
-        measures.write(numbers, tmp_path / name)
+        found = (measures.Measure("t", "signal", "2", *number) for number in numbers)
+        measures.write(found, tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     first, *others = measures.read([tmp_path / "a", tmp_path / "b"])
-    assert first == Number("floor", "", "points", 600.0)
+    assert first == ("t", "signal", "2", "floor", "", "points", 600.0)
+    assert first.name == "t_signal"
     assert len(others) > 2 * 2 * 20 - 1
 
 
-@pytest.mark.parametrize("text", ["", "a,b\n", "task,method,feature,metric,value\nt,m,,auc,x\n"])
+@pytest.mark.parametrize(
+    "text", ["", "a,b\n", "task,split,training,method,feature,metric,value\nt,,1,m,,auc,x\n"]
+)
 def test_other_files_are_no_measures(tmp_path, text):
     (tmp_path / "other.csv").write_text(text)
     with pytest.raises(InputError, match="other.csv: not a file of measures"):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
-import json
 import pkgutil
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from jobs import measure_job
 from scipy import stats
 from scripts_by_name import script
 
@@ -19,6 +20,9 @@ from flowmorph.alternatives import interface as morphing
 from flowmorph.errors import InputError
 from flowmorph.figures import looks
 from flowmorph.metrics import distances, optimal_transport, two_sample
+from flowmorph.plan.jobs.data import ToyData
+from flowmorph.plan.jobs.form import to_json
+from flowmorph.plan.jobs.training import AlternativeJob
 from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples import morphed, moved, unweighting
 
@@ -239,27 +243,23 @@ def test_a_method_is_added_by_one_module_as_the_documentation_says(tmp_path, mon
     ((method, settings),) = yaml.safe_load(entry)["alternatives"]["methods"].items()
     (tmp_path / f"{method}.py").write_text(module)
     monkeypatch.setattr(alternatives, "__path__", [*alternatives.__path__, str(tmp_path)])
-    points = {"points": {"train": 4000, "evaluation": 1000}, "seed": 1}
-    data = ["--reference", "star", "--target", "checkerboard"]
-    data += ["--reference-data", json.dumps(points), "--target-data", json.dumps(points)]
+    points = {"train": 4000, "evaluation": 1000}
+    data = [ToyData(name, name, points, 1) for name in ("star", "checkerboard")]
     files = {name: str(tmp_path / f"{name}.npz") for name in (method, "reweighting")}
     for name, path in files.items():
-        chosen = json.dumps(settings if name == method else SETTINGS[name])
-        script("morph_by_alternative").main(
-            ["--method", name, "--settings", chosen, *data, "--splits", "evaluation"]
-            + ["--seed", "3", "--output", path]
-        )
+        chosen = settings if name == method else SETTINGS[name]
+        job = AlternativeJob(name, chosen, *data, ("evaluation",), 3)
+        script("morph_by_alternative").main(["--job", to_json(job), "--output", path])
     with np.load(files[method]) as stored:
         x = stored["evaluation.reference"]
     none = np.empty((len(x), 0))
     moved.MovedSample(x, x[::-1], none, none, {"base_transfer": x}).save(tmp_path / "moved.npz")
-    further = ["--alternatives", *files, "--alternative-files", *files.values()]
-    further += ["--split", "evaluation"]
+    job = replace(
+        measure_job(("base_transfer",), ("x1", "x2"), tuple(files)), split="evaluation", seed=2
+    )
     script("measure_task").main(
-        ["--task", "star_to_checkerboard", "--moved", str(tmp_path / "moved.npz"), *further]
-        + ["--methods", "base_transfer", "--features", "x1", "x2", "--half-width", "4"]
-        + ["--two-sample-points", "300", "--assignment-points", "50", "--seed", "2"]
-        + ["--output", str(tmp_path / "measures.csv")]
+        ["--job", to_json(job), "--moved", str(tmp_path / "moved.npz")]
+        + ["--alternatives", *files.values(), "--output", str(tmp_path / "measures.csv")]
     )
     rows = {}
     for kind in ("two_sample", "movement", "marginals"):

@@ -89,11 +89,11 @@ def test_alternatives_are_added_from_their_files(tmp_path, science):
     for name, weights in (("a", None), ("b", np.ones(600))):
         morphed.save(tmp_path / f"{name}.npz", {"signal": (x, Morphed(x + 1, weights))})
     files = [str(tmp_path / f"{name}.npz") for name in "ab"]
-    sample = morphed.added(science, ["a", "b"], files, "signal")
+    sample = science.with_alternatives(["a", "b"], files, "signal")
     assert list(sample.methods)[-2:] == ["a", "b"] and list(sample.method_weights) == ["b"]
     np.testing.assert_array_equal(sample.points("a"), x + 1)
-    with pytest.raises(InputError, match="need one entry for each method"):
-        morphed.added(science, ["a"], files, "signal")
+    with pytest.raises(InputError, match="2 files for the alternatives a"):
+        science.with_alternatives(["a"], files, "signal")
 
 
 def test_angles_need_a_rotated_toy(toy):

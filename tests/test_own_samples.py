@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from jobs import measure_job
 from scripts_by_name import script
 
 from flowmorph.errors import InputError
@@ -18,6 +19,7 @@ from flowmorph.figures import features
 from flowmorph.metrics import divergence, measures, task, two_sample
 from flowmorph.metrics.distances import summarise
 from flowmorph.plan import own_config, targets, tasks
+from flowmorph.plan.jobs.form import to_json
 from flowmorph.samples import moved
 from flowmorph.samples.own_samples import Settings, prepare
 from flowmorph.samples.unweighting import (
@@ -26,10 +28,9 @@ from flowmorph.samples.unweighting import (
     effective_points,
     relative,
     resampled,
-    target_unweighted,
 )
 from flowmorph.tables.measures import measure_table
-from flowmorph.transfer.training import Sample, equal_weights
+from flowmorph.transfer.training import Points, Sample, equal_weights
 
 ROOT = Path(__file__).parents[1]
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
@@ -208,25 +209,25 @@ def test_equal_weights_stand_for_the_given_ones():
 def test_batches_have_the_weighted_mean_and_none_without_weights_changes():
     x = torch.arange(1000.0)[:, None]
     weights = torch.linspace(0, 1, 1000, dtype=torch.float64) ** 4
-    sample = Sample(x, None, 100, torch.Generator().manual_seed(4), weights)
+    sample = Sample(Points(x, None, weights), 100, 4)
     drawn = torch.cat([sample.draw()[0][0] for _ in range(50)])
     expected = float((x[:, 0].double() * weights).sum() / weights.sum())
     assert drawn.mean().item() == pytest.approx(expected, rel=1e-3)
     first = drawn[:1000]
     assert abs(np.corrcoef(first, np.arange(1000))[0, 1]) < 0.15  # not in row order
-    plain = Sample(x, None, 100, torch.Generator().manual_seed(4))
+    plain = Sample(Points(x, None), 100, 4)
     order = torch.randperm(1000, generator=torch.Generator().manual_seed(4))
     assert torch.equal(plain.draw()[0][0], x[order[:100], 0])
 
 
 def test_a_weighted_sample_goes_on_where_it_stopped():
     x, weights = torch.arange(100.0)[:, None], torch.rand(100, dtype=torch.float64)
-    whole = Sample(x, None, 20, torch.Generator().manual_seed(5), weights)
+    whole = Sample(Points(x, None, weights), 20, 5)
     drawn = [whole.draw()[0] for _ in range(12)]
-    part = Sample(x, None, 20, torch.Generator().manual_seed(5), weights)
+    part = Sample(Points(x, None, weights), 20, 5)
     for _ in range(7):
         part.draw()
-    resumed = Sample(x, None, 20, torch.Generator(), weights)
+    resumed = Sample(Points(x, None, weights), 20, 0)
     resumed.resume(part.before, part.position)
     assert all(torch.equal(resumed.draw()[0], batch) for batch in drawn[7:])
 
@@ -249,7 +250,7 @@ def test_the_target_is_unweighted_and_the_rest_keeps_its_weights():
     rows = np.arange(500.0)[:, None]
     weights = {"weight_reference": rows[:, 0], "weight_target": rng.gamma(2, 1, 500)}
     sample = moved.MovedSample(rows, -rows, rows, -rows, {"base_transfer": rows}, **weights)
-    result = target_unweighted(sample, rng)
+    result = sample.target_unweighted(rng)
     assert 50 < len(result.reference) == len(result.target) < 400
     assert np.array_equal(result.reference, result.points("base_transfer"))
     assert np.array_equal(result.reference, result.condition_reference)
@@ -275,7 +276,7 @@ def test_measures_of_a_weighted_reference_are_those_of_the_repeated_one():
     none, weights = np.empty((3000, 0)), np.exp(0.5 * x[:, 0])
     images = {"base_transfer": x + [0.1, 0]}
     sample = moved.MovedSample(x, target, none, none, images, weight_reference=weights)
-    setting = task.Setting("own", ["base_transfer"], ["a", "b"], None, False, 4.0, 1, 3000, 100)
+    setting = task.Setting(["base_transfer"], ["a", "b"], None, False, 4.0, 1, 3000, 100)
     found = {(m.method, m.feature, m.metric): m.value for m in task.measure(sample, setting)}
     assert found["ceiling", "", "auc"] == pytest.approx(0.5, abs=0.03)
     assert found["ceiling", "a", "ks_pvalue"] > 0.01
@@ -322,7 +323,7 @@ def test_weights_matter_only_relative_to_each_other(scale):
         assert a == pytest.approx(b)
     none = np.empty((200, 0))
     sample = moved.MovedSample(x[:200], target, none, none, {"f": x[:200] + 0.1})
-    setting = task.Setting("own", ["f"], ["a", "b"], None, False, 4.0, 1, 100, 30)
+    setting = task.Setting(["f"], ["a", "b"], None, False, 4.0, 1, 100, 30)
     values = [
         [m.value for m in task.measure(replace(sample, weight_reference=each[:200]), setting)]
         for each in (weights, scaled)
@@ -379,10 +380,9 @@ def test_few_points_have_distances_and_nothing_to_compare_with(tmp_path, capsys,
     sample = few(points, weighted)
     sample.save(tmp_path / "m.npz")
     script("measure_task").main(
-        ["--task", "own", "--moved", str(tmp_path / "m.npz"), "--methods", "f", "--features", "a",
-         "b", "--half-width", "4", "--two-sample-points", "100", "--assignment-points", "30",
-         "--seed", "1", "--output", str(tmp_path / "m.csv")]
-    )  # fmt: skip
+        ["--job", to_json(measure_job(("f",), ("a", "b"))), "--moved", str(tmp_path / "m.npz")]
+        + ["--output", str(tmp_path / "m.csv")]
+    )
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "cannot be compared with the target: fewer than 20" in said
     found = measures.read([tmp_path / "m.csv"])
@@ -409,7 +409,8 @@ def test_a_figure_of_few_points_says_so():
 
 
 def test_twenty_points_are_enough():
-    setting = task.Setting("own", ["f"], ["a", "b"], None, False, 4.0, 1, 100, 30)
-    found = list(task.measure(few(20, False), setting))
+    setting = task.Setting(["f"], ["a", "b"], None, False, 4.0, 1, 100, 30)
+    numbers = task.measure(few(20, False), setting)
+    found = [measures.Measure("own", "validation", "1", *number) for number in numbers]
     assert {"auc", "ks", "bound_target"} <= {m.metric for m in found}
     assert not measure_table("two_sample", found).notes

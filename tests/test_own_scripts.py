@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from jobs import density_options, measure_job
 from scripts_by_name import script
 
 import flowmorph
 from flowmorph.metrics import measures
 from flowmorph.plan import own_config
+from flowmorph.plan.jobs.data import FileData
+from flowmorph.plan.jobs.events import OwnFiles, OwnJob
+from flowmorph.plan.jobs.form import to_json
+from flowmorph.plan.jobs.moving import BundleJob, MoveJob
+from flowmorph.plan.jobs.training import DensityJob, Network, Recipe, TransportJob
 
-FLOW = {"layers": 2, "blocks": 1, "width": 20, "bins": 4, "tail_bound": 4.0}
-RECIPE = {"batch": 100, "epochs": 4, "learning_rate": 5e-3, "warmup_steps": 2, "clip": 5.0}
+NETWORK = Network(layers=2, blocks=1, width=20, bins=4, tail_bound=4.0)
+RECIPE = Recipe(batch=100, epochs=4, learning_rate=5e-3, warmup_steps=2, clip=5.0)
 NOWHERE = {"column": None, "train": [], "apply": [], "closure": True}
 
 
@@ -44,51 +49,38 @@ def test_from_files_to_figures(tmp_path, columns, condition, suffix, weights):
         for name, rows, shift, seed in (("reference", 800, 0, 1), ("target", 500, 0.7, 2))
     }
     at = {name: str(tmp_path / name) for name in ("pre.json", "rows.csv", "moved.npz", "own.csv")}
+    columns_of = (list(own_config.choices(each).items()) for each in (features, condition))
+    files = (OwnFiles(**samples[name]) for name in ("reference", "target"))
+    own = OwnJob(*files, *columns_of, NOWHERE, "error", (1000, 1000), (-3, 3), 0.3, 1)
     script("prepare_own_samples").main(
-        ["--reference", json.dumps(samples["reference"]), "--target", json.dumps(samples["target"]),
-         "--features", json.dumps(own_config.choices(features)), "--condition",
-         json.dumps(own_config.choices(condition)), "--regions", json.dumps(NOWHERE),
-         "--missing", "error",
-         "--rows", "1000", "1000", "--scaling", "-3", "3", "--validation-fraction", "0.3",
-         "--seed", "1", "--output-reference", str(tmp_path / "r.npz"), "--output-target",
+        ["--job", to_json(own), "--output-reference", str(tmp_path / "r.npz"), "--output-target",
          str(tmp_path / "t.npz"), "--output-preprocessing", at["pre.json"],
          "--output-rows", at["rows.csv"]]
     )  # fmt: skip
-    data = {
-        name: json.dumps(
-            {"path": str(tmp_path / f"{name}.npz"), "features": features, "condition": condition,
-             "weights": weights}
-        )
-        for name in "rt"
-    }  # fmt: skip
-    training = ["--flow", json.dumps(FLOW), "--recipe", json.dumps(RECIPE), "--device", "cpu",
-                "--checkpoint", str(tmp_path / "checkpoint")]  # fmt: skip
-    for name in "rt":
-        script("train_density").main(
-            [*training, "--dataset", name, "--data", data[name], "--seed", "3", "--output",
-             str(tmp_path / f"{name}.safetensors"), "--history", str(tmp_path / f"{name}.loss")]
-        )  # fmt: skip
-    common = ["--task", "own", "--reference", "r", "--target", "t", "--seed", "4",
-              "--device", "cpu", "--reference-data", data["r"], "--target-data", data["t"],
-              "--reference-density", str(tmp_path / "r.safetensors"),
-              "--target-density", str(tmp_path / "t.safetensors")]  # fmt: skip
-    common += ["--condition", "shared"] if condition else []
-    transport = str(tmp_path / "f.safetensors")
+    names = tuple(features), tuple(condition)
+    data = [FileData(name, str(tmp_path / f"{name}.npz"), *names, bool(weights)) for name in "rt"]
+    for each in data:
+        job = DensityJob(each, NETWORK, RECIPE, 3, "cpu")
+        script("train_density").main(density_options(job, tmp_path))
+    ends = ["--reference-density", str(tmp_path / "r.safetensors")]
+    ends += ["--target-density", str(tmp_path / "t.safetensors")]
+    method, transport = "identity_initialization", str(tmp_path / "f.safetensors")
+    mode = "shared" if condition else None
+    job = TransportJob("own", method, mode, 0, *data, NETWORK, RECIPE, 4, "cpu")
     script("train_transport").main(
-        [*common, *training[:4], *training[6:], "--method", "identity_initialization",
+        ["--job", to_json(job), *ends, "--checkpoint", str(tmp_path / "checkpoint"),
          "--output", transport, "--history", str(tmp_path / "f.loss")]
     )  # fmt: skip
+    move = MoveJob("own", "validation", "1", mode, *data, (method,), 100, 4, "cpu")
     script("move_samples").main(
-        [*common, "--split", "validation", "--batch", "100", "--methods",
-         "identity_initialization", "--transports", transport, "--output", at["moved.npz"],
+        ["--job", to_json(move), *ends, "--transports", transport, "--output", at["moved.npz"],
          "--flow-measures", str(tmp_path / "m.csv")]
     )  # fmt: skip
-    methods = ["--methods", "base_transfer", "identity_initialization"]
+    methods = ["--methods", "base_transfer", method]
+    job = measure_job(("base_transfer", method), names[0])
     script("measure_task").main(
-        ["--task", "own", "--moved", at["moved.npz"], *methods, "--features", *features,
-         "--half-width", "4", "--two-sample-points", "100", "--assignment-points", "30",
-         "--seed", "1", "--output", at["own.csv"]]
-    )  # fmt: skip
+        ["--job", to_json(job), "--moved", at["moved.npz"], "--output", at["own.csv"]]
+    )
     found = measures.read([at["own.csv"]])
     assert {m.feature for m in found if m.metric == "ks"} == set(features)
     figures = {"plot_ratios": ["--limits", "-3", "3"], "plot_distances_per_feature": []}
@@ -99,11 +91,10 @@ def test_from_files_to_figures(tmp_path, columns, condition, suffix, weights):
              "--output", str(picture)]
         )  # fmt: skip
         assert picture.stat().st_size
+    bundle = to_json(BundleJob(method, *names, NOWHERE))
     script("bundle_transport").main(
-        ["--method", "identity_initialization", "--transport", transport, "--reference-density",
-         str(tmp_path / "r.safetensors"), "--target-density", str(tmp_path / "t.safetensors"),
-         "--preprocessing", at["pre.json"], "--features", *features, "--condition", *condition,
-         "--regions", json.dumps(NOWHERE), "--output", str(tmp_path / "transport.safetensors")]
+        ["--job", bundle, "--transport", transport, *ends, "--preprocessing", at["pre.json"],
+         "--output", str(tmp_path / "transport.safetensors")]
     )  # fmt: skip
     loaded = flowmorph.load(str(tmp_path), device="cpu")
     assert (loaded.features, loaded.conditions) == (tuple(features), tuple(condition))

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from flowmorph.errors import InputError
 from flowmorph.figures import looks, style
 from flowmorph.figures.features import SYMBOLS, shares
-from flowmorph.metrics.distances import distances, feature_distances, summarise
+from flowmorph.metrics.distances import euclidean, per_feature, summarise
 from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples import moved
 
@@ -41,7 +41,7 @@ def distance_figure(
     """
     pooled = {
         name: [
-            np.concatenate([distances(task, name) for task in training])
+            np.concatenate([euclidean(task.points(name), task.reference) for task in training])
             for training in (samples, *repeats)
         ]
         for name in names
@@ -82,7 +82,7 @@ def feature_distance_figure(
     `distance_figure`.
     """
     shifts = {
-        name: [feature_distances(training, name) for training in (sample, *repeats)]
+        name: [per_feature(each.points(name), each.reference) for each in (sample, *repeats)]
         for name in names
     }
     if sample.target.shape[1] != len(labels):

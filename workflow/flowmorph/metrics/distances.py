@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flowmorph.errors import InputError
-from flowmorph.samples import moved, unweighting
+from flowmorph.samples.unweighting import relative
 
 
 @dataclass(frozen=True)
@@ -19,31 +19,17 @@ class Summary:
     points: int
 
 
-def euclidean(images: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Measure the Euclidean distance of each row of ``images`` from the same row of ``reference``.
+def euclidean(moved: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Measure the Euclidean distance of each row of ``moved`` from the same row of ``reference``.
 
     Both have shape (N, D); the result is float64 of shape (N,), in the units of the space.
     """
-    return np.linalg.norm(_displacement(images, reference), axis=1)
+    return np.linalg.norm(_displacement(moved, reference), axis=1)
 
 
-def per_feature(images: np.ndarray, reference: np.ndarray) -> np.ndarray:
+def per_feature(moved: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Measure the absolute distance of each feature of each row; shape (N, D), float64."""
-    return np.abs(_displacement(images, reference))
-
-
-def distances(sample: moved.MovedSample, name: str) -> np.ndarray:
-    """Measure the distance that ``name`` travels, shape (N,); ``baseline`` is that of no method.
-
-    ``baseline`` is the distance between the rows of ``target`` and of ``reference``, which are
-    independent draws: what a map that ignores where its points come from would travel.
-    """
-    return euclidean(sample.points(name), sample.reference)
-
-
-def feature_distances(sample: moved.MovedSample, name: str) -> np.ndarray:
-    """Measure the distance that ``name`` travels in each feature, shape (N, D); see `distances`."""
-    return per_feature(sample.points(name), sample.reference)
+    return np.abs(_displacement(moved, reference))
 
 
 def summarise(distance: np.ndarray, weights: np.ndarray | None = None) -> Summary:
@@ -51,14 +37,14 @@ def summarise(distance: np.ndarray, weights: np.ndarray | None = None) -> Summar
     if distance.size == 0:
         raise InputError("no distances to summarise: the sample is empty")
     if weights is not None:
-        weights = unweighting.relative(weights)
+        weights = relative(weights)
         mean = np.average(distance, weights=weights)
         variance = np.average(np.square(distance - mean), weights=weights)
         return Summary(float(mean), float(np.sqrt(variance)), int(distance.size))
     return Summary(float(distance.mean()), float(distance.std()), int(distance.size))
 
 
-def _displacement(images: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    if images.shape != reference.shape:
-        raise InputError(f"distances need equal shapes, got {images.shape} and {reference.shape}")
-    return images.astype(np.float64) - reference.astype(np.float64)
+def _displacement(moved: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    if moved.shape != reference.shape:
+        raise InputError(f"distances need equal shapes, got {moved.shape} and {reference.shape}")
+    return moved.astype(np.float64) - reference.astype(np.float64)

@@ -127,7 +127,7 @@ def _movement(sample: moved.MovedSample, setting: Setting) -> Iterator[Number]:
     yield from _distances(sample, BASELINE, setting)
     for name in setting.methods:
         yield from _distances(sample, name, setting)
-        l1 = _mean_l1(distances.feature_distances(sample, name), weights)
+        l1 = _mean_l1(distances.per_feature(sample.points(name), reference), weights)
         numbers = {key: bounds[key] for key in ("bound_marginals", "bound_target", "bound_noise")}
         numbers |= {
             "ratio_target": _ratio(l1, bounds["bound_target"]),
@@ -142,14 +142,14 @@ def _movement(sample: moved.MovedSample, setting: Setting) -> Iterator[Number]:
 def _distances(sample: moved.MovedSample, name: str, setting: Setting) -> Iterator[Number]:
     """How far one method's points are from where they came, in all and in each feature."""
     weights = sample.weight_reference
-    length = distances.distances(sample, name)
-    each = distances.feature_distances(sample, name)
+    images = sample.points(name)
+    length = distances.euclidean(images, sample.reference)
+    each = distances.per_feature(images, sample.reference)
     numbers = {"points": len(length), **_moments(length, weights)}
     numbers["l1_mean"] = _mean_l1(each, weights)
     inside = (np.abs(sample.reference) <= setting.half_width).all(axis=1)
     if name != BASELINE and inside.any():
-        images = sample.points(name)[inside]
-        numbers["left_box"] = (np.abs(images) > setting.half_width).any(axis=1).mean()
+        numbers["left_box"] = (np.abs(images[inside]) > setting.half_width).any(axis=1).mean()
     for key, value in numbers.items():
         yield Number(name, "", key, float(value))
     for i, feature in enumerate(setting.features):

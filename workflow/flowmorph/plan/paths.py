@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+BUNDLE = "transport.safetensors"  # a transport with all that it takes to use it
+
 
 def run_folder(run: str) -> str:
     """Folder of one configuration's results."""
@@ -90,7 +92,7 @@ def weights(model: str) -> str:
 
 def bundle(out: str, method: str) -> str:
     """All that it takes to use a transport of the user's samples anywhere."""
-    return f"{out}/transports/own/{method}/transport.safetensors"
+    return f"{out}/transports/own/{method}/{BUNDLE}"
 
 
 def loss_table(model: str) -> str:

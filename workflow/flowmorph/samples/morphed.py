@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,6 @@ import numpy as np
 from flowmorph.alternatives.interface import Morphed
 from flowmorph.errors import InputError
 from flowmorph.files import atomic
-from flowmorph.samples import moved
 
 
 def save(path: str | os.PathLike, splits: Mapping[str, tuple[np.ndarray, Morphed]]) -> None:
@@ -51,18 +50,3 @@ def load(path: str | os.PathLike, split: str, reference: np.ndarray) -> Morphed:
     ):
         raise InputError(f"{path}: '{split}.weights' are not weights of its points")
     return Morphed(points, weights)
-
-
-def added(
-    sample: moved.MovedSample, methods: Sequence[str], paths: Sequence[str], split: str
-) -> moved.MovedSample:
-    """Add to a task's sample what further methods made of its points, of one split.
-
-    ``paths`` are the methods' files, in their order. Raises InputError for another number of files,
-    and as `load` does.
-    """
-    if len(methods) != len(paths):
-        raise InputError(f"{len(paths)} files for the alternatives {', '.join(methods) or None}")
-    for method, path in zip(methods, paths, strict=True):
-        sample = sample.with_alternative(method, *load(path, split, sample.reference))
-    return sample

@@ -13,7 +13,7 @@ import numpy as np
 from flowmorph.errors import InputError
 from flowmorph.files import atomic
 from flowmorph.metrics.measures import BASELINE
-from flowmorph.samples import geometry
+from flowmorph.samples import geometry, morphed, unweighting
 
 #: Names of arrays in a file; every other array is a method's.
 GIVEN = ("reference", "target", "condition_reference", "condition_target")
@@ -37,10 +37,10 @@ class MovedSample:
     target: np.ndarray
     condition_reference: np.ndarray
     condition_target: np.ndarray
-    methods: Mapping[str, np.ndarray]
+    methods: dict[str, np.ndarray]
     weight_reference: np.ndarray | None = None
     weight_target: np.ndarray | None = None
-    method_weights: Mapping[str, np.ndarray] = field(default_factory=dict)
+    method_weights: dict[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> MovedSample:
@@ -102,7 +102,8 @@ class MovedSample:
     def points(self, name: str) -> np.ndarray:
         """Give the points (N, D) of the reference, the target or a method, by name.
 
-        ``baseline`` is the target as a map of the reference: its points in random pairs.
+        ``baseline`` is the target in place of the images: what a map that ignores where its points
+        come from would give.
         """
         if name in ("target", BASELINE):
             return self.target
@@ -138,6 +139,30 @@ class MovedSample:
             methods=self.methods | {method: points},
             method_weights=self.method_weights | own,
         )
+
+    def with_alternatives(
+        self, methods: Sequence[str], paths: Sequence[str], split: str
+    ) -> MovedSample:
+        """Add what further methods made of this reference, a split's, from their files in order.
+
+        Raises InputError for another number of files than methods, and as `samples.morphed.load`.
+        """
+        if len(methods) != len(paths):
+            raise InputError(
+                f"{len(paths)} files for the alternatives {', '.join(methods) or None}"
+            )
+        sample = self
+        for method, path in zip(methods, paths, strict=True):
+            sample = sample.with_alternative(method, *morphed.load(path, split, self.reference))
+        return sample
+
+    def target_unweighted(self, rng: np.random.Generator) -> MovedSample:
+        """Unweight the target, which is independent of the rest; the rest keeps its weights.
+
+        There must be weights of the target; the result has as many rows as the target has left.
+        """
+        rows = unweighting.accepted(self.weight_target, rng)
+        return replace(self.select(slice(len(rows)), rows), weight_target=None)
 
     def select(
         self, rows: np.ndarray | slice, target_rows: np.ndarray | slice | None = None
@@ -177,6 +202,18 @@ class MovedSample:
                 f"there are {', '.join(f'{a:g}:{b:g}' for a, b in pairs)}"
             )
         return self.select(keep)
+
+
+def angle_pair(text: str) -> tuple[float, float]:
+    """Read the angles of reference and target, in degrees, from ``FROM:TO``.
+
+    A single number stands for both. Raises InputError for any other text.
+    """
+    start, separator, end = text.partition(":")
+    try:
+        return float(start), float(end if separator else start)
+    except ValueError:
+        raise InputError(f"'{text}' is not FROM:TO in degrees") from None
 
 
 def load_trainings(

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from flowmorph.samples import moved
 from flowmorph.samples.resampling import systematic
 
 
@@ -55,12 +52,3 @@ def resampled(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """
     number = max(effective_number(len(weights), weights), 1)
     return systematic(relative(weights), (rng.permutation(number) + rng.random()) / number)
-
-
-def target_unweighted(sample: moved.MovedSample, rng: np.random.Generator) -> moved.MovedSample:
-    """Unweight the target of a task, which is independent of the rest; the rest keeps its weights.
-
-    ``sample`` has weights of its target; the result has as many rows as the target has left.
-    """
-    rows = accepted(sample.weight_target, rng)
-    return replace(sample.select(slice(len(rows)), rows), weight_target=None)

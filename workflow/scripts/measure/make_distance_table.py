@@ -7,7 +7,7 @@ import argparse
 import numpy as np
 
 from flowmorph.errors import cli
-from flowmorph.metrics.distances import distances, summarise
+from flowmorph.metrics.distances import euclidean, summarise
 from flowmorph.metrics.measures import BASELINE
 from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples import moved
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> None:
         trainings = moved.load_trainings(getattr(args, block), count, PUBLISHED)
         ours[block] = {
             method: [
-                summarise(np.concatenate([distances(task, method) for task in tasks]))
+                summarise(np.concatenate([euclidean(x.points(method), x.reference) for x in tasks]))
                 for tasks in trainings
             ]
             for method in (BASELINE, *PUBLISHED)

@@ -11,7 +11,7 @@ from flowmorph.errors import InputError, cli
 from flowmorph.metrics import measures, mixing, task
 from flowmorph.plan.jobs import form
 from flowmorph.plan.jobs.measuring import MeasureJob
-from flowmorph.samples import morphed, moved, unweighting
+from flowmorph.samples import moved
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> None:
     job = form.read(MeasureJob, args.job)
     given = sample = moved.MovedSample.load(args.moved, job.methods)
     if given.weight_target is not None:
-        sample = unweighting.target_unweighted(given, np.random.default_rng(job.seed))
+        sample = given.target_unweighted(np.random.default_rng(job.seed))
     compared = len(sample) >= task.FEWEST_POINTS
     if sample.weight_reference is not None:
         compared = compared and sample.weight_reference.any()
@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> None:
             file=sys.stderr,
         )
         sample = given
-    sample = morphed.added(sample, job.alternatives, args.alternatives, job.split)
+    sample = sample.with_alternatives(job.alternatives, args.alternatives, job.split)
     if sample.target.shape[1] != len(job.features):
         raise InputError(f"{args.moved}: {len(job.features)} features were named, not as many")
     methods = [*job.methods, *job.alternatives]

@@ -6,7 +6,7 @@ import argparse
 
 from flowmorph.errors import cli
 from flowmorph.figures import distances, features, looks, style
-from flowmorph.samples import morphed, moved
+from flowmorph.samples import moved
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
 
     sample = moved.MovedSample.load(args.moved, args.methods)
-    sample = morphed.added(sample, args.alternatives, args.alternative_files, args.split)
+    sample = sample.with_alternatives(args.alternatives, args.alternative_files, args.split)
     names = [*args.methods, *args.alternatives]
     known = looks.with_spares(names)
     if args.drawing == "ratios":

@@ -7,7 +7,7 @@ import argparse
 from flowmorph.errors import InputError, cli
 from flowmorph.figures import grids, style
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples import geometry, moved
+from flowmorph.samples import moved
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -17,7 +17,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--angles",
         nargs="+",
-        type=geometry.angle_pair,
+        type=moved.angle_pair,
         metavar="FROM:TO",
         help="rotated toys: angles of reference and target in degrees; one for all rows, "
         "one a task, or several for a single task, which make a row each",

@@ -6,7 +6,7 @@ import argparse
 
 from flowmorph.errors import cli
 from flowmorph.figures import scatter, style
-from flowmorph.samples import geometry, moved
+from flowmorph.samples import moved
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -14,7 +14,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--moved", required=True, help="moved samples, .npz")
     parser.add_argument(
         "--angles",
-        type=geometry.angle_pair,
+        type=moved.angle_pair,
         metavar="FROM:TO",
         help="rotated toys: angles of reference and target in degrees",
     )
