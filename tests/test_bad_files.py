@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import resource
@@ -23,6 +22,8 @@ from test_features import run
 
 from flowmorph.formats import SampleFiles, open_sample, open_writer
 from flowmorph.plan import own_config
+from flowmorph.plan.jobs.events import OwnFiles, OwnJob
+from flowmorph.plan.jobs.form import to_json
 
 ROOT = Path(__file__).parents[1]
 
@@ -45,17 +46,16 @@ def arguments(
     (folder / "target").mkdir()
     target = good(folder / "target", **(other or {}))
     samples = {
-        name: json.dumps({"files": where, "tree": key, "format": None, "weights": weighted})
+        name: OwnFiles(where, key, None, weighted)
         for name, where, key, weighted in (
             ("reference", patterns, tree, weights), ("target", str(target), None, None),
         )
     }  # fmt: skip
     regions = {"column": "eta", "train": train, "apply": None, "closure": False}
+    columns = list(own_config.choices(list(features)).items())
+    job = OwnJob(*samples.values(), columns, [], regions, missing, (100, 100), (-3, 3), 0.2, 1)
     return [
-        "--reference", samples["reference"], "--target", samples["target"],
-        "--features", json.dumps(own_config.choices(list(features))), "--condition", "{}",
-        "--regions", json.dumps(regions), "--missing", missing, "--rows", "100", "100",
-        "--scaling", "-3", "3", "--validation-fraction", "0.2", "--seed", "1",
+        "--job", to_json(job),
         *(f"--output-{name}={folder / name}.npz" for name in ("reference", "target")),
         f"--output-preprocessing={folder / 'pre.json'}", f"--output-rows={folder / 'rows.csv'}",
     ]  # fmt: skip

@@ -18,6 +18,8 @@ from transports import REGIONS, make
 import flowmorph
 from flowmorph.errors import InputError
 from flowmorph.flows import storage
+from flowmorph.plan.jobs.form import to_json
+from flowmorph.plan.jobs.moving import BundleJob
 from flowmorph.user import bundle
 
 NAME = "transport.safetensors"
@@ -257,14 +259,11 @@ def test_the_script_writes_the_same_file(folder, tmp_path, capsys):
     note, _ = content(folder / NAME)
     (tmp_path / "fit.json").write_text(note["preprocessing"])
     arguments = {
-        "--method": [note["method"]],
+        "--job": [to_json(BundleJob(note["method"], ("x", "k"), ("m",), REGIONS))],
         "--transport": [folder / "transport_weights.safetensors"],
         "--reference-density": [folder / "reference_weights.safetensors"],
         "--target-density": [folder / "target_weights.safetensors"],
         "--preprocessing": [tmp_path / "fit.json"],
-        "--features": ["x", "k"],
-        "--condition": ["m"],
-        "--regions": [json.dumps(REGIONS)],
         "--output": [tmp_path / NAME],
     }
     listed = [part for name, values in arguments.items() for part in (name, *values)]

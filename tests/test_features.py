@@ -15,6 +15,8 @@ from flowmorph.collider import events, lhco
 from flowmorph.collider.features import build_features, delta_r
 from flowmorph.errors import InputError
 from flowmorph.formats import flat_root
+from flowmorph.plan.jobs.events import GenerateJob, PrepareJob
+from flowmorph.plan.jobs.form import read, to_json
 from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.samples import regions as selection
 
@@ -205,13 +207,23 @@ def feature_files(tmp_path):
     return tmp_path
 
 
-def prepare(folder, *more):
+PREPARE = {
+    "sidebands_tev": [[2.9, 3.3], [3.7, 4.1]],
+    "signal_tev": [3.3, 3.7],
+    "validation_fraction": 0.2,
+    "low": -3,
+    "high": 3,
+    "seed": 5,
+}
+
+
+def prepare(folder, **changes):
     return run(
         "prepare_samples.py",
         *("--reference", folder / "reference.root", "--target", folder / "target.root"),
-        *("--sidebands", 2.9, 3.3, 3.7, 4.1, "--signal", 3.3, 3.7, "--unit", 1000, "--seed", 5),
+        *("--job", to_json(PrepareJob(**(PREPARE | changes)))),
         *("--output-reference", folder / "r.root", "--output-target", folder / "t.root"),
-        *("--output-scaling", folder / "scaling.json", *more),
+        *("--output-scaling", folder / "scaling.json"),
     )
 
 
@@ -259,25 +271,22 @@ def test_empty_region_and_constant_feature(feature_files, capfd):
     assert not list(feature_files.glob("r.root")) and not list(feature_files.glob("*.json"))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("--validation-fraction", 1.0), "--validation-fraction 1.0: give one in"),
-        (("--sidebands", 2.9, 3.3, 3.7), "--sidebands takes pairs"),
-        (("--features", "m_j1", "pt"), "no column 'pt'"),
-        (("--low", 3, "--high", -3), "low must be below high"),
-    ],
-)
-def test_bad_options(feature_files, capfd, arguments, message):
-    assert prepare(feature_files, *arguments) == 1
-    last = capfd.readouterr().err.splitlines()[-1]
-    assert last.startswith("error: ") and message in last
+def test_a_scaled_range_has_a_width(feature_files, capfd):
+    assert prepare(feature_files, low=3, high=-3) == 1
+    assert "low must be below high" in capfd.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0])
+def test_a_share_of_events_is_apart(fraction):
+    text = json.dumps(PREPARE | {"validation_fraction": fraction})
+    with pytest.raises(InputError, match="^--job: validation_fraction: Input should be"):
+        read(PrepareJob, text)
 
 
 def test_chain_from_generation_to_medians(tmp_path, capfd):
     chunk = tmp_path / "events.parquet"
-    generate = ("--shower", "simple", "--events", 40, "--seed", 3, "--pthat-min", 1150)
-    generate += ("--mhat-min", 2700, "--early-jet-pt", 1100, "--early-mass", 2600, 4400)
+    job = GenerateJob("simple", 40, 1150, 2700, 3, -1, 1100, (2600, 4400))
+    generate = ("--job", to_json(job))
     assert run("generate_events.py", *generate, "--output", chunk) == 0
     first = chunk.read_bytes()
     assert run("generate_events.py", *generate, "--output", chunk) == 0
@@ -299,7 +308,7 @@ def test_chain_from_generation_to_medians(tmp_path, capfd):
     values |= {"tau21_j1": 0.600, "tau21_j2": 0.491}
     published.write_text(yaml.safe_dump({"pythia_v2_signal_region_medians": values}))
     outputs = (tmp_path / "medians.csv", tmp_path / "medians.md")
-    compare = ("--target", merged, "--signal", 2.0, 6.0, "--unit", 1000, "--output", *outputs)
+    compare = ("--target", merged, "--signal", 2.0, 6.0, "--output", *outputs)
     assert run("compare_medians.py", *compare, "--reference", published) == 0
     rows = list(csv.DictReader(outputs[0].read_text().splitlines()))
     assert [row["observable"] for row in rows] == list(values)

@@ -137,6 +137,7 @@ def test_files_of_other_runs_and_of_other_sources_are_fine(here, rule):
 
 @pytest.mark.parametrize("folder", [".snakemake/shadow", ".cache/compiled", "mine/cache"])
 def test_folders_that_snakemake_and_the_compiler_write_are_refused(here, monkeypatch, folder):
+    monkeypatch.delenv("FLOWMORPH_CACHE", raising=False)
     if folder.startswith("mine"):
         monkeypatch.setenv("FLOWMORPH_CACHE", str(here / folder))
     laid(here, f"{folder}/more.csv")

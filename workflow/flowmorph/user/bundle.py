@@ -52,7 +52,7 @@ def read(path: str | Path) -> tuple[dict, dict[str, Flow]]:
 
     Raises InputError for a file of another kind or version, and for one that was damaged.
     """
-    file = Path(paths.bundle(str(path))) if Path(path).is_dir() else Path(path)
+    file = Path(path, paths.BUNDLE) if Path(path).is_dir() else Path(path)
     if not file.is_file():
         raise InputError(f"{file}: no such file of a trained transport")
     hint = "name transport.safetensors, or its folder"

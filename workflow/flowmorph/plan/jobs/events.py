@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from flowmorph.plan.jobs.form import job
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(gt=0)]
 
 
 @job
 class GenerateJob:
     """Collider events of one chunk: a shower, its phase space (GeV), and a seed.
 
-    ``mhat_max_gev`` of -1 is none. ``early_jet_pt_gev`` and ``early_mass_gev`` end an event that
+    A ``mhat_max_gev`` of -1 is none. ``early_jet_pt_gev`` and ``early_mass_gev`` end an event that
     cannot pass the later cuts; ``settings`` are further ones of Pythia's, ``name = value``.
     """
 
     shower: str
-    events: int
+    events: Count
     pthat_min_gev: float
     mhat_min_gev: float
-    mhat_max_gev: float
-    early_jet_pt_gev: float
-    early_mass_gev: tuple[float, float]
     seed: int
+    mhat_max_gev: float = -1.0
+    early_jet_pt_gev: float = 0.0
+    early_mass_gev: tuple[float, float] = (0.0, float("inf"))
     settings: tuple[str, ...] = ()
 
 
@@ -30,7 +37,7 @@ class PrepareJob:
 
     sidebands_tev: tuple[tuple[float, float], ...]
     signal_tev: tuple[float, float]
-    validation_fraction: float
+    validation_fraction: Share
     low: float
     high: float
     seed: int
@@ -62,5 +69,5 @@ class OwnJob:
     missing: str
     rows: tuple[int, int]
     scaling: tuple[float, float]
-    validation_fraction: float
+    validation_fraction: Share
     seed: int
