@@ -21,7 +21,7 @@ from pathlib import Path
 
 import yaml
 
-from flowmorph.plan import targets
+from flowmorph.plan import tasks
 
 ROOT = Path(__file__).parents[1]
 HOUR = 3600.0
@@ -51,6 +51,14 @@ def read_graph(configfile: str) -> dict[int, Job]:
         jobs[int(number)] = Job(rule, dict(each.split(": ", 1) for each in wildcards), set())
     for before, after in re.findall(r"^\t(\d+) -> (\d+)", dot, re.MULTILINE):
         jobs[int(after)].needs.add(int(before))
+    # A label leaves out the wildcards of what the job needs.
+    for number in topological(jobs):
+        job = jobs[number]
+        if job.rule in ("move_samples", "measure_task"):
+            (task,) = {
+                jobs[need].wildcards["task"] for need in job.needs if "task" in jobs[need].wildcards
+            } or {job.wildcards.get("task")}
+            job.wildcards["task"] = task
     return jobs
 
 
@@ -69,16 +77,14 @@ def read_config(configfile: str) -> dict:
 
 
 def family_of(name: str) -> str:
-    """toy, rotated or science, for a data set or a task."""
-    if name.startswith((targets.SCIENCE, *targets.SAMPLES)):
-        return "science"
-    return "rotated" if name.startswith("rotated_") else "toy"
+    """The family of a data set or a task."""
+    return (tasks.DATASETS.get(name) or tasks.TASKS[name]).family.name
 
 
 def steps_of(config: dict, family: str, kind: str, events: dict, sample: str) -> float:
     """Optimizer steps of one training."""
     recipe = config["training"][family][kind]
-    if family == "science":
+    if family == "collider":
         points = events[f"{sample}_train"]
     else:
         points = config["toys" if family == "toy" else "rotated"]["points"]["train"]
@@ -90,7 +96,7 @@ def seconds_of(job: Job, config: dict, times: dict, events: dict) -> float:
     if job.rule == "train_density":
         dataset = job.wildcards["dataset"]
         family = family_of(dataset)
-        sample = dataset if family == "science" else ""
+        sample = dataset if family == "collider" else ""
         steps = steps_of(config, family, "density", events, sample)
         return times["training_start"] + steps * times["step_ms"][family]["density"] / 1000
     if job.rule == "train_transport":
@@ -101,21 +107,16 @@ def seconds_of(job: Job, config: dict, times: dict, events: dict) -> float:
         one = ms["inverse"] if job.wildcards["method"] == "unidirectional" else None
         return times["training_start"] + steps * (one or (ms["forward"] + ms["inverse"]) / 2) / 1000
     seconds = times["seconds"].get(job.rule, times["seconds"]["default"])
-    return seconds[family_of(job.wildcards["moved"])] if isinstance(seconds, dict) else seconds
+    return seconds[family_of(job.wildcards["task"])] if isinstance(seconds, dict) else seconds
 
 
-def local_rules() -> set[str]:
-    """The rules that stay on the machine where snakemake runs: listed together, or one by one."""
-    files = [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]
-    texts = [path.read_text() for path in files]
-    listed = {
-        name
-        for text in texts
-        for block in re.findall(r"^localrules:\n((?: +\w+,\n)+)", text, re.M)
-        for name in re.findall(r"\w+", block)
-    }
-    rules = [rule for text in texts for rule in re.split(r"^ *rule (?=\w+:$)", text, flags=re.M)]
-    return listed | {rule.partition(":")[0] for rule in rules if "localrule: True" in rule}
+def local_rules(configfile: str) -> set[str]:
+    """The rules that stay on the machine where snakemake runs, as a dry run names them."""
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--nolock"]
+    told = subprocess.run(
+        [*command, "--configfile", configfile], cwd=ROOT, text=True, capture_output=True, check=True
+    )
+    return set(re.findall(r"^localrule (\w+):", told.stdout + told.stderr, re.MULTILINE))
 
 
 def grouped(jobs: dict[int, Job], profile: dict) -> dict[int, Job]:
@@ -272,7 +273,7 @@ def main() -> None:
     times = yaml.safe_load((ROOT / args.times).read_text())
     profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
     numbers = yaml.safe_load((ROOT / "config/paper_numbers.yaml").read_text())
-    jobs, local = read_graph(args.configfile), local_rules()
+    jobs, local = read_graph(args.configfile), local_rules(args.configfile)
     for job in jobs.values():
         job.seconds = seconds_of(job, config, times, numbers["science_preparation"]["events"])
         job.local = job.rule in local
@@ -280,7 +281,7 @@ def main() -> None:
     print("| stage | jobs | hours of one job | core hours |\n| --- | --- | --- | --- |")
     stages: dict[str, list[float]] = {}
     for job in jobs.values():
-        names = [job.wildcards[key] for key in ("dataset", "task", "moved") if key in job.wildcards]
+        names = [job.wildcards[key] for key in ("dataset", "task") if key in job.wildcards]
         kind = f"{job.rule}, {family_of(names[0])}" if names else job.rule
         stages.setdefault("local rules" if job.local else kind, []).append(job.seconds / HOUR)
     for stage, hours in sorted(stages.items(), key=lambda item: -sum(item[1])):

@@ -22,7 +22,8 @@ from torch import Tensor
 
 from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.flows.made import Layout, Shape
-from flowmorph.transfer.morph import Task
+from flowmorph.plan import methods
+from flowmorph.transfer.morph import DensityPair
 
 CLIP = 5.0
 TURN = 5
@@ -150,7 +151,9 @@ def main() -> None:
     x = torch.randn(args.features, args.batch)
     c = torch.rand(context, args.batch) if context else None
     x_n, c_n = x.T.contiguous(), None if c is None else c.T.contiguous()
-    task = Task(frozen, frozen, "shared" if context else None)
+    pair = DensityPair(frozen, frozen, "shared" if context else None)
+    forward, inverse = pair.losses(methods.find("flows_for_flows"), flow, 0.0)
+    batches = ((x, c), (x, c))
 
     def step(parameters: list[Tensor], loss: Callable[[], Tensor], **adam) -> Callable[[], None]:
         optimizer = torch.optim.Adam(parameters, lr=1e-6, **adam)
@@ -202,11 +205,11 @@ def main() -> None:
         ),
         "transport training, forward": (
             step(list(theirs["flow"].transform.parameters()), theirs_loss(False)),
-            step([flow.flat], lambda: task.forward_loss(flow, x, c, c, 0.0), fused=True),
+            step([flow.flat], lambda: forward(*batches), fused=True),
         ),
         "transport training, inverse": (
             step(list(theirs["flow"].transform.parameters()), theirs_loss(True)),
-            step([flow.flat], lambda: task.inverse_loss(flow, x, c, c, 0.0), fused=True),
+            step([flow.flat], lambda: inverse(*batches), fused=True),
         ),
     }  # fmt: skip
     kind = f"{args.features} features, {'one condition' if context else 'no condition'}"

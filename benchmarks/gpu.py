@@ -13,29 +13,26 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from functools import partial
 
 import torch
 from engine import Nflows
-from torch import Tensor
 
 from flowmorph.flows.flow import Architecture, Flow
-from flowmorph.transfer.morph import Task
-from flowmorph.transfer.training import Recipe, Sample, Training
+from flowmorph.plan import methods
+from flowmorph.plan.jobs.training import Recipe
+from flowmorph.transfer.morph import DensityPair
+from flowmorph.transfer.training import Points, Problem, Sample, Training
 
 POINTS = 1_000_000
 PAPER = Recipe(batch=128, epochs=64, learning_rate=1e-4, warmup_steps=0, clip=5.0)
 
 
-def ours(flow: Flow, task: Task, samples: list[Sample], graphs: bool) -> Callable[[], None]:
+def ours(flow: Flow, pair: DensityPair, samples: list[Sample], graphs: bool) -> Callable[[], None]:
     """A step as the workflow makes it."""
-
-    def loss(direction: str, x: tuple, y: tuple) -> Tensor:
-        return task.loss(direction, flow, x[0], y[0], x[1], y[1], 0.0)
-
+    losses = pair.losses(methods.find("flows_for_flows"), flow, 0.0)
     steps = PAPER.steps(POINTS)
-    training = Training(flow, samples, PAPER, steps, graphs)
-    return partial(training.step, [partial(loss, name) for name in ("forward", "inverse")])
+    problem = Problem("step", flow, samples, losses, lambda: 0.0, PAPER, steps, 1.0)
+    return Training(problem, graphs).step
 
 
 def theirs(flow: Flow, frozen: Flow, samples: list[Sample]) -> Callable[[], None]:
@@ -95,16 +92,16 @@ def main() -> None:
         density = Architecture(features, context, 4, 2, 128, 8, 4.0)
         transport = Architecture(features, context, 8, 3, 128, 8, 4.0)
         frozen = Flow(density).to(device).requires_grad_(False)
-        task = Task(frozen, frozen, "shared" if context else None)
+        pair = DensityPair(frozen, frozen, "shared" if context else None)
         x = torch.randn(POINTS, features, device=device)
         c = torch.rand(POINTS, context, device=device) if context else None
-        samples = [Sample(x, c, PAPER.batch, torch.Generator().manual_seed(i)) for i in (1, 2)]
+        samples = [Sample(Points(x, c), PAPER.batch, seed) for seed in (1, 2)]
         ways = {
             "nflows": theirs(Flow(transport).to(device), frozen, samples),
-            "plain": ours(Flow(transport).to(device), task, samples, False),
+            "plain": ours(Flow(transport).to(device), pair, samples, False),
         }
         if device.type == "cuda":
-            ways["graphs"] = ours(Flow(transport).to(device), task, samples, True)
+            ways["graphs"] = ours(Flow(transport).to(device), pair, samples, True)
         rates: dict[str, float] = {}
         for way, step in ways.items():
             # nflows' steps are slow, and a tenth of them tells their rate as well.

@@ -21,15 +21,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from flowmorph.flows.flow import Architecture, Flow
+from flowmorph.flows.flow import Flow
 from flowmorph.formats import flat_root
 from flowmorph.metrics import divergence
 from flowmorph.metrics.two_sample import classifier_auc
+from flowmorph.plan.jobs.training import Network, Recipe
 from flowmorph.plan.methods import METHODS
 from flowmorph.samples import toys
 from flowmorph.samples.regions import CONDITION, FEATURES
-from flowmorph.transfer.morph import Task
-from flowmorph.transfer.training import Loss, Recipe, Sample, Training
+from flowmorph.transfer import problems
+from flowmorph.transfer.morph import DensityPair, morph
+from flowmorph.transfer.problems import Splits
+from flowmorph.transfer.training import Points, Problem, Training
 
 TRAIN, HELD = 500_000, 100_000
 PAPER = {"batch": 128, "learning_rate": 1e-4, "warmup_steps": 0, "beta2": 0.999, "width": 128}
@@ -113,40 +116,37 @@ COLLIDER = {
 PAIRS = (("fourcircles", "star"), ("star", "checkerboard"), ("checkerboard", "fourcircles"))
 
 
-def build(settings: dict, features: int, context: int, identity: bool = False) -> Flow:
-    """A flow of these settings; what they do not say is as in the default configuration."""
+def network(settings: dict) -> Network:
+    """Size of a flow; what the settings do not say is as in the default configuration."""
     sizes = {"layers": 4, "blocks": 2, "width": 64, "bins": 8} | {
         key: settings[key] for key in ("layers", "blocks", "width", "bins") if key in settings
     }
-    arch = Architecture(features, context, tail_bound=4.0, **sizes)
-    return Flow(arch, identity).compile(settings["batch"])
+    return Network(**sizes, tail_bound=4.0)
 
 
-def fit(flow: Flow, samples: list[Sample], losses: list[Loss], settings: dict) -> tuple[float, int]:
-    """Train as the workflow does; processor seconds and steps."""
-    steps = settings.get("steps", 4000)
-    recipe = Recipe(
-        settings["batch"], 1.0, settings["learning_rate"], settings.get("warmup_steps", 100),
-        clip=settings.get("clip", 5.0), beta2=settings["beta2"],
-    )  # fmt: skip
-    for loss in losses:
-        loss(*(sample.draw() for sample in samples)).backward()  # compiles or loads
-    training = Training(flow, samples, recipe, steps)
+def recipe_of(settings: dict, points: int) -> Recipe:
+    """Recipe with as many epochs as make the steps."""
+    epochs = settings.get("steps", 4000) * settings["batch"] / points
+    rate, warmup = settings["learning_rate"], settings.get("warmup_steps", 100)
+    clip = settings.get("clip", 5.0)
+    return Recipe(settings["batch"], epochs, rate, warmup, clip, settings["beta2"])
+
+
+def fit(problem: Problem) -> tuple[float, int]:
+    """Train as the workflow does; processor seconds, after compilation, and steps."""
+    problem.prepare("compile")
+    training = Training(problem)
     start = time.process_time()
-    for _ in range(steps):
-        training.step(losses)
-    return time.process_time() - start, steps
+    for _ in range(problem.steps):
+        training.step()
+    return time.process_time() - start, problem.steps
 
 
-def toy(name: str, seed: int) -> Tensor:
-    """Training points of a toy."""
+def toy(name: str, seed: int) -> Splits:
+    """Training points of a toy; nothing here is validated during training."""
     points = toys.sample_toy(name, TRAIN, np.random.default_rng(seed))
-    return torch.from_numpy(points.astype(np.float32))
-
-
-def sample(x: Tensor, c: Tensor | None, batch: int, seed: int) -> Sample:
-    """Points to draw batches from."""
-    return Sample(x, c, batch, torch.Generator().manual_seed(seed))
+    train = Points(torch.from_numpy(points.astype(np.float32)), None)
+    return Splits(train, train)
 
 
 def per_point(function: Callable, *arrays: Tensor | None) -> Tensor:
@@ -165,10 +165,9 @@ def per_point(function: Callable, *arrays: Tensor | None) -> Tensor:
 def train_density(name: str, settings: dict, seed: int) -> tuple[Flow, float, int]:
     """A toy's density flow, with its processor seconds and steps."""
     torch.manual_seed(seed)
-    flow = build(settings, 2, 0)
-    points = sample(toy(name, seed), None, settings["batch"], seed)
-    took = fit(flow, [points], [lambda batch: -flow.log_prob(*batch).mean()], settings)
-    return flow, *took
+    sizes, recipe = network(settings), recipe_of(settings, TRAIN)
+    problem = problems.density(name, toy(name, seed), sizes, recipe, seed)
+    return problem.flow, *fit(problem)
 
 
 def densities(recipes: dict, names: list[str], seed: int) -> Iterator[tuple[str, ...]]:
@@ -196,28 +195,20 @@ def transports(recipes: dict, seed: int) -> Iterator[tuple[str, ...]]:
                 learned[name, kind] = flow
         for a, b in PAIRS:
             torch.manual_seed(seed)
-            flow = build(settings, 2, 0, method.identity)
-            ends = (learned[n, kind] for n in (a, b))
-            task = Task(*(end.compile(settings["batch"]) for end in ends), None)
-            x, y = (sample(toy(n, seed + i), None, settings["batch"], i)
-                    for i, n in enumerate((a, b)))  # fmt: skip
-
-            losses = [
-                lambda x, y, direction=direction, flow=flow, task=task: task.loss(
-                    direction, flow, x[0], y[0], None, None, 0.0
-                )
-                for direction in method.directions
-            ]
-            seconds, steps = fit(flow, [x, y], losses, settings)
+            ends = toy(a, seed), toy(b, seed + 1)
+            pair = DensityPair(learned[a, kind], learned[b, kind], None)
+            sizes, plan = network(settings), recipe_of(settings, TRAIN)
+            problem = problems.transport(f"{a} to {b}", method, pair, *ends, sizes, plan, 0.0, seed)
+            seconds, steps = fit(problem)
+            moved_by = morph(pair, problem.flow)
             held = toys.sample_toy(b, HELD, np.random.default_rng(seed + 99))
             start = toys.sample_toy(a, HELD // 5, np.random.default_rng(seed + 98))
-            model = per_point(
-                lambda y, flow=flow, task=task: task.log_likelihood(flow, y, None, None),
-                torch.from_numpy(held.astype(np.float32)),
-            )
-            moved = per_point(
-                lambda x, flow=flow, task=task: task.move(flow, x, None, None),
-                torch.from_numpy(start.astype(np.float32)),
+            model, moved = (
+                per_point(
+                    lambda x, function=function: function(x, None, None),
+                    torch.from_numpy(points.astype(np.float32)),
+                )
+                for function, points in ((moved_by.log_prob, held), (moved_by.forward, start))
             )
             gap = divergence.mean(toys.log_density(b, held) - model.double().numpy())
             auc = classifier_auc(moved.T.numpy(), held[: len(start)], seed=seed)
@@ -233,17 +224,15 @@ def collider(recipes: dict, folder: Path, seed: int) -> Iterator[tuple[str, ...]
         columns = np.stack([table[name] for name in (*FEATURES, CONDITION)], axis=1)
         return torch.from_numpy(columns.astype(np.float32)).split(len(FEATURES), dim=1)
 
-    (x, c), held = read("train"), read("validation")
+    train, held = Points(*read("train")), read("validation")
     for recipe, settings in recipes.items():
         torch.manual_seed(seed)
-        flow = build(settings, len(FEATURES), 1)
-        points = sample(x, c, settings["batch"], seed)
-        seconds, steps = fit(
-            flow,
-            [points],
-            [lambda batch, flow=flow: -flow.log_prob(*batch).mean()],
-            settings,
+        plan = recipe_of(settings, len(train.x))
+        problem = problems.density(
+            "target", Splits(train, Points(*held)), network(settings), plan, seed
         )
+        seconds, steps = fit(problem)
+        flow = problem.flow
         model = divergence.mean(per_point(flow.log_prob, *held).double().numpy())
         quality = f"{model.value:.3f} ± {model.error:.3f}"
         yield recipe, "target", f"{steps:,}", f"{seconds:.0f}", quality
