@@ -88,10 +88,7 @@ if own_config.given(config):
     include: "rules/own.smk"
 
 
-# A rule with `localrule` takes seconds: not worth a place in a queue, so Snakemake runs it on the
-# machine that it runs on.
-
-
+# A local rule takes seconds: not worth a place in a queue, so Snakemake runs it on its own machine.
 rule all:
     """Make every figure, table and training picture of the configured run."""
     default_target: True
@@ -101,8 +98,8 @@ rule all:
 
 
 rule penalty_scan:
+    """Hold accuracy against distance over strengths of the movement penalty (section IV.2)."""
     input:
         paths.figure(OUT, "fig_penalty_scan", "png"),
         paths.table(OUT, "penalty_claims", "csv"),
-    """Hold accuracy against distance over strengths of the movement penalty (section IV.2)."""
     localrule: True

@@ -8,7 +8,7 @@ rule train_density:
         script=script("train/train_density.py"),
         code=code("train/train_density.py"),
     output:
-        weights=paths.weights(paths.density(OUT, "{dataset}", "{training}")),
+        flow=paths.flow(paths.density(OUT, "{dataset}", "{training}")),
         losses=paths.loss_table(paths.density(OUT, "{dataset}", "{training}")),
     log:
         paths.log(OUT, "train_density", "{dataset}", "{training}"),
@@ -25,5 +25,5 @@ rule train_density:
         checkpoint=paths.checkpoint(paths.density(OUT, "{dataset}", "{training}")),
     shell:
         "python {input.script} --job {params.job:q} --threads {threads} "
-        " --checkpoint {params.checkpoint} --output {output.weights} --history {output.losses} "
+        " --checkpoint {params.checkpoint} --output {output.flow} --history {output.losses} "
         " 2>&1 | (trap '' INT TERM USR1; exec tee {log})"

@@ -32,7 +32,7 @@ rule evaluate_densities:
     """Measure each density's likelihood and, for toys, its divergence from the exact density."""
     input:
         densities=[
-            paths.weights(paths.density(OUT, dataset.name, training))
+            paths.flow(paths.density(OUT, dataset.name, training))
             for dataset, training in DENSITIES
         ],
         data=JOBS.files(*targets.run_datasets(config)),
@@ -60,8 +60,8 @@ rule evaluate_densities:
 rule count_costs:
     """Count the optimizer steps of a family's trainings and the points that they were shown."""
     input:
-        weights=lambda wildcards: [
-            paths.weights(each.folder) for each in targets.trained(wildcards.family, config, OUT)
+        flows=lambda wildcards: [
+            paths.flow(each.folder) for each in targets.trained(wildcards.family, config, OUT)
         ],
         histories=lambda wildcards: [
             paths.loss_table(each.folder)
@@ -81,7 +81,7 @@ rule count_costs:
     params:
         job=lambda wildcards: to_json(JOBS.costs(wildcards.family)),
     shell:
-        "python {input.script} --job {params.job:q} --weights {input.weights} "
+        "python {input.script} --job {params.job:q} --flows {input.flows} "
         " --histories {input.histories} --output {output.csv} > {log} 2>&1"
 
 

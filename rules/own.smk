@@ -38,7 +38,7 @@ rule bundle_transport:
     input:
         **densities_of(tasks.OWN.name, "1"),
         transport=lambda wildcards: (
-            [paths.weights(paths.transport(OUT, tasks.OWN.name, wildcards.method, 1))]
+            [paths.flow(paths.transport(OUT, tasks.OWN.name, wildcards.method, 1))]
             if methods.METHODS[wildcards.method].trained
             else []
         ),
@@ -119,7 +119,7 @@ use rule move_reference as move_file with:
 
 
 rule apply:
+    """Move the user's further files (key apply) with the trained transports."""
     input:
         lambda wildcards: targets.applied(OUT, config),
-    """Move the user's further files (key apply) with the trained transports."""
     localrule: True

@@ -9,7 +9,7 @@ rule train_transport:
         script=script("train/train_transport.py"),
         code=code("train/train_transport.py"),
     output:
-        weights=paths.weights(paths.transport(OUT, "{task}", "{method}", "{training}")),
+        flow=paths.flow(paths.transport(OUT, "{task}", "{method}", "{training}")),
         losses=paths.loss_table(paths.transport(OUT, "{task}", "{method}", "{training}")),
     log:
         paths.log(OUT, "train_transport", "{task}", "{method}", "{training}"),
@@ -30,7 +30,7 @@ rule train_transport:
         "python {input.script} --job {params.job:q} "
         " --reference-density {input.reference} --target-density {input.target} "
         " --threads {threads} --checkpoint {params.checkpoint} "
-        " --output {output.weights} --history {output.losses} "
+        " --output {output.flow} --history {output.losses} "
         " 2>&1 | (trap '' INT TERM USR1; exec tee {log})"
 
 
@@ -40,7 +40,7 @@ rule move_samples:
         unpack(lambda wildcards: densities_of(wildcards.task, wildcards.training)),
         data=lambda wildcards: JOBS.files(*tasks.TASKS[wildcards.task].datasets),
         transports=lambda wildcards: [
-            paths.weights(paths.transport(OUT, wildcards.task, method, wildcards.training))
+            paths.flow(paths.transport(OUT, wildcards.task, method, wildcards.training))
             for method in targets.transports(wildcards.task, config)
         ],
         script=script("move/move_samples.py"),
@@ -102,7 +102,7 @@ use rule train_transport as train_scanned_transport with:
         script=script("train/train_transport.py"),
         code=code("train/train_transport.py"),
     output:
-        weights=paths.weights(paths.scanned(OUT, "{strength}")),
+        flow=paths.flow(paths.scanned(OUT, "{strength}")),
         losses=paths.loss_table(paths.scanned(OUT, "{strength}")),
     log:
         paths.log(OUT, "train_scanned_transport", "{strength}"),
@@ -121,8 +121,7 @@ use rule move_samples as move_scanned_samples with:
         **densities_of(tasks.COLLIDER.name, "1"),
         data=JOBS.files(*tasks.COLLIDER.datasets),
         transports=[
-            paths.weights(paths.scanned(OUT, f"{strength:g}"))
-            for strength in targets.scanned(config)
+            paths.flow(paths.scanned(OUT, f"{strength:g}")) for strength in targets.scanned(config)
         ],
         script=script("move/move_samples.py"),
         code=code("move/move_samples.py"),

@@ -85,7 +85,7 @@ def test_an_unknown_key_is_named():
         ("training.collider.transport.learning_rate", 0),
         ("collider.validation_fraction", 1.0),
         ("collider.jets.engine", "kt"),
-        ("rotated.condition.identical", "none"),
+        ("rotated.mode.identical", "none"),
         ("penalty.toy", -0.1),
         ("alternatives.tasks", ["collider_signal"]),
         ("alternatives.tasks", ["rotated_star_to_star_twin"]),

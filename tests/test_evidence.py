@@ -18,7 +18,7 @@ from flowmorph.metrics import divergence, measures, mixing
 from flowmorph.metrics.measures import Measure
 from flowmorph.plan import targets
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples import geometry, moved, parts, toys
+from flowmorph.samples import geometry, moved, toy_parts, toys
 from flowmorph.tables import times
 from flowmorph.tables.measures import penalty_table
 
@@ -33,8 +33,8 @@ def test_circles_and_arms_are_found_at_any_angle():
     rng = np.random.default_rng(1)
     angles = np.array([7.5, 45.0])
     for name, find in (
-        ("fourcircles", lambda *a: parts.circle_and_angle(*a)[0]),
-        ("star", parts.arm),
+        ("fourcircles", lambda *a: toy_parts.circle_and_angle(*a)[0]),
+        ("star", toy_parts.arm),
     ):
         x = toys.sample_toy(name, 4000, rng)
         plain = find(x)
@@ -71,7 +71,7 @@ def test_a_map_that_keeps_circles_together_is_told_from_one_that_does_not():
     assert kept == pytest.approx(0.25, abs=0.03)
     star, arms = toys.sample_toy("star", 4000, rng), ("fourcircles", "star")
     spread = mixed(arms, reference=reference, m=star)["arm_information"]
-    circle, _ = parts.circle_and_angle(reference)
+    circle, _ = toy_parts.circle_and_angle(reference)
     kept = mixed(arms, reference=reference, m=2.0 * geometry.ARMS[circle])
     assert spread < 0.01 and kept["arm_information"] == pytest.approx(np.log(4), abs=1e-3)
     assert mixed(("star", "fourcircles"), reference=star, m=reference) == {}

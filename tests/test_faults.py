@@ -17,7 +17,7 @@ from test_workflow import OUT, ROOT
 from flowmorph.plan import paths
 
 STAR = paths.density(OUT, "star", 1)
-WEIGHTS = paths.weights(STAR)
+WEIGHTS = paths.flow(STAR)
 RUN = [WEIGHTS, "--cores", "1"]
 # A training of some seconds that saves its state three times a second.
 OVERRIDE = {

@@ -18,7 +18,7 @@ from flowmorph.formats import flat_root
 from flowmorph.plan.jobs.events import GenerateJob, PrepareJob
 from flowmorph.plan.jobs.form import read, to_json
 from flowmorph.preprocess.preprocessor import Preprocessor
-from flowmorph.samples import regions as selection
+from flowmorph.samples import regions
 
 
 def run(script, *arguments):
@@ -60,7 +60,7 @@ def test_known_numbers():
         assert table["delta_r_jj"][i] == pytest.approx(np.pi, rel=1e-5)
         assert table["tau21_j1"][i] == pytest.approx(0, abs=1e-4)
         assert table["m_jj"][i] == pytest.approx(3000, rel=1e-2)
-    assert list(table) == [*selection.COLUMNS, "label"]
+    assert list(table) == [*regions.COLUMNS, "label"]
 
 
 def test_azimuth_is_wrapped():
@@ -122,7 +122,7 @@ def test_real_events(lhco_tiny):
         assert (table[name] > 0).all() and (table[name] < 1.05).all()
     inside = (table["m_jj"] > 2900) & (table["m_jj"] < 4100)
     assert inside.sum() == 444
-    medians = {name: np.median(table[name][inside]) for name in selection.COLUMNS}
+    medians = {name: np.median(table[name][inside]) for name in regions.COLUMNS}
     assert medians == pytest.approx(
         {
             "m_j1": 109.022,
@@ -187,9 +187,9 @@ def test_tables_that_cannot_be_read(tmp_path):
 def test_bands_and_split():
     table = {"m_jj": np.array([2.8, 2.9, 3.3, 3.7, 4.1]), "x": np.arange(5)}
     bands = np.array([[2.9, 3.3], [3.7, 4.1]])
-    assert selection.select(table, "m_jj", bands)["x"].tolist() == [1, 3]
+    assert regions.select(table, "m_jj", bands)["x"].tolist() == [1, 3]
     table = {"x": np.arange(1000), "y": -np.arange(1000)}
-    train, validation = selection.split(table, 0.2, np.random.default_rng(1))
+    train, validation = regions.split(table, 0.2, np.random.default_rng(1))
     assert (len(train["x"]), len(validation["x"])) == (800, 200)
     assert sorted([*train["x"], *validation["x"]]) == list(range(1000))
     assert (train["y"] == -train["x"]).all() and (np.diff(train["x"]) > 0).all()
@@ -200,7 +200,7 @@ def feature_files(tmp_path):
     """Merged feature tables of two samples with known numbers of events."""
     rng = np.random.default_rng(3)
     for name, count in (("reference", 600), ("target", 500)):
-        table = {column: rng.gamma(3, 1, count) for column in selection.FEATURES}
+        table = {column: rng.gamma(3, 1, count) for column in regions.FEATURES}
         table["m_jj"] = np.repeat([2800.0, 3000.0, 3500.0, 3900.0, 4200.0], count // 5)
         table["label"] = np.zeros(count, np.int8)
         flat_root.write_tables(tmp_path / f"{name}.root", {"features": table})
@@ -238,10 +238,10 @@ def test_prepared_samples(feature_files):
     }
     assert sizes == {"r": [192, 48, 120], "t": [160, 40, 100]}
     scaling = Preprocessor.load(feature_files / "scaling.json")
-    assert scaling.columns == selection.COLUMNS
+    assert scaling.columns == regions.COLUMNS
     assert (scaling.maps["m_jj"].minimum, scaling.maps["m_jj"].maximum) == (3000, 3900)
     train = [flat_root.read_table(feature_files / f"{name}.root", "train") for name in ("r", "t")]
-    for name in selection.COLUMNS:
+    for name in regions.COLUMNS:
         both = np.concatenate([table[name] for table in train])
         assert (both.min(), both.max()) == pytest.approx((-3, 3))
     signal = scaling.inverse(flat_root.read_table(feature_files / "t.root", "signal"))

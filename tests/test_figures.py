@@ -18,7 +18,7 @@ from flowmorph.errors import InputError
 from flowmorph.figures import distances, features, grids, looks, losses, scatter, schematics
 from flowmorph.plan import tasks
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples import geometry, moved, parts
+from flowmorph.samples import geometry, moved, toy_parts
 from flowmorph.samples.regions import COLUMNS
 
 ROOT = Path(__file__).parent.parent
@@ -65,7 +65,7 @@ def test_circle_and_angle_find_where_a_point_lies(rotation):
     if rotation is not None:
         c, s = np.cos(np.deg2rad(rotation)), np.sin(np.deg2rad(rotation))
         x = geometry.ROTATED_SCALE * x @ np.array([[c, s], [-s, c]])
-    found, where = parts.circle_and_angle(x, rotation)
+    found, where = toy_parts.circle_and_angle(x, rotation)
     np.testing.assert_array_equal(found, circle)
     np.testing.assert_allclose(where, angle, atol=1e-12)
 

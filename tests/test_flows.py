@@ -268,7 +268,7 @@ def test_libraries_are_those_that_a_training_calls(tmp_path, monkeypatch):
 
 def test_storage_round_trip_and_nflows_names(tmp_path):
     flow = random_flow(architecture(3, 1), torch.float32)
-    path = tmp_path / "weights.safetensors"
+    path = tmp_path / "flow.safetensors"
     storage.save(flow, path, {"seed": 1})
     first = path.read_bytes()
     loaded = storage.load(path)
@@ -284,7 +284,7 @@ def test_storage_round_trip_and_nflows_names(tmp_path):
 
 
 def test_a_foreign_weights_file_is_named(tmp_path):
-    path = tmp_path / "weights.safetensors"
+    path = tmp_path / "flow.safetensors"
     path.write_bytes(b"not weights")
-    with pytest.raises(InputError, match="weights.safetensors"):
+    with pytest.raises(InputError, match="flow.safetensors"):
         storage.load(path)

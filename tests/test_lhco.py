@@ -25,7 +25,7 @@ from flowmorph.errors import InputError
 from flowmorph.formats import flat_root
 from flowmorph.plan import paths
 from flowmorph.plan.config import check
-from flowmorph.samples import regions as selection
+from flowmorph.samples import regions
 
 ROOT = Path(__file__).parents[1]
 
@@ -41,7 +41,7 @@ def test_every_real_event_against_plain_numpy_and_pyjet(lhco_tiny):
     assert (table["label"] == rows[:, 2100]).all()
     theirs = np.array([pyjet_loop.features(row) for row in rows])
     # The particles are kept in single precision: what is left is rounding.
-    for column, name in enumerate(selection.COLUMNS):
+    for column, name in enumerate(regions.COLUMNS):
         np.testing.assert_allclose(table[name], theirs[:, column], rtol=1e-5, atol=1e-5)
 
 

@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from flowmorph.errors import InputError
-from flowmorph.metrics import divergence, measures, optimal_transport, task, two_sample
+from flowmorph.metrics import comparison, divergence, measures, optimal_transport, two_sample
 from flowmorph.samples import moved
 
 
@@ -171,7 +171,7 @@ def measured(sample: moved.MovedSample, **changes) -> dict[tuple, float]:
     setting |= {"discrete": False, "half_width": 4.0, "seed": 5} | changes
     return {
         (m.method, m.feature, m.metric): m.value
-        for m in task.measure(sample, task.Setting(**setting))
+        for m in comparison.measure(sample, comparison.Setting(**setting))
     }
 
 
@@ -222,9 +222,9 @@ def test_points_are_compared_at_equal_conditions():
 
 def test_measures_are_the_same_bytes_and_read_back(tmp_path):
     for name in ("a", "b"):
-        numbers = task.measure(
+        numbers = comparison.measure(
             shifted_task(0.5),
-            task.Setting(["good"], ["x1", "x2"], None, False, 4.0, 5),
+            comparison.Setting(["good"], ["x1", "x2"], None, False, 4.0, 5),
         )
         found = (measures.Measure("t", "signal", "2", *number) for number in numbers)
         measures.write(found, tmp_path / name)

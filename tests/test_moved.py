@@ -10,7 +10,7 @@ import pytest
 
 from flowmorph.alternatives.interface import Morphed
 from flowmorph.errors import InputError
-from flowmorph.samples import morphed, moved
+from flowmorph.samples import alternative_points, moved
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_rows_are_selected_in_all_arrays(weighted):
 def test_alternatives_are_added_from_their_files(tmp_path, science):
     x = science.reference
     for name, weights in (("a", None), ("b", np.ones(600))):
-        morphed.save(tmp_path / f"{name}.npz", {"signal": (x, Morphed(x + 1, weights))})
+        alternative_points.save(tmp_path / f"{name}.npz", {"signal": (x, Morphed(x + 1, weights))})
     files = [str(tmp_path / f"{name}.npz") for name in "ab"]
     sample = science.with_alternatives(["a", "b"], files, "signal")
     assert list(sample.methods)[-2:] == ["a", "b"] and list(sample.method_weights) == ["b"]

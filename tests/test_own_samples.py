@@ -16,7 +16,7 @@ from scripts_by_name import script
 
 from flowmorph.errors import InputError
 from flowmorph.figures import features
-from flowmorph.metrics import divergence, measures, task, two_sample
+from flowmorph.metrics import comparison, divergence, measures, two_sample
 from flowmorph.metrics.distances import summarise
 from flowmorph.plan import own_config, targets, tasks
 from flowmorph.plan.jobs.form import to_json
@@ -276,8 +276,8 @@ def test_measures_of_a_weighted_reference_are_those_of_the_repeated_one():
     none, weights = np.empty((3000, 0)), np.exp(0.5 * x[:, 0])
     images = {"base_transfer": x + [0.1, 0]}
     sample = moved.MovedSample(x, target, none, none, images, weight_reference=weights)
-    setting = task.Setting(["base_transfer"], ["a", "b"], None, False, 4.0, 1, 3000, 100)
-    found = {(m.method, m.feature, m.metric): m.value for m in task.measure(sample, setting)}
+    setting = comparison.Setting(["base_transfer"], ["a", "b"], None, False, 4.0, 1, 3000, 100)
+    found = {(m.method, m.feature, m.metric): m.value for m in comparison.measure(sample, setting)}
     assert found["ceiling", "", "auc"] == pytest.approx(0.5, abs=0.03)
     assert found["ceiling", "a", "ks_pvalue"] > 0.01
     assert found["base_transfer", "a", "distance_mean"] == pytest.approx(0.1)
@@ -323,9 +323,9 @@ def test_weights_matter_only_relative_to_each_other(scale):
         assert a == pytest.approx(b)
     none = np.empty((200, 0))
     sample = moved.MovedSample(x[:200], target, none, none, {"f": x[:200] + 0.1})
-    setting = task.Setting(["f"], ["a", "b"], None, False, 4.0, 1, 100, 30)
+    setting = comparison.Setting(["f"], ["a", "b"], None, False, 4.0, 1, 100, 30)
     values = [
-        [m.value for m in task.measure(replace(sample, weight_reference=each[:200]), setting)]
+        [m.value for m in comparison.measure(replace(sample, weight_reference=each[:200]), setting)]
         for each in (weights, scaled)
     ]
     assert values[0] == pytest.approx(values[1], abs=1e-12)
@@ -409,8 +409,8 @@ def test_a_figure_of_few_points_says_so():
 
 
 def test_twenty_points_are_enough():
-    setting = task.Setting(["f"], ["a", "b"], None, False, 4.0, 1, 100, 30)
-    numbers = task.measure(few(20, False), setting)
+    setting = comparison.Setting(["f"], ["a", "b"], None, False, 4.0, 1, 100, 30)
+    numbers = comparison.measure(few(20, False), setting)
     found = [measures.Measure("own", "validation", "1", *number) for number in numbers]
     assert {"auc", "ks", "bound_target"} <= {m.metric for m in found}
     assert not measure_table("two_sample", found).notes

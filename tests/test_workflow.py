@@ -138,7 +138,7 @@ def test_a_moved_file_holds_the_reference_and_every_method(project):
 def test_weights_carry_the_configuration_that_made_them(project):
     from safetensors import safe_open
 
-    path = project.folder / paths.weights(PENALTY)
+    path = project.folder / paths.flow(PENALTY)
     with safe_open(path, framework="numpy") as file:
         note = json.loads(file.metadata()["flowmorph"])
     assert note["config"]["penalty"] == 0.05
@@ -204,7 +204,7 @@ def test_a_method_is_added_by_a_module_and_an_entry(project):
     ("mode", "angles"), [("difference", "7.5:45"), ("shared", "30:30")], ids=["turned", "shared"]
 )
 def test_identical_toys_are_shown_at_the_angles_that_they_have(tmp_path, mode, angles):
-    override = {"rotated": {"condition": {"identical": mode}}}
+    override = {"rotated": {"mode": {"identical": mode}}}
     names = [paths.figure(OUT, name, "png") for name in ("figB1", "figB2")]
     project = Project(tmp_path)
     printed = project.snakemake("--dry-run", "--printshellcmds", *names, override=override).stdout
@@ -294,7 +294,7 @@ def test_missing_lhc_olympics_files_are_named(project):
 
 def test_a_second_seed_of_the_collider_task_adds_its_trainings_and_reruns_none(project):
     weights, second = (
-        project.folder / paths.weights(paths.transport(OUT, "collider", "flows_for_flows", number))
+        project.folder / paths.flow(paths.transport(OUT, "collider", "flows_for_flows", number))
         for number in (1, 2)
     )
     before, override = weights.read_bytes(), {"seeds": {"collider": 2}}
@@ -327,7 +327,7 @@ def test_a_demanded_gpu_that_is_not_there_is_said(project):
 
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
-    target = paths.weights(paths.density(OUT, "star", 1))
+    target = paths.flow(paths.density(OUT, "star", 1))
     result = project.snakemake(
         "--cores", "1", target, "--forcerun", "train_density",
         check=False, override={"device": "cuda"},

@@ -107,7 +107,7 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(cluster, project, loc
     # The profile wants the signal two minutes before the end: at once in a job of two minutes.
     limit = ["--set-resources", "train_density:runtime=2 if attempt == 1 else 30"]
     with ThreadPoolExecutor() as threads:
-        target = paths.weights(STAR)
+        target = paths.flow(STAR)
         run = threads.submit(project.snakemake, target, *SLURM, *limit, override=override)
         alone = threads.submit(local.snakemake, "--cores", "1", target, override=override)
 
@@ -146,14 +146,14 @@ def test_a_job_killed_for_its_memory_gets_more(cluster, project):
     # SLURM looks at the memory once a second: a training of a moment would escape it.
     longer = {"toy": {"density": {"batch": 200, "epochs": 800}}}
     override = {"engine": "eager", "training": longer}
-    project.snakemake(paths.weights(STAR), *SLURM, *needs, override=override)
+    project.snakemake(paths.flow(STAR), *SLURM, *needs, override=override)
     states = [state for job, state, _ in cluster.jobs() if job not in before]
     assert len(states) > 1 and states.count("COMPLETED") == 1
 
 
 def test_a_gpu_that_no_node_has_is_said(cluster, project):
     needs = ["--retries", "0", "--set-resources", "train_density:gres=gpu:1"]
-    result = project.snakemake(paths.weights(STAR), *SLURM, *needs, check=False)
+    result = project.snakemake(paths.flow(STAR), *SLURM, *needs, check=False)
     assert result.returncode != 0
     message = "Invalid generic resource (gres) specification"
     assert message in result.stderr and "rule train_density" in result.stderr
@@ -161,7 +161,7 @@ def test_a_gpu_that_no_node_has_is_said(cluster, project):
 
 def test_a_gpu_that_the_node_lacks_is_said_by_the_rules_log(cluster, project):
     demand = ["--retries", "0", "--config", "device=cuda"]
-    result = project.snakemake(paths.weights(STAR), *SLURM, *demand, check=False)
+    result = project.snakemake(paths.flow(STAR), *SLURM, *demand, check=False)
     assert result.returncode != 0
     assert "no GPU is usable" in result.stderr
     assert "no GPU" in (project.folder / paths.log(OUT, "train_density", "star", "1")).read_text()

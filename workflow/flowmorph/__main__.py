@@ -31,11 +31,11 @@ def main(argv: list[str] | None = None) -> None:
     if args.chunk < 1:
         raise InputError(f"--chunk {args.chunk}: give a positive number of rows")
     # PyTorch takes seconds to import: not for --help.
-    from flowmorph.user import moving, transport
+    from flowmorph.user import moved_files, transport
     from flowmorph.user.output import Output
 
     loaded = transport.load(args.transport, device=args.device, threads=args.threads)
-    counts = moving.move_files(
+    counts = moved_files.move_files(
         loaded,
         args.input,
         args.output,

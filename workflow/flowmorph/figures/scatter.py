@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flowmorph.figures import looks, style
-from flowmorph.samples import geometry, moved, parts
+from flowmorph.samples import geometry, moved, toy_parts
 
 METHODS = ("base_transfer", "flows_for_flows")
 COLUMNS = ("reference", *METHODS)
@@ -65,7 +65,7 @@ def transport_scatter(
     on (of use where reference and target are both the four circles).
     """
     start, end = angles if angles else (None, None)
-    circle, angle = parts.circle_and_angle(sample.reference, start)
+    circle, angle = toy_parts.circle_and_angle(sample.reference, start)
     shown = slice(0, points)
     colours = ring_colours(circle[shown], angle[shown])
     fig, axes = _layout(len(columns))
@@ -78,7 +78,7 @@ def transport_scatter(
         if rotation is not None:
             _note(ax, f"{rotation:g}°", "top")
         if same_circle and name != "reference":
-            stay = np.mean(parts.circle_and_angle(x, end)[0] == circle)
+            stay = np.mean(toy_parts.circle_and_angle(x, end)[0] == circle)
             _note(ax, f"same circle: {100 * stay:.0f} %", "bottom")
     side = (-geometry.BOX, geometry.BOX)
     for ax in axes:

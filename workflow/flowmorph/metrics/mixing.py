@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from flowmorph.metrics.measures import Number
-from flowmorph.samples import geometry, moved, parts
+from flowmorph.samples import geometry, moved, toy_parts
 
 
 def mutual_information(a: np.ndarray, b: np.ndarray) -> float:
@@ -39,13 +39,13 @@ def measure(
         return
     start, end = map(_angles, (sample.condition_reference, sample.condition_target))
     end = start if mode == "shared" else end
-    circle, _ = parts.circle_and_angle(sample.reference, start)
+    circle, _ = toy_parts.circle_and_angle(sample.reference, start)
     for method in methods:
         if target == "star":
-            information = mutual_information(circle, parts.arm(sample.points(method), end))
+            information = mutual_information(circle, toy_parts.arm(sample.points(method), end))
             yield Number(method, "", "arm_information", information)
         else:
-            ends, _ = parts.circle_and_angle(sample.points(method), end)
+            ends, _ = toy_parts.circle_and_angle(sample.points(method), end)
             yield Number(method, "", "same_circle", float(np.mean(ends == circle)))
 
 

@@ -85,9 +85,9 @@ def checkpoint(model: str) -> str:
     return f"{model}/checkpoint.safetensors"
 
 
-def weights(model: str) -> str:
-    """Weights in a flow's folder."""
-    return f"{model}/weights.safetensors"
+def flow(model: str) -> str:
+    """A trained flow in its folder."""
+    return f"{model}/flow.safetensors"
 
 
 def bundle(out: str, method: str) -> str:

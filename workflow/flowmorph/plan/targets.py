@@ -58,7 +58,7 @@ def mode(task: Task, config: dict) -> str | None:
             return None
         case "rotated":
             kind = "identical" if task.identical else "different"
-            return config["rotated"]["condition"][kind]
+            return config["rotated"]["mode"][kind]
         case "own":
             return "shared" if config["own"]["condition"] else None
         case _:

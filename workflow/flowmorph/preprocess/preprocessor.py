@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from flowmorph.errors import InputError
-from flowmorph.preprocess.maps import Logit, Map, MinMax, Quantile
+from flowmorph.preprocess.transforms import Logit, Map, MinMax, Quantile
 
 MAPS: dict[str, type[Map]] = {"minmax": MinMax, "quantile": Quantile, "logit": Logit}
 

@@ -13,7 +13,7 @@ import numpy as np
 from flowmorph.errors import InputError
 from flowmorph.files import atomic
 from flowmorph.metrics.measures import BASELINE
-from flowmorph.samples import geometry, morphed, unweighting
+from flowmorph.samples import alternative_points, geometry, unweighting
 
 #: Names of arrays in a file; every other array is a method's.
 GIVEN = ("reference", "target", "condition_reference", "condition_target")
@@ -87,7 +87,7 @@ class MovedSample:
         """Write the sample (npz), with the same bytes every time.
 
         Raises ValueError for methods that weigh points, which have files of their own
-        (`samples.morphed`).
+        (`samples.alternative_points`).
         """
         if self.method_weights:
             raise ValueError(f"no place for the weights of {', '.join(self.method_weights)}")
@@ -145,7 +145,8 @@ class MovedSample:
     ) -> MovedSample:
         """Add what further methods made of this reference, a split's, from their files in order.
 
-        Raises InputError for another number of files than methods, and as `samples.morphed.load`.
+        Raises InputError for another number of files than methods, and as
+        `samples.alternative_points.load`.
         """
         if len(methods) != len(paths):
             raise InputError(
@@ -153,7 +154,8 @@ class MovedSample:
             )
         sample = self
         for method, path in zip(methods, paths, strict=True):
-            sample = sample.with_alternative(method, *morphed.load(path, split, self.reference))
+            points, weights = alternative_points.load(path, split, self.reference)
+            sample = sample.with_alternative(method, points, weights)
         return sample
 
     def target_unweighted(self, rng: np.random.Generator) -> MovedSample:

@@ -14,7 +14,7 @@ from flowmorph.errors import InputError, RowError
 from flowmorph.flows import setup
 from flowmorph.preprocess.preprocessor import HALF, Preprocessor
 from flowmorph.transfer.morph import DensityPair, Morph, morph
-from flowmorph.user import bundle, frames
+from flowmorph.user import bundle, dataframes
 
 #: Densities that `Transport.log_prob` knows.
 DENSITIES = ("moved", "reference", "target")
@@ -53,9 +53,9 @@ class Transport:
         from the training's, and one that does not fit its column after it was moved. No region is
         applied.
         """
-        read = frames.read(table, (*self.features, *self.conditions), columns)
-        moved = self.move_columns(read, self.spread(seed))
-        return frames.replace(table, moved, columns, self.preprocessing.integers)
+        read = dataframes.read(table, (*self.features, *self.conditions), columns)
+        moved = self.move_columns(read, self.dequantization(seed))
+        return dataframes.replace(table, moved, columns, self.preprocessing.integers)
 
     def log_prob(
         self, table: Any, columns: Sequence[str] | None = None, *, of: str = "moved", seed: int = 0
@@ -70,17 +70,17 @@ class Transport:
         """
         if of not in DENSITIES:
             raise InputError(f"no density {of!r}: choose one of {', '.join(DENSITIES)}")
-        read = frames.read(table, (*self.features, *self.conditions), columns)
+        read = dataframes.read(table, (*self.features, *self.conditions), columns)
         if not len(read[self.features[0]]):
             return np.empty(0)
-        spread, x, c = self._to_box(read, self.spread(seed))
+        noise, x, c = self._to_box(read, self.dequantization(seed))
         function = {
             "moved": self._log_prob,
             "reference": self.morph.pair.reference.log_prob,
             "target": self.morph.pair.target.log_prob,
         }[of]
         log_p = setup.in_chunks(function, x, c, size=setup.CHUNK).double().cpu().numpy()
-        log_p = log_p + self.preprocessing.log_slope({n: spread[n] for n in self.features})
+        log_p = log_p + self.preprocessing.log_slope({n: noise[n] for n in self.features})
         bad = np.flatnonzero(~np.isfinite(log_p))
         if len(bad):
             raise InputError(
@@ -89,24 +89,25 @@ class Transport:
             )
         return log_p
 
-    def spread(self, seed: int) -> dict[str, np.random.Generator]:
+    def dequantization(self, seed: int) -> dict[str, np.random.Generator]:
         """Generators, one a column, for whole numbers: the result must not depend on chunks."""
         names = enumerate(self.preprocessing.columns)
         return {name: np.random.default_rng((seed, i)) for i, name in names}
 
     def move_columns(
-        self, read: Mapping[str, np.ndarray], spread: Mapping[str, np.random.Generator]
+        self, read: Mapping[str, np.ndarray], noise: Mapping[str, np.random.Generator]
     ) -> dict[str, np.ndarray]:
         """Move columns (N,) of finite float64; gives the features (N,), float64.
 
-        ``spread`` are generators of `spread`, which go on where the last call ended: the result for
-        rows in several calls is that for all in one, to the byte, if each call but the last has a
-        multiple of `setup.CHUNK` rows. Raises `InputError`, naming column and row of ``read``, for
-        a value that is not `usable`, and for one that is not finite after it was moved.
+        ``noise`` are generators of `dequantization`, which go on where the last call ended: the
+        result for rows in several calls is that for all in one, to the byte, if each call but the
+        last has a multiple of `setup.CHUNK` rows. Raises `InputError`, naming column and row of
+        ``read``, for a value that is not `usable`, and for one that is not finite after it was
+        moved.
         """
         if not len(read[self.features[0]]):
             return {name: np.empty(0) for name in self.features}
-        _, x, c = self._to_box(read, spread)
+        _, x, c = self._to_box(read, noise)
         rows = setup.in_chunks(self._move, x, c, size=setup.CHUNK).double().cpu().numpy()
         with np.errstate(over="ignore", invalid="ignore"):
             moved = self.preprocessing.inverse(dict(zip(self.features, rows, strict=True)))
@@ -141,13 +142,13 @@ class Transport:
     def _log_prob(self, y, c):
         return self.morph.log_prob(y, c, c)
 
-    def _to_box(self, read, spread):
+    def _to_box(self, read, noise):
         """Values after spreading whole numbers, and points and conditions in the flows' box."""
         values, box = {}, {}
         for name, transform in self.preprocessing.maps.items():
             values[name] = read[name]
             if name in self.preprocessing.integers:
-                values[name] = read[name] + HALF * spread[name].uniform(-1, 1, len(read[name]))
+                values[name] = read[name] + HALF * noise[name].uniform(-1, 1, len(read[name]))
             with np.errstate(over="ignore", invalid="ignore"):
                 box[name] = transform.forward(values[name], name)
             bad = np.flatnonzero(~(np.abs(box[name]) <= FARTHEST))

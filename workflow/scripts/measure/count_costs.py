@@ -32,14 +32,14 @@ def batch_of(path: str) -> int:
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--job", required=True, help="CostsJob (JSON)")
-    parser.add_argument("--weights", nargs="+", required=True, help="safetensors, job's order")
+    parser.add_argument("--flows", nargs="+", required=True, help="safetensors, job's order")
     parser.add_argument("--histories", nargs="+", required=True, help="losses, CSV, same order")
     parser.add_argument("--output", required=True, help="CSV")
     args = parser.parse_args(argv)
 
     counted = []
     trainings = form.read(CostsJob, args.job).trainings
-    for one, weights, history in zip(trainings, args.weights, args.histories, strict=True):
+    for one, weights, history in zip(trainings, args.flows, args.histories, strict=True):
         steps = steps_of(history)
         for metric, number in (("steps", steps), ("points_shown", steps * batch_of(weights))):
             row = (one.name, "", str(one.training), one.method, "", metric, number)

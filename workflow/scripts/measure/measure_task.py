@@ -8,7 +8,7 @@ import sys
 import numpy as np
 
 from flowmorph.errors import InputError, cli
-from flowmorph.metrics import measures, mixing, task
+from flowmorph.metrics import comparison, measures, mixing
 from flowmorph.plan.jobs import form
 from flowmorph.plan.jobs.measuring import MeasureJob
 from flowmorph.samples import moved
@@ -26,13 +26,14 @@ def main(argv: list[str] | None = None) -> None:
     given = sample = moved.MovedSample.load(args.moved, job.methods)
     if given.weight_target is not None:
         sample = given.target_unweighted(np.random.default_rng(job.seed))
-    compared = len(sample) >= task.FEWEST_POINTS
+    compared = len(sample) >= comparison.FEWEST_POINTS
     if sample.weight_reference is not None:
         compared = compared and sample.weight_reference.any()
     if not compared:
         print(
             f"{job.task}: {len(sample)} points cannot be compared with the target: "
-            f"fewer than {task.FEWEST_POINTS} are left after splitting, and unweighting the target",
+            f"fewer than {comparison.FEWEST_POINTS} are left after splitting, and unweighting "
+            "the target",
             file=sys.stderr,
         )
         sample = given
@@ -40,7 +41,7 @@ def main(argv: list[str] | None = None) -> None:
     if sample.target.shape[1] != len(job.features):
         raise InputError(f"{args.moved}: {len(job.features)} features were named, not as many")
     methods = [*job.methods, *job.alternatives]
-    setting = task.Setting(
+    setting = comparison.Setting(
         methods=methods,
         features=job.features,
         mode=job.mode,
@@ -50,7 +51,7 @@ def main(argv: list[str] | None = None) -> None:
         two_sample_points=job.two_sample_points,
         assignment_points=job.assignment_points,
     )
-    found = [*task.measure(sample, setting, compared)]
+    found = [*comparison.measure(sample, setting, compared)]
     if job.parts:
         found += mixing.measure(sample, job.parts, methods, job.mode)
     what = (job.task, job.split, job.training)

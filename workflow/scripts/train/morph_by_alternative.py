@@ -11,7 +11,7 @@ from flowmorph.alternatives import interface
 from flowmorph.errors import InputError, cli
 from flowmorph.plan.jobs import form
 from flowmorph.plan.jobs.training import AlternativeJob
-from flowmorph.samples import datasets, morphed
+from flowmorph.samples import alternative_points, datasets
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> None:
             if not np.isfinite(result.points).all():
                 raise InputError(f"{job.method}: a morphed point of {split} is not finite")
             results[split] = x[:size], result
-    morphed.save(args.output, results)
+    alternative_points.save(args.output, results)
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ import flowmorph
 from flowmorph.__main__ import main
 from flowmorph.errors import InputError
 from flowmorph.formats import open_sample
-from flowmorph.user import moving
-from flowmorph.user.moving import move_files
+from flowmorph.user import moved_files
+from flowmorph.user.moved_files import move_files
 from flowmorph.user.output import Output, check_output
 
 STATUS = "flowmorph_moved"
@@ -102,7 +102,7 @@ def test_a_file_without_rows_gives_one_with_all_columns(transport, tmp_path, kin
 
 
 def test_chunks_and_cut_files_change_no_byte(transport, tmp_path, monkeypatch):
-    monkeypatch.setattr(moving, "WINDOW", 64)
+    monkeypatch.setattr(moved_files, "WINDOW", 64)
     source = tmp_path / "in.csv"
     pd.DataFrame(table(1000)).to_csv(source, index=False)
     outputs = [tmp_path / f"{chunk}.csv" for chunk in (1, 64, 100, 5000)]

@@ -259,7 +259,7 @@ def test_costs_are_counted_from_histories_and_weights(tmp_path):
     (tmp_path / "loss.csv").write_text("step,train_loss\n20,1.5\n40,1.25\n")
     script("count_costs").main(
         ["--job", to_json(CostsJob((CountedTraining("collider", "unidirectional", 1),)))]
-        + ["--weights", str(tmp_path / "w.safetensors"), "--histories", str(tmp_path / "loss.csv")]
+        + ["--flows", str(tmp_path / "w.safetensors"), "--histories", str(tmp_path / "loss.csv")]
         + ["--output", str(tmp_path / "costs.csv")]
     )
     with (tmp_path / "costs.csv").open(newline="") as stream:

@@ -85,14 +85,14 @@ def move_files(
     _check_name(files, path)
     whole = transport.preprocessing.integers
     check_output(files, transport.features, needed, whole, output)
-    counts, spread = Counts(), transport.spread(0)
+    counts, noise = Counts(), transport.dequantization(0)
     kept, rows = output.kept(files), -(-chunk_rows // WINDOW) * WINDOW
     with open_writer(path, files) as writer:
         for place, first, chunk in files.located(list(dict.fromkeys([*kept, *needed])), rows):
             try:
                 read = {name: files.numbers(chunk, name) for name in needed}
                 status = _status(transport, read, output, everywhere, counts)
-                moved = _moved(transport, read, status, spread)
+                moved = _moved(transport, read, status, noise)
                 result = {name: chunk[name] for name in kept}
                 for name in transport.features:
                     column, clipped = files.moved(
@@ -136,7 +136,7 @@ def _status(
     return status
 
 
-def _moved(transport: Transport, read: dict, status: np.ndarray, spread) -> dict[str, np.ndarray]:
+def _moved(transport: Transport, read: dict, status: np.ndarray, noise) -> dict[str, np.ndarray]:
     """New values of the features in the rows to move, window by window; errors count such rows."""
     parts = []
     for low in range(0, max(len(status), 1), WINDOW):
@@ -144,7 +144,7 @@ def _moved(transport: Transport, read: dict, status: np.ndarray, spread) -> dict
         chosen = status[window] == MOVED
         rows = {name: values[window][chosen] for name, values in read.items()}
         try:
-            parts.append(transport.move_columns(rows, spread))
+            parts.append(transport.move_columns(rows, noise))
         except RowError as error:
             before = int((status[:low] == MOVED).sum())
             raise RowError(before + error.row, error.column, error.text) from error

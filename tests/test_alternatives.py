@@ -16,7 +16,7 @@ from scipy import stats
 from scripts_by_name import script
 
 from flowmorph import alternatives
-from flowmorph.alternatives import interface as morphing
+from flowmorph.alternatives import interface
 from flowmorph.errors import InputError
 from flowmorph.figures import looks
 from flowmorph.metrics import distances, optimal_transport, two_sample
@@ -24,7 +24,7 @@ from flowmorph.plan.jobs.data import ToyData
 from flowmorph.plan.jobs.form import to_json
 from flowmorph.plan.jobs.training import AlternativeJob
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples import morphed, moved, unweighting
+from flowmorph.samples import alternative_points, moved, unweighting
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = {
@@ -40,7 +40,7 @@ SETTINGS = {
 
 def gaussians(
     seed: int, size: int = 3000, conditions: int = 0, shift: float = 0.8
-) -> tuple[morphing.Points, ...]:
+) -> tuple[interface.Points, ...]:
     """A standard normal, and the same shifted along x1; with a condition c, 1 + c / 2 as far."""
     rng = np.random.default_rng(seed)
     samples = []
@@ -65,7 +65,7 @@ def test_every_module_is_configured_and_tested():
 @pytest.mark.parametrize("method", SETTINGS)
 @pytest.mark.parametrize("conditions", [0, 1])
 def test_a_method_recovers_a_shift_that_depends_on_the_condition(method, conditions):
-    morph = morphing.find(method, SETTINGS[method])(*gaussians(1, conditions=conditions), 7)
+    morph = interface.find(method, SETTINGS[method])(*gaussians(1, conditions=conditions), 7)
     (x, c), (y, c_y) = gaussians(2, conditions=conditions)
     before = x.copy()
     points, weights = morph(x, c)
@@ -77,13 +77,13 @@ def test_a_method_recovers_a_shift_that_depends_on_the_condition(method, conditi
     if weights is None:
         moved = distances.euclidean(points, x).mean()
         assert moved == pytest.approx(0.8, abs=0.15)  # no farther than it must
-    again = morphing.find(method, SETTINGS[method])(*gaussians(1, conditions=conditions), 7)(x, c)
+    again = interface.find(method, SETTINGS[method])(*gaussians(1, conditions=conditions), 7)(x, c)
     assert (again.points == points).all()
     assert weights is None or (again.weights == weights).all()
 
 
 def test_weights_are_the_ratio_of_the_densities():
-    morph = morphing.find("reweighting", SETTINGS["reweighting"])(
+    morph = interface.find("reweighting", SETTINGS["reweighting"])(
         *gaussians(1, 20_000, shift=1.0), 7
     )
     x = gaussians(2)[0][0]
@@ -103,7 +103,7 @@ def test_quantile_morphing_is_the_exact_transport_of_one_feature():
     rng = np.random.default_rng(5)
     x, y = rng.normal(size=(500, 1)), rng.exponential(size=(500, 1))
     none = np.empty((500, 0))
-    fit = morphing.find("quantile_morphing", {"points_per_level": 1, "bins": 3})
+    fit = interface.find("quantile_morphing", {"points_per_level": 1, "bins": 3})
     moved = fit((x, none), (y, none), 0)(x, none).points
     np.testing.assert_allclose(np.sort(moved, axis=0), np.sort(y, axis=0), atol=1e-9)
     np.testing.assert_array_equal(np.argsort(moved[:, 0]), np.argsort(x[:, 0]))
@@ -117,7 +117,7 @@ def test_quantile_morphing_interpolates_between_sidebands():
     rng = np.random.default_rng(6)
     c = np.repeat([-1.0, 1.0], 500)[:, None] + 0.01 * rng.normal(size=(1000, 1))
     x = rng.normal(size=(1000, 1))
-    fit = morphing.find("quantile_morphing", {"points_per_level": 10, "bins": 2})
+    fit = interface.find("quantile_morphing", {"points_per_level": 10, "bins": 2})
     morph = fit((x, c), (x + c, c), 0)
     start = np.zeros((3, 1))
     moved = morph(start, np.array([[-1.0], [0.0], [1.0]])).points
@@ -210,29 +210,29 @@ def test_weighted_bootstrap_interval_is_the_spread_over_experiments():
 )
 def test_unknown_methods_and_settings_are_named(method, settings, message):
     with pytest.raises(InputError, match=message):
-        morphing.find(method, settings)
+        interface.find(method, settings)
 
 
 def test_files_of_morphed_points_belong_to_their_points(tmp_path):
     x = np.arange(6.0).reshape(3, 2)
     path = tmp_path / "science" / "method.npz"
-    splits = {"validation": (x, morphing.Morphed(x + 1, np.array([1.0, 2.0, 0.0])))}
-    morphed.save(path, splits | {"signal": (x[:2], morphing.Morphed(x[:2]))})
-    points, weights = morphed.load(path, "validation", x)
+    splits = {"validation": (x, interface.Morphed(x + 1, np.array([1.0, 2.0, 0.0])))}
+    alternative_points.save(path, splits | {"signal": (x[:2], interface.Morphed(x[:2]))})
+    points, weights = alternative_points.load(path, "validation", x)
     assert (points == x + 1).all() and weights.tolist() == [1, 2, 0]
-    assert morphed.load(path, "signal", x[:2]).weights is None
+    assert alternative_points.load(path, "signal", x[:2]).weights is None
     with pytest.raises(InputError, match="method.npz: made of other reference points"):
-        morphed.load(path, "signal", x[1:])
+        alternative_points.load(path, "signal", x[1:])
     with pytest.raises(InputError, match="not a file of morphed points"):
-        morphed.load(path, "evaluation", x)
+        alternative_points.load(path, "evaluation", x)
     with pytest.raises(InputError, match="no such file"):
-        morphed.load(tmp_path / "none.npz", "signal", x)
-    morphed.save(path, {"signal": (x, morphing.Morphed(x, np.array([1.0, -1.0, 1.0])))})
+        alternative_points.load(tmp_path / "none.npz", "signal", x)
+    alternative_points.save(path, {"signal": (x, interface.Morphed(x, np.array([1.0, -1.0, 1.0])))})
     with pytest.raises(InputError, match="are not weights"):
-        morphed.load(path, "signal", x)
-    morphed.save(path, {"signal": (x, morphing.Morphed(x * np.nan))})
+        alternative_points.load(path, "signal", x)
+    alternative_points.save(path, {"signal": (x, interface.Morphed(x * np.nan))})
     with pytest.raises(InputError, match="not a table of finite numbers"):
-        morphed.load(path, "signal", x)
+        alternative_points.load(path, "signal", x)
 
 
 def test_a_method_is_added_by_one_module_as_the_documentation_says(tmp_path, monkeypatch):

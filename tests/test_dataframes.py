@@ -17,7 +17,7 @@ from transports import REGIONS, make, table
 import flowmorph
 from flowmorph.errors import InputError
 from flowmorph.formats.columns import fitting
-from flowmorph.user import frames
+from flowmorph.user import dataframes
 
 ROWS = 40
 
@@ -84,7 +84,7 @@ def test_a_column_of_each_kind_is_read_and_comes_back_in_it(transport, kind, col
     expected = transport.move(plain)
     assert list(moved) == list(plain)
     for name in "xkm":
-        found = frames.numbers(moved[name], name)
+        found = dataframes.numbers(moved[name], name)
         np.testing.assert_allclose(found, expected[name], rtol=1e-6)
     if column == "m":
         assert moved["m"] is given
@@ -243,10 +243,10 @@ def test_a_table_is_not_changed_and_moves_as_any_other(transport, kind):
     moved = transport.move(given, **names(kind))
     assert str(TABLES[kind]()) == str(given)
     expected = transport.move({n: v for n, v in start().items() if n != "id"})
-    for name, values in frames.read(moved, "xkm", **names(kind)).items():
+    for name, values in dataframes.read(moved, "xkm", **names(kind)).items():
         np.testing.assert_allclose(values, expected[name], rtol=1e-6)
     for name in "xk":
-        before, after = (frames.read(t, name, **names(kind))[name] for t in (given, moved))
+        before, after = (dataframes.read(t, name, **names(kind))[name] for t in (given, moved))
         assert (before != after).mean() > 0.5
 
 
@@ -276,7 +276,7 @@ def test_empty_tables_whose_columns_have_no_type(transport):
         ak.Array({name: [] for name in "xkm"}),
         pa.table({name: pa.nulls(0) for name in "xkm"}),
     ):
-        assert len(frames.read(transport.move(empty), "x")["x"]) == 0
+        assert len(dataframes.read(transport.move(empty), "x")["x"]) == 0
 
 
 def test_masks_stay_masks(transport):
@@ -400,7 +400,7 @@ def test_whole_numbers_that_are_not_declared_become_float64(transport):
     ):  # fmt: skip
         moved = transport.move({**plain, "x": whole})["x"]
         expected = transport.move({**plain, "x": np.full(ROWS, 5.0)})["x"]
-        assert np.array_equal(frames.numbers(moved, "x"), expected)
+        assert np.array_equal(dataframes.numbers(moved, "x"), expected)
     assert (
         transport.move(pd.DataFrame({**plain, "x": pd.array([5] * ROWS)}))["x"].dtype == "Float64"
     )
@@ -417,15 +417,15 @@ def test_a_value_that_does_not_fit_its_column_is_named(kind):
     values = np.array([1.0, 2.0, -1e300, 1e300])
     for other in (given, pd.DataFrame(given), ak.Array(given), pa.table(given)):
         with pytest.raises(InputError, match="column 'x': row 2: -1e.300 does not fit"):
-            frames.replace(other, {"x": values})
+            dataframes.replace(other, {"x": values})
 
 
 def test_long_doubles_and_names_that_repeat():
-    assert frames.read({"x": np.array([1, 2], np.longdouble)}, "x")["x"].dtype == np.float64
+    assert dataframes.read({"x": np.array([1, 2], np.longdouble)}, "x")["x"].dtype == np.float64
     if np.finfo(np.longdouble).max > np.finfo(np.float64).max:
         with pytest.raises(InputError, match="row 1 is infinite"):
-            frames.read({"x": np.array([1, np.longdouble("1e4000")])}, "x")
+            dataframes.read({"x": np.array([1, np.longdouble("1e4000")])}, "x")
     with pytest.raises(InputError, match="'x' is there twice"):
-        frames.read(np.ones((2, 2)), "x", ["x", "x"])
+        dataframes.read(np.ones((2, 2)), "x", ["x", "x"])
     twice = pd.DataFrame(np.ones((2, 3)), columns=["x", "y", "y"])
-    assert list(frames.replace(twice, {"x": np.zeros(2)}).columns) == ["x", "y", "y"]
+    assert list(dataframes.replace(twice, {"x": np.zeros(2)}).columns) == ["x", "y", "y"]
