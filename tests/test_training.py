@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,12 +16,14 @@ from flowmorph.errors import InputError
 from flowmorph.flows import engine, storage
 from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.metrics import measures
-from flowmorph.plan import methods
+from flowmorph.plan import intervals, methods
 from flowmorph.plan.jobs.form import as_dict, read, to_json
 from flowmorph.plan.jobs.moving import MoveJob
 from flowmorph.plan.jobs.training import DensityJob, Recipe, TransportJob
+from flowmorph.transfer.checkpoint import Checkpoint
 from flowmorph.transfer.morph import DensityPair, context_size, morph
-from flowmorph.transfer.training import Points, Sample
+from flowmorph.transfer.problems import Splits
+from flowmorph.transfer.training import Points, Problem, Sample, train
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +52,50 @@ def test_an_epoch_shows_each_point_once():
 def test_too_few_points_are_named():
     with pytest.raises(InputError, match="3 training points are fewer than one batch of 10"):
         Sample(Points(torch.zeros(3, 2), None), 10, 1)
+
+
+def test_noise_on_conditions_is_that_of_the_batch_whenever_it_is_drawn():
+    points = Points(torch.zeros(300, 2), torch.zeros(300, 2))
+    noise = torch.tensor([0.0, 2.0])
+    sample = Sample(points, 100, 1, noise)
+    batches = [sample.draw()[1] for _ in range(30)]
+    assert all(not c[0].any() for c in batches)
+    assert torch.cat([c[1] for c in batches]).std() == pytest.approx(2.0, rel=0.05)
+    assert not torch.equal(batches[0], batches[3])  # the same points again
+    resumed = Sample(points, 100, 1, noise)
+    state = Sample(points, 100, 1).generator.get_state()
+    resumed.resume(state, 100, 1)
+    assert torch.equal(resumed.draw()[1], batches[1])
+    assert not Sample(points, 100, 1).draw()[1].any()
+
+
+def test_noise_is_as_wide_as_the_gap_asks():
+    points = Points(torch.randn(400, 2), torch.rand(400, 1))
+    recipe = replace(RECIPE, condition_noise=0.5)
+    assert Splits(points, points, torch.tensor([2.0])).sample(recipe, 1).noise == 1.0
+    assert Splits(points, points, torch.tensor([0.0])).sample(recipe, 1).noise is None
+    assert Splits(points, points, torch.tensor([2.0])).sample(RECIPE, 1).noise is None
+    assert intervals.gaps([[3.7, 4.1], [2.9, 3.3]]) == [(3.3, 3.7)]
+    assert intervals.gaps([[0, 2], [1, 3], [3, 4], [6, 7]]) == [(4, 6)]
+    assert intervals.widest_gap([[0, 1]]) == 0 and intervals.widest_gap([]) == 0
+
+
+def test_the_parameters_of_the_best_validation_are_kept(tmp_path):
+    torch.manual_seed(0)
+    flow = Flow(Architecture(2, 0, 2, 1, 8, 4, 4.0))
+    losses, seen = [3.0, 1.0, 2.0], []
+
+    def validate() -> float:
+        seen.append(flow.flat.detach().clone())
+        return losses[len(seen) - 1]
+
+    problem = Problem(
+        "test", flow, [Sample(Points(torch.randn(100, 2), None), 10, 1)],
+        [lambda batch: -flow.log_prob(*batch).mean()], validate, RECIPE, 60, 10.0,
+    )  # fmt: skip
+    history = train(problem, Checkpoint(tmp_path / "c", "a", 60))
+    assert [row["validation_loss"] for row in history] == losses
+    assert torch.equal(flow.flat, seen[1]) and not torch.equal(flow.flat, seen[2])
 
 
 def test_density_training_learns_and_repeats_to_the_byte(densities, tmp_path):

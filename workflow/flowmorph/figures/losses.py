@@ -43,6 +43,8 @@ def read_losses(path: str | os.PathLike) -> dict[str, np.ndarray]:
 def loss_curve(losses: dict[str, np.ndarray], *, title: str = "") -> Figure:
     """Draw training and validation loss (nats) and, below, the learning rate.
 
+    A ring marks the lowest validation loss, whose parameters are kept.
+
     The loss axis covers the second half of the training and what lies near it, so that the first
     steps do not flatten the rest; higher points leave the panel at the top.
     """
@@ -60,7 +62,18 @@ def loss_curve(losses: dict[str, np.ndarray], *, title: str = "") -> Figure:
             marker="o",
             ms=2.4,
             lw=0.9,
-            label=f"validation, last {validation[checked][-1]:.4f}",
+            label="validation",
+        )
+        kept = np.nanargmin(validation)
+        axes[0].plot(
+            step[kept],
+            validation[kept],
+            color="black",
+            marker="o",
+            ms=6.0,
+            mfc="none",
+            ls="",
+            label=f"kept, {validation[kept]:.4f}",
         )
     late = np.concatenate([train[len(train) // 2 :], validation[checked][-1:]])
     late = late[np.isfinite(late)]

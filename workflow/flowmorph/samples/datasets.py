@@ -36,6 +36,13 @@ def weights(data: Data, split: str) -> np.ndarray | None:
     return None
 
 
+def condition_gaps(data: Data) -> np.ndarray:
+    """Widest gap in the training region of each condition, (C,), in scaled units; 0 without one."""
+    if isinstance(data, ToyData):
+        return np.zeros(1 if data.angles else 0)
+    return own_array(data.path, "condition", "gaps") if _own(data) else np.asarray(data.gaps)
+
+
 def own_array(path: str, split: str, kind: str) -> np.ndarray:
     """Points, condition or weights of one split of a user's prepared sample."""
     try:

@@ -9,6 +9,7 @@ import numpy as np
 
 from flowmorph.errors import InputError
 from flowmorph.formats import open_sample
+from flowmorph.plan.intervals import gaps
 from flowmorph.plan.seeds import seed_for
 from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.samples.reading import check_pair, read_sample
@@ -121,7 +122,8 @@ def prepare(
     """Read reference and target, and bring every split of both to the flows' box.
 
     Gives, for each sample, arrays ``<split>.points`` (N, D), ``<split>.condition`` (N, C), float32,
-    and, where there are weights, ``<split>.weights`` (N,), float64; the preprocessing, which is
+    and, where there are weights, ``<split>.weights`` (N,), float64; ``condition.gaps`` (C,), the
+    widest gap of the training region in each condition, scaled; the preprocessing, which is
     fitted on the training rows of both; and what became of the rows.
     """
     read = {name: read_splits(name, sample, settings) for name, sample in samples.items()}
@@ -149,7 +151,19 @@ def prepare(
                 prepared[name][f"{split}.{kind}"] = values
             if weights[name]:
                 prepared[name][f"{split}.weights"] = table[weights[name]]
+        prepared[name]["condition.gaps"] = _gaps(settings, preprocessing)
     return prepared, preprocessing, Table(ROWS_COLUMNS, [counts for _, counts in read.values()])
+
+
+def _gaps(settings: Settings, preprocessing: Preprocessor) -> np.ndarray:
+    """Widest gap of the training region in each condition, (C,), in the flows' box."""
+    widths = np.zeros(len(settings.condition))
+    column = settings.regions["column"]
+    if column in settings.condition:
+        ends = np.asarray(gaps(settings.regions["train"]), dtype=float).reshape(-1, 2)
+        scaled = preprocessing.maps[column].forward(ends.ravel()).reshape(-1, 2)
+        widths[list(settings.condition).index(column)] = np.ptp(scaled, axis=1).max(initial=0.0)
+    return widths
 
 
 def _inside(table: Mapping[str, np.ndarray], regions: Mapping, kind: str) -> np.ndarray:

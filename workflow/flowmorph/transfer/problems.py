@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,6 +26,14 @@ class Splits:
 
     train: Points
     validation: Points
+    gaps: Tensor | None = None  # (C,), of the training region in each condition, in scaled units
+
+    def sample(self, recipe: Recipe, seed: int) -> Sample:
+        """Training points to draw batches from."""
+        noise = None
+        if recipe.condition_noise and self.gaps is not None and self.gaps.any():
+            noise = recipe.condition_noise * self.gaps
+        return Sample(self.train, recipe.batch, seed, noise)
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -42,7 +51,8 @@ def load(data: Data, device: torch.device) -> Splits:
                 setup.weights(datasets.weights(data, split)),
             )
             for split in ("train", "validation")
-        )
+        ),
+        torch.from_numpy(datasets.condition_gaps(data).astype(np.float32)).to(device),
     )
 
 
@@ -64,7 +74,7 @@ def density(name: str, splits: Splits, network: Network, recipe: Recipe, seed: i
     return Problem(
         name,
         flow,
-        [Sample(splits.train, recipe.batch, seed)],
+        [splits.sample(recipe, seed)],
         [loss],
         validate,
         recipe,
@@ -117,7 +127,7 @@ def transport(
     return Problem(
         name,
         flow,
-        [Sample(splits.train, recipe.batch, number) for number, splits in seeded],
+        [splits.sample(recipe, number) for number, splits in seeded],
         losses,
         validate,
         recipe,

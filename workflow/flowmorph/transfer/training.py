@@ -20,6 +20,7 @@ from flowmorph.flows import engine
 from flowmorph.flows.flow import Flow
 from flowmorph.flows.graphs import Batch, Recorder
 from flowmorph.plan.jobs.training import Recipe
+from flowmorph.plan.seeds import seed_for
 from flowmorph.samples.resampling import systematic
 from flowmorph.transfer.checkpoint import Checkpoint
 
@@ -57,9 +58,14 @@ class Sample:
     With ``weights`` (N,) each epoch shows a point in proportion to its weight, so that the mean
     over batches is the weighted mean of the sample. Its variance is that of the weighted points,
     while multiplying losses by weights would let single points of large weight rule a batch.
+
+    ``noise`` (C,), in scaled units, is the standard deviation of Gaussian noise on the conditions:
+    a flow then learns densities that are smooth in the condition over this width. Few events allow
+    a dependence on the condition that is not there, and between the intervals of the training
+    region, where no event contradicts it, that dependence is what a transport would show.
     """
 
-    def __init__(self, points: Points, batch: int, seed: int) -> None:
+    def __init__(self, points: Points, batch: int, seed: int, noise: Tensor | None = None) -> None:
         if len(points.x) < batch:
             raise InputError(
                 f"{len(points.x)} training points are fewer than one batch of {batch}: lower "
@@ -67,6 +73,7 @@ class Sample:
             )
         self.x, self.c, self.weights = points.x, points.c, points.weights
         self.batch, self.generator = batch, torch.Generator().manual_seed(seed)
+        self.noise, self.seed, self.drawn = noise, seed, 0
         self.order, self.position = torch.empty(0, dtype=torch.long), 0
         self.before = self.generator.get_state()
 
@@ -77,11 +84,14 @@ class Sample:
             order = equal_weights(self.weights, self.generator)[order]
         self.order, self.position = order.to(self.x.device), 0
 
-    def resume(self, before: Tensor, position: int) -> None:
-        """Go on at ``position`` of the epoch whose order the random state ``before`` gives."""
+    def resume(self, before: Tensor, position: int, drawn: int) -> None:
+        """Go on at ``position`` of the epoch whose order the random state ``before`` gives.
+
+        ``drawn`` batches were drawn until there.
+        """
         self.generator.set_state(before)
         self._shuffle()
-        self.position = position
+        self.position, self.drawn = position, drawn
 
     def draw(self) -> Batch:
         """Next batch, feature-major: (D, B) and (C, B) or None."""
@@ -89,8 +99,18 @@ class Sample:
             self._shuffle()
         rows = self.order[self.position : self.position + self.batch]
         self.position += self.batch
+        self.drawn += 1
         x = self.x[rows].T.contiguous()
-        return x, None if self.c is None else self.c[rows].T.contiguous()
+        return x, None if self.c is None else self._noisy(self.c[rows].T.contiguous())
+
+    def _noisy(self, c: Tensor) -> Tensor:
+        """Conditions (C, B) with noise, which follows from the seed and the number of the batch."""
+        if self.noise is None:
+            return c
+        generator = torch.Generator(c.device)
+        generator.manual_seed(seed_for(self.seed, "condition noise", self.drawn))
+        noise = torch.randn(c.shape, generator=generator, device=c.device, dtype=c.dtype)
+        return c + self.noise[:, None] * noise
 
 
 @dataclass(frozen=True)
@@ -147,6 +167,7 @@ class Training:
         # Kept on the device: reading a loss each step would wait for it each step.
         self.recent = torch.zeros((), device=flow.flat.device)
         self.done = 0
+        self.best: Tensor | None = None  # parameters with the lowest validation loss so far
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write all that changes from step to step."""
@@ -155,6 +176,8 @@ class Training:
         tensors |= {f"adam.{name}": value for name, value in adam.items()}
         tensors |= {f"order.{i}": sample.before for i, sample in enumerate(self.samples)}
         positions = [sample.position for sample in self.samples]
+        if self.best is not None:
+            tensors["best"] = self.best
         note = {"step": self.done, "positions": positions, "history": self.history}
         checkpoint.save(tensors, note)
 
@@ -171,8 +194,9 @@ class Training:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": {0: adam}, "param_groups": groups})
         for i, sample in enumerate(self.samples):
-            sample.resume(tensors[f"order.{i}"], note["positions"][i])
+            sample.resume(tensors[f"order.{i}"], note["positions"][i], note["step"])
         self.done, self.history = note["step"], note["history"]
+        self.best = tensors.get("best")
         print(f"goes on from step {self.done} of checkpoint {checkpoint.path}", flush=True)
 
     def step(self) -> None:
@@ -217,7 +241,16 @@ class Training:
                 f"{self.problem.name}: the loss is not finite at step {self.done}; lower the "
                 "learning rate"
             )
+        lowest = min((each["validation_loss"] for each in self.history), default=math.inf)
         self.history.append(row)
+        if row["validation_loss"] < lowest:
+            self.best = self.flow.flat.detach().clone()
+
+    def finish(self) -> None:
+        """Take the parameters with the lowest validation loss."""
+        if self.best is not None:
+            with torch.no_grad():
+                self.flow.flat.copy_(self.best)
 
 
 def train(problem: Problem, checkpoint: Checkpoint, graphs: bool = False) -> list[dict[str, float]]:
@@ -253,6 +286,7 @@ def train(problem: Problem, checkpoint: Checkpoint, graphs: bool = False) -> lis
                 )
             if checkpoint.due() and done < steps:
                 training.save(checkpoint)
+    training.finish()
     return training.history
 
 

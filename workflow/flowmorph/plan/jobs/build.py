@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flowmorph.plan import own_config, paths, targets, tasks
+from flowmorph.plan.intervals import widest_gap
 from flowmorph.plan.jobs.data import Data, FileData, ToyData
 from flowmorph.plan.jobs.events import GenerateJob, OwnFiles, OwnJob, PrepareJob
 from flowmorph.plan.jobs.measuring import (
@@ -48,12 +49,23 @@ class Jobs:
             return ToyData(name, dataset.toy, section["points"], config["seed"], angles)
         if dataset.family.name == COLLIDER.family.name:
             columns = tasks.COLLIDER_FEATURES, (tasks.COLLIDER_CONDITION,)
-            return FileData(name, paths.prepared(self.out, name), *columns)
+            return FileData(
+                name, paths.prepared(self.out, name), *columns, gaps=(self._collider_gap(),)
+            )
         own = config["own"]
         columns = [tuple(own_config.columns(own[kind])) for kind in ("features", "condition")]
         role = tasks.SAMPLES[tasks.OWN.datasets.index(dataset)]
         weighted = own[role]["weights"] is not None
         return FileData(name, paths.own_prepared(self.out, name), *columns, weighted)
+
+    def _collider_gap(self) -> float:
+        """Widest gap between the sidebands, in scaled units: their ends are those of the box."""
+        settings = self.config["collider"]
+        edges = sorted(settings["regions_tev"]["sidebands"])
+        scaled = (settings["scaling"]["high"] - settings["scaling"]["low"]) / (
+            max(high for _, high in edges) - edges[0][0]
+        )
+        return scaled * widest_gap(edges)
 
     def files(self, *datasets: Dataset) -> list[str]:
         """The files that data sets are read from; the toys have none."""

@@ -29,7 +29,9 @@ class ToyData:
 class FileData:
     """Points of a prepared file: ROOT with these columns, or npz with the user's own.
 
-    ``weights`` says whether there are any, in an npz file.
+    ``weights`` says whether there are any, in an npz file. ``gaps`` has, for each column of the
+    condition, the widest gap between the intervals of the training region, in scaled units; an npz
+    file has its own.
     """
 
     name: str
@@ -37,6 +39,7 @@ class FileData:
     features: tuple[str, ...]
     condition: tuple[str, ...]
     weights: bool = False
+    gaps: tuple[float, ...] = ()
 
     @property
     def files(self) -> list[str]:

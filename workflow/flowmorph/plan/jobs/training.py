@@ -21,7 +21,11 @@ class Network:
 
 @job
 class Recipe:
-    """How long and how fast to train (paper, section II.2)."""
+    """How long and how fast to train (paper, section II.2).
+
+    ``condition_noise`` is the standard deviation of Gaussian noise on the conditions of each batch,
+    in units of the gap between the intervals of the training region.
+    """
 
     batch: int
     epochs: float
@@ -29,6 +33,7 @@ class Recipe:
     warmup_steps: int
     clip: float
     beta2: float = 0.999
+    condition_noise: float = 0.0
 
     def steps(self, points: int) -> int:
         """Optimizer steps for ``points`` training points."""
