@@ -34,7 +34,16 @@ PASSING = (408, 425, 429, 500, 502, 503, 504)
 
 @dataclass(frozen=True)
 class Remote:
-    """A published file: its name, addresses in order, web page, and what is known of its bytes."""
+    """A published file: where it is, and what is known of its bytes.
+
+    Attributes:
+        name: name of the file, here and there.
+        urls: its addresses, tried in this order.
+        page: web page about it, for messages.
+        bytes: size in bytes; None if unknown.
+        sha256: checksum in hexadecimal; None if unknown.
+        md5: checksum in hexadecimal, looked at only without a SHA-256; None if unknown.
+    """
 
     name: str
     urls: tuple[str, ...]
@@ -46,13 +55,22 @@ class Remote:
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a server is put up with: attempts in a row without progress, times in seconds."""
+    """How many failures, and how slow a server, a download bears before it gives the server up.
+
+    Attributes:
+        attempts: failed attempts in a row without progress, after which the server is given up.
+        backoff: seconds before the second attempt, doubled for each further one.
+        longest_wait: seconds; a server that is to be asked again only later is given up.
+        stall: seconds without an answer, or with too few bytes, after which an attempt has failed.
+        progress_bytes: bytes in one attempt that count as progress.
+        stall_bytes: fewest bytes that have to come in ``stall`` seconds.
+        report: seconds between two lines of progress.
+    """
 
     attempts: int = 6
     backoff: float = 1.0
     longest_wait: float = 300.0
     stall: float = 60.0
-    #: What counts as progress, and the least that has to come in `stall` seconds.
     progress_bytes: int = 1 << 20
     stall_bytes: int = 1 << 14
     report: float = 5.0
@@ -92,13 +110,24 @@ def fetch(
     patience: Patience = Patience(),  # noqa: B008 (frozen)
     local_http: bool = False,
 ) -> Remote:
-    """Have a file in ``folder``, verified; give what is then known of it (size, SHA-256).
+    """Make sure that a verified file is in a folder; a file that is there already is used.
 
-    A file that is there already is verified and used. ``check`` may raise `InputError` for a
-    complete file. The SHA-256 of a file without a published one is kept in ``<name>.sha256``, and
-    the file is held to it from then on. ``local_http`` allows plain HTTP on this machine, for
-    tests; anything else must be HTTPS. Raises `InputError`, in one line, when no server gives the
-    file, it is not the right one, the disk is too small, or another process is at it.
+    The SHA-256 of a file without a published one is kept in ``<name>.sha256``, and the file is
+    held to it from then on.
+
+    Args:
+        remote: the file.
+        folder: where it belongs; made if it is not there.
+        check: called with the path of a complete file; raises `InputError` to refuse it.
+        patience: when to give a server up.
+        local_http: whether plain HTTP is allowed on this machine, for tests; all else is HTTPS.
+
+    Returns:
+        What is known of the file, with its size and SHA-256.
+
+    Raises:
+        InputError: no server gives the file, it is not the right one, the disk is too small, or
+            another process is downloading it.
     """
     folder = Path(folder)
     final = folder / remote.name

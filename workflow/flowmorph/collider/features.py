@@ -15,7 +15,15 @@ BLOCK_EVENTS = 2000
 
 @dataclass(frozen=True)
 class Counts:
-    """How many events came in and why the others are not in the table."""
+    """How many events came in and why the others are not in the table.
+
+    Attributes:
+        events: all events.
+        fewer_than_two_jets: events with fewer than two jets.
+        below_trigger: events with two jets of which the hardest fails the trigger.
+        undefined: events that pass it, with a jet whose tau21 is undefined.
+        selected: events in the table.
+    """
 
     events: int
     fewer_than_two_jets: int

@@ -33,11 +33,16 @@ def distance_figure(
 ) -> Figure:
     """Draw the distribution of the Euclidean distance travelled, all tasks of ``samples`` pooled.
 
-    All or none of ``samples``, which hold the methods of these ``names``, have weights. The legend
-    states mean and standard deviation. ``units`` names the space ("scaled features"), ``note`` is
-    printed in the figure. ``repeats`` are the same tasks after further trainings: lines and numbers
-    are then means over trainings, bands the standard deviation of one. ``known`` are the looks of
-    the ``names``.
+    The legend states mean and standard deviation of the distance.
+
+    Args:
+        samples: one moved sample for each task; all or none have weights.
+        repeats: the same tasks after each further training. With these, lines and numbers are
+            means over trainings, and bands the spread (standard deviation) over trainings.
+        names: what is drawn: methods of the samples, and ``baseline``.
+        units: the space of the distance, such as "scaled features", for the axis; may be empty.
+        note: text in the figure; may be empty.
+        known: how each of the names is drawn.
     """
     pooled = {
         name: [
@@ -75,11 +80,19 @@ def feature_distance_figure(
     labels: Sequence[str] = SYMBOLS,
     note: str = "",
 ) -> Figure:
-    """Draw the distribution of the distance travelled in each of the features.
+    """Draw the distribution of the distance travelled in each feature, a panel each.
 
-    ``sample`` holds the methods of these ``names``, in scaled units; ``labels`` names the D
-    features. Each panel states the means. ``repeats`` are further trainings, drawn as in
-    `distance_figure`.
+    Each panel states the mean distances.
+
+    Args:
+        sample: a moved sample, in scaled units.
+        repeats: the same task after further trainings, drawn as in `distance_figure`.
+        names: what is drawn: methods of the sample, and ``baseline``.
+        labels: symbols of the D features, in order.
+        note: text in the title of the legend; may be empty.
+
+    Raises:
+        InputError: the number of labels is not that of the features.
     """
     shifts = {
         name: [per_feature(each.points(name), each.reference) for each in (sample, *repeats)]

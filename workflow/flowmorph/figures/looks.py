@@ -10,7 +10,17 @@ from flowmorph.errors import InputError
 
 @dataclass(frozen=True)
 class Look:
-    """How one sample is drawn: as a line, as points and, for areas, with fill and hatch."""
+    """How one sample is drawn: as a line, as points and, for areas, with fill and hatch.
+
+    Attributes:
+        label: its name for readers.
+        colour: of lines, points and edges, as matplotlib takes it.
+        line: style of the line, as matplotlib takes it.
+        width: of the line, in points.
+        marker: of single points, as matplotlib takes it.
+        fill: colour of an area; "none" for no fill.
+        hatch: pattern of an area, as matplotlib takes it; empty for none.
+    """
 
     label: str
     colour: str

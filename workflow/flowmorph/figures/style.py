@@ -99,7 +99,15 @@ def mean_and_spread(rows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray 
 
 
 def band(ax: Axes, middle: np.ndarray, spread: np.ndarray, edges: np.ndarray, colour: str) -> None:
-    """Shade what a histogram's line varies by from training to training."""
+    """Shade the spread of a histogram over trainings, around its mean.
+
+    Args:
+        ax: where to draw.
+        middle: mean height of each bin, (B,).
+        spread: standard deviation of each height over trainings, (B,).
+        edges: edges of the bins, (B + 1,).
+        colour: of the band, as matplotlib takes it.
+    """
     ax.stairs(
         middle + spread, edges, baseline=middle - spread, fill=True, color=colour, alpha=0.25, lw=0
     )

@@ -35,9 +35,16 @@ class Sample:
 class Setting:
     """What a task's measures depend on besides its points.
 
-    ``mode`` is how conditions enter the transport (None, shared, difference or concat);
-    ``discrete`` says that they take few values, so that points are compared at equal ones;
-    ``half_width`` bounds the box in which splines work; ``seed`` chooses subsamples.
+    Attributes:
+        methods: names of the methods to measure.
+        features: names of the D features.
+        mode: how the condition enters: shared, difference or concat; None if there is none.
+        discrete: whether conditions take few values, so that points are compared at equal ones.
+        half_width: of the box in which splines act, in scaled units.
+        seed: of the choice of subsamples, and of classifier and random directions.
+        two_sample_points: most points of each sample for classifier and sliced distance.
+        assignment_points: most points of each sample for exact optimal transport, whose time grows
+            with their cube.
     """
 
     methods: Sequence[str]
@@ -46,8 +53,8 @@ class Setting:
     discrete: bool
     half_width: float
     seed: int
-    two_sample_points: int = 20_000  # of each sample, for classifier and sliced distance
-    assignment_points: int = 2_000  # of each sample; time grows with their cube
+    two_sample_points: int = 20_000
+    assignment_points: int = 2_000
 
 
 def measure(sample: moved.MovedSample, setting: Setting, compared: bool = True) -> Iterator[Number]:

@@ -33,8 +33,14 @@ class Number(NamedTuple):
 class Measure(NamedTuple):
     """A `Number`, and what it was measured on.
 
-    ``task`` is a task or, for densities, a data set, ``split`` that of the points, ``training`` the
-    number of the flows' training or that of an ensemble of them.
+    Attributes:
+        task: name of a task or, for densities, of a data set.
+        split: split of the points.
+        training: number of the flows' training, as text, or "ensemble".
+        method: a method, or `FLOOR`, `CEILING`, `BASELINE`, `TARGET` or `DENSITY`.
+        feature: name of a feature; empty for all features together.
+        metric: what was measured.
+        value: the number.
     """
 
     task: str

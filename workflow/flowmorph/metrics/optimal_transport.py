@@ -27,9 +27,20 @@ def sliced_wasserstein(
 ) -> float:
     """Average the 1-Wasserstein distance of two samples over random directions.
 
-    Both have shape (n, D), with equal n; the result is in the units of the space, and zero only for
-    equal distributions. ``weights``, (n,), say what each point of the sample counts. Raises
-    InputError for different shapes. Source: Bonneel et al., J. Math. Imaging Vis. 51 (2015) 22.
+    Zero only for equal distributions. Source: Bonneel et al., J. Math. Imaging Vis. 51 (2015) 22.
+
+    Args:
+        sample: points, (n, D).
+        target: as many points, (n, D), in the same units.
+        seed: of the directions.
+        projections: number of directions.
+        weights: what each point of the sample counts, (n,); None for all the same.
+
+    Returns:
+        The distance, in the units of the points.
+
+    Raises:
+        InputError: the shapes differ.
     """
     if sample.shape != target.shape:
         raise InputError(f"samples of equal shapes are needed, got {sample.shape}, {target.shape}")

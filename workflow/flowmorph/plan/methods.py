@@ -15,9 +15,13 @@ from flowmorph.errors import InputError
 class Method:
     """What is trained, and how.
 
-    ``directions`` of the transport alternate in the loss; without any nothing is trained.
-    ``penalised``: with the movement penalty; ``identity``: from the identity on; ``published``: in
-    the paper's Table 1.
+    Attributes:
+        name: its name in configuration, files and tables.
+        directions: "forward" and "inverse", those of the transport whose losses alternate; empty if
+            nothing is trained.
+        penalised: whether the loss has the movement penalty.
+        identity: whether training starts from the identity.
+        published: whether it is in the paper's Table 1.
     """
 
     name: str

@@ -96,9 +96,17 @@ def moved(config: dict, ensembles: bool = False) -> list[Moved]:
 def moved_together(
     out: str, group: Sequence[Task], config: dict, split: str = "", repeated: bool = True
 ) -> list[str]:
-    """Moved samples of tasks of one family, those of each training together; or of the first only.
+    """Moved samples of several tasks, for one figure or table.
 
-    ``split`` is the one of their region if none is given.
+    Args:
+        out: folder of the run.
+        group: tasks of one family; may be empty.
+        config: the configuration.
+        split: split of the points; empty for the held-out one of the family.
+        repeated: whether to give those of all trainings, or of the first only.
+
+    Returns:
+        Paths: all tasks of the first training, then all of the second, and so on.
     """
     if not group:
         return []

@@ -57,11 +57,19 @@ class Preprocessor:
     ) -> Preprocessor:
         """Fit each column's map so that the tables' values fill [low, high].
 
-        ``choices`` maps a column to its options: ``transform`` (default ``minmax``), ``bounds`` for
-        ``logit``, ``integer``. ``weights`` are those of each table's rows; they, and an equal share
-        for each table, enter ``quantile`` only. Raises `InputError` for an empty table, an unknown
-        option, and a feature that is constant, not finite, outside its bounds or, if declared
-        integer, not whole.
+        Args:
+            tables: columns (N,) of each sample's training data, by name.
+            choices: options of each column: ``transform`` (minmax, quantile or logit; default
+                minmax), ``bounds`` (low, high; logit only), ``integer`` (whether it holds whole
+                numbers).
+            low: lower end of the scaled range.
+            high: upper end of the scaled range.
+            weights: of each table's rows, (N,), None for equal ones. Only ``quantile`` uses them;
+                it gives each table the same total.
+
+        Raises:
+            InputError: an empty range or table, an unknown option, or a column that is constant,
+                not finite, outside its bounds or, if declared integer, not whole.
         """
         if not low < high:
             raise InputError(f"scaling range [{low}, {high}] is empty: low must be below high")

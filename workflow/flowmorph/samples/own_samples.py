@@ -31,10 +31,17 @@ ROWS_COLUMNS = (
 
 @dataclass(frozen=True)
 class Settings:
-    """What becomes of both samples alike; the keys of ``own`` in the configuration.
+    """How both samples are prepared; the keys of ``own`` in the configuration.
 
-    ``features`` and ``condition`` map columns to the options of `Preprocessor.fit`; ``rows`` are
-    the most training and validation rows of each sample.
+    Attributes:
+        features: columns to move, each with the options of `Preprocessor.fit`.
+        condition: columns of the condition, likewise.
+        regions: keys ``column``, ``train``, ``apply`` and ``closure``, as in the configuration.
+        missing: what a missing value does: "error" stops, "drop" leaves out the row.
+        rows: most rows of each sample for training, and for validation or closure.
+        scaling: ends of the scaled range.
+        fraction: part of the rows in the training region that is kept for validation, 0 to 1.
+        seed: of order, split and dequantization.
     """
 
     features: Mapping[str, Mapping]

@@ -16,10 +16,15 @@ from flowmorph.tables.table import Column, Table
 
 @dataclass(frozen=True)
 class Kind:
-    """A table: the metrics in its columns, the one that every row has, and what a row is about.
+    """A table: what its columns and its rows are.
 
-    ``spread`` names the metrics whose standard deviation over repeated trainings is given;
-    ``compares`` is for tables with comparisons with the target, which small samples do not allow.
+    Attributes:
+        columns: its columns; the key of each is a metric.
+        needed: the metric that every row has.
+        spread: metrics whose spread over repeated trainings is given, too.
+        per_feature: whether there is a row for each feature, not for all together.
+        compares: whether it compares with the target, which small samples do not allow; a note then
+            says which.
     """
 
     columns: tuple[Column, ...]

@@ -95,10 +95,18 @@ class Sample:
 
 @dataclass(frozen=True)
 class Problem:
-    """What a training minimises: ``losses``, one a step in turn.
+    """What a training minimises: its losses, one a step in turn.
 
-    Each takes one batch (x, c) of each of ``samples``; ``validate`` gives the loss of points that
-    are not trained on. ``uses`` are the flows that the losses take, with their directions.
+    Attributes:
+        name: of the training, for its log.
+        flow: the flow that is trained.
+        samples: training points, from each of which a step draws a batch.
+        losses: functions of one batch (x, c) of each sample, in nats.
+        validate: gives the loss of points that are not trained on, in nats.
+        recipe: settings of the training loop.
+        steps: number of optimizer steps.
+        steps_per_epoch: steps that count as one epoch in the loss history.
+        uses: flows that the losses take, each with its directions, "forward" or "inverse".
     """
 
     name: str

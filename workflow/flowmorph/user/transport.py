@@ -28,9 +28,15 @@ FARTHEST = 1e15
 class Transport:
     """A map f from reference to target with its densities, preprocessing and column names.
 
-    ``features`` are the columns that are moved, ``conditions`` those that they depend on,
-    ``method`` one of the five of the paper, and ``regions`` the column and intervals where it was
-    trained and where the workflow applies it.
+    Attributes:
+        morph: the method, with its flows.
+        preprocessing: maps of features and conditions to the flows' box.
+        features: names of the columns that are moved.
+        conditions: names of the columns that they depend on; empty for none.
+        method: name of the method, one of the paper's five.
+        regions: keys ``column``, ``train``, ``apply`` and ``closure``: where the transport was
+            trained, and where the workflow applies it.
+        device: where the flows are.
     """
 
     morph: Morph
