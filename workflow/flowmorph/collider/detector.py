@@ -168,7 +168,8 @@ def propagate(
     barrel = (2 * radius > RADIUS) & (np.abs(2 * half_turn * radius * slope) < HALF_LENGTH)
     with np.errstate(divide="ignore"):
         half_turn = np.where(barrel, half_turn, HALF_LENGTH / (2 * radius * np.abs(slope)))
-    # A looper with no longitudinal momentum never arrives: any finite turn will do.
+    # A particle that turns in the transverse plane and has no longitudinal momentum never arrives
+    # anywhere: any finite turn will do.
     half_turn = np.minimum(half_turn, 1e6)
     distance = np.maximum(np.abs(2 * radius * np.sin(half_turn)), 1e-6)
     depth = np.where(barrel, 2 * half_turn * radius * slope, np.copysign(HALF_LENGTH, slope))

@@ -1,7 +1,7 @@
 """Downloads that end with the right file under its name, or in one line that says what to do.
 
-Bytes collect in a hidden ``.<name>.part`` beside the final place and take the name after size and
-checksum were verified. A download that was interrupted, by whatever, goes on where it ended.
+Bytes are collected in a hidden ``.<name>.part`` beside the final place; the file gets its name
+after its size and checksum were verified. An interrupted download goes on where it ended.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from flowmorph.errors import InputError
 from flowmorph.files import atomic
 
 BLOCK = 1 << 18
-#: Statuses that may be gone at the next attempt; any other that is not success is final.
+#: HTTP statuses of failures that may pass: worth another attempt. Any other failure is final.
 PASSING = (408, 425, 429, 500, 502, 503, 504)
 
 
@@ -182,7 +182,7 @@ def _part_file(final: Path) -> Iterator[FileIO]:
     with open(part, "ab", buffering=0) as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The one who had it may have given it the final name since it was opened.
+            # Another process may have given it the final name after it was opened here.
             ours = part.exists() and os.path.samestat(os.fstat(stream.fileno()), part.stat())
         except BlockingIOError:
             ours = False
@@ -249,7 +249,7 @@ def _from_one(
             except (_Failure, InputError) as failure:
                 part.truncate(0)
                 wrong += 1
-                # Bytes from an earlier run may be to blame once, but not twice.
+                # Once, bytes from an earlier run may be to blame. Twice, it is this server.
                 raise _Failure(str(failure), final=wrong == 2) from failure
         except _Failure as failure:
             gained = _size(part) - before
@@ -378,7 +378,7 @@ def _size(part: FileIO) -> int:
 
 
 def _verified(remote: Remote, path: Path) -> str:
-    """Give a file's SHA-256; a `_Failure` if size or checksum is not what is known."""
+    """Give a file's SHA-256; raises `_Failure` if size or checksum is not the one expected."""
     size = path.stat().st_size
     if remote.bytes not in (None, size):
         raise _Failure(f"{size:,} bytes, {remote.bytes:,} expected")
@@ -398,7 +398,7 @@ def _verified(remote: Remote, path: Path) -> str:
 
 
 def _md5():
-    """MD5 for recognising a file, which hardened systems allow only if it is called that."""
+    """MD5 to recognise a file, not for security: hardened systems allow it only if so declared."""
     return hashlib.md5(usedforsecurity=False)
 
 

@@ -67,7 +67,7 @@ class PhaseSpace:
 
 
 class EarlyLook(pythia8mc.UserHooks):
-    """Pythia's hook that abandons an event by its partons' anti-kt jets, R = 1, at a scale."""
+    """Pythia's hook to abandon events by the anti-kt jets, R = 1, of partons at `EARLY_SCALE`."""
 
     def __init__(self, cuts: PhaseSpace) -> None:
         super().__init__()
@@ -167,7 +167,7 @@ class Generator:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Keep the C++ side off standard output: Vincia's start-up page knows no quiet mode."""
+    """Keep what C++ prints off standard output: Vincia's start-up page has no quiet mode."""
     sys.stdout.flush()
     saved, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)

@@ -11,14 +11,14 @@ from flowmorph.errors import InputError
 from flowmorph.files import atomic
 from flowmorph.plan.tasks import named
 
-# What stands beside the methods.
+# Entries in the column method that are no methods.
 FLOOR = "floor"  # one half of the target against the other: no method can do better
 CEILING = "ceiling"  # the reference as it is
 BASELINE = "baseline"  # random pairs of reference and target
-TARGET = "target"  # of which there are TOO_FEW points
-DENSITY = "density"  # the flow of a data set, whose name stands in place of a task's
+TARGET = "target"  # in the row that says that there are TOO_FEW points of it
+DENSITY = "density"  # of a data set; the column task then has the data set's name
 
-TOO_FEW = "too_few_points"  # metric: points of a task that were not compared with the target
+TOO_FEW = "too_few_points"  # metric: points that were too few to be compared
 
 
 class Number(NamedTuple):

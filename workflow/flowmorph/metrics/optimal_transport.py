@@ -59,10 +59,11 @@ def sliced_wasserstein(
 def assignment_cost(start: np.ndarray, end: np.ndarray) -> float:
     """Give the smallest mean L1 movement that takes one set of points to another.
 
-    Both have shape (n, D); every point goes to another one, so this is the exact optimal transport
-    between the two sets. By the network simplex: a third of a second for 2,000 points, where the
-    assignment of scipy takes up to 2.6 s. Raises InputError for different shapes. Source: Peyre and
-    Cuturi, arXiv:1803.00567, proposition 2.1; Bonneel et al., ACM Trans. Graph. 30 (2011) 158.
+    Both have shape (n, D); each point is assigned to one of the other set, so this is the exact
+    optimal transport between the two sets. By the network simplex: a third of a second for 2,000
+    points, where the assignment of scipy takes up to 2.6 s. Raises InputError for different shapes.
+    Source: Peyre and Cuturi, arXiv:1803.00567, proposition 2.1; Bonneel et al., ACM Trans. Graph.
+    30 (2011) 158.
     """
     if start.shape != end.shape:
         raise InputError(f"samples of equal shapes are needed, got {start.shape}, {end.shape}")

@@ -95,7 +95,8 @@ def classifier_auc(
             trees = HistGradientBoostingClassifier(
                 max_iter=max_iter, early_stopping=True, random_state=state
             )
-            # Without weights none are given: trees of weighted points are grown in another way.
+            # None, not ones: the trees of points with weights, even equal ones, are grown in
+            # another way.
             given = None if weights is None else counts[train]
             trees.fit(x[train], is_target[train], sample_weight=given)
             score = trees.predict_proba(x[test])[:, 1]
@@ -143,7 +144,7 @@ def _bootstrapped_weighted(
     replicas: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """The same for weighted negative scores, the first of those that ``rank`` orders."""
+    """As `_bootstrapped`, of weighted negative scores, whose places are the first in ``rank``."""
     rank, total = rank[: len(weights)], positive.sum()
     results = [_auc(np.bincount(rank, weights, len(positive)), positive)]
     for _ in range(replicas):
@@ -168,8 +169,8 @@ def compare_features(
     numbers of the pooled points. chi2 is the test of homogeneity of two histograms: it allows for
     the Poisson errors of both samples and leaves their totals free, so degrees = bins - 1.
     ``weights``, (n,), say what each point of the sample counts; chi2 then has the errors of sums of
-    weights, and the Kolmogorov-Smirnov p-value is that of `effective_points` many. Sources: Hodges,
-    Ark. Mat. 3 (1958) 469 (as in scipy); Gagunashvili, arXiv:physics/0605123.
+    weights, and the Kolmogorov-Smirnov p-value takes `effective_points` for their number. Sources:
+    Hodges, Ark. Mat. 3 (1958) 469 (as in scipy); Gagunashvili, arXiv:physics/0605123.
     """
     results = []
     weights = None if weights is None else relative(weights)

@@ -51,7 +51,7 @@ def _middle(config: dict) -> str:
 
 
 def _turn(config: dict) -> str:
-    """From the first angle to the last, as FROM:TO, for tasks that turn, if they do."""
+    """From the first angle to the last, as FROM:TO; the middle one, if no task turns its points."""
     if config["rotated"]["mode"]["identical"] == "shared":
         return _middle(config)
     return f"{_angles(config)[0]:g}:{_angles(config)[-1]:g}"

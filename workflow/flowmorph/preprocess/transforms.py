@@ -80,7 +80,7 @@ class Map(ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """Raise ValueError for parameters of which `fit` makes none: a file may be edited."""
+        """Raise ValueError for parameters that `fit` never gives, as in a file that was edited."""
 
 
 def _increase(name: str, values: Sequence[float]) -> None:

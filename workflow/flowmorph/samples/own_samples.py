@@ -73,10 +73,10 @@ def read_splits(
     """Read one sample and deal its rows to ``train``, ``validation`` and ``apply``; count them.
 
     ``sample`` has the keys ``files``, ``tree``, ``format`` and ``weights``. Rows are in random
-    order in each split, because parts of a split are used where one is larger than another, and
-    files often are sorted. Weights have a unit of their own in each split, in which none is too
-    small or too large to be squared. ``apply`` is there if there is a training region and closure
-    is asked for. Raises `InputError` for a split without rows or weight.
+    order in each split, because only a part of a split is used where the other sample's is smaller,
+    and files often are sorted. In each split weights are scaled so that their squares neither
+    underflow nor overflow. ``apply`` is there if there is a training region and closure is asked
+    for. Raises `InputError` for a split without rows or weight.
     """
     regions = settings.regions
     files = open_sample(sample["files"], sample["tree"], sample["format"])

@@ -135,7 +135,7 @@ def transport(
         losses,
         validate,
         recipe,
-        # The larger sample sets the length: an epoch shows each of its points once per direction.
+        # The larger sample sets the length: an epoch draws each of its points once.
         recipe.steps(max(len(splits.train.x) for _, splits in seeded)),
         recipe.steps(len(target.train.x)) / recipe.epochs,
         uses,

@@ -37,7 +37,10 @@ class Points:
     weights: Tensor | None = None
 
     def unweighted(self, seed: int) -> tuple[Tensor, Tensor | None]:
-        """Points and conditions with the weighted ones' mean; the same without weights."""
+        """Points and conditions that count the same: their mean is that of the weighted points.
+
+        Without weights, these points as they are.
+        """
         if self.weights is None:
             return self.x, self.c
         rows = equal_weights(self.weights, torch.Generator().manual_seed(seed)).to(self.x.device)
@@ -45,7 +48,10 @@ class Points:
 
 
 def equal_weights(weights: Tensor, generator: torch.Generator) -> Tensor:
-    """Choose as many rows as there are so that equal weights stand for the given ones, (N,)."""
+    """Choose N rows in proportion to their weights, (N,), some of them several times.
+
+    With equal weights, the rows chosen stand for the weighted ones.
+    """
     start = torch.rand((), generator=generator, dtype=torch.float64)
     steps = (torch.arange(len(weights), dtype=torch.float64) + start) / len(weights)
     return torch.from_numpy(systematic(weights.double().numpy(), steps.numpy()))
@@ -137,7 +143,7 @@ class Problem:
 class Training:
     """A training that can stop after any step and go on as if it had not.
 
-    ``graphs`` launches a GPU's steps as CUDA graphs.
+    With ``graphs``, a GPU runs the steps as CUDA graphs.
     """
 
     def __init__(self, problem: Problem, graphs: bool = False) -> None:
@@ -152,7 +158,8 @@ class Training:
             fused=True, capturable=graphs,
         )  # fmt: skip
         self.history: list[dict[str, float]] = []
-        # Kept on the device: reading a loss each step would wait for it each step.
+        # Kept on the device: to read the loss at each step would mean to wait for the device each
+        # time.
         self.recent = torch.zeros((), device=flow.flat.device)
         self.done = 0
 

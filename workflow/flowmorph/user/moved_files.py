@@ -18,8 +18,8 @@ from flowmorph.user.transport import Transport
 
 MOVED, ELSEWHERE, MISSING, BEYOND = 1, 0, -1, -2
 
-#: Rows of a file that are moved together: float32 sums depend on how many there are in the last
-#: digits, so that this number is not the user's to choose.
+#: Rows of a file that are moved together. The last digits of float32 sums depend on this number, so
+#: that the user cannot choose it.
 WINDOW = 8192
 
 
@@ -132,7 +132,7 @@ def move_files(
 def _status(
     transport: Transport, read: dict, output: Output, everywhere: bool, counts: Counts
 ) -> np.ndarray:
-    """What is to happen to each row (N,), and its part in the counts."""
+    """Say what is to happen to each row (N,), and add the rows to ``counts``."""
     regions = transport.regions
     status = np.full(len(next(iter(read.values()))), MOVED, np.int8)
     if regions["apply"] and not everywhere:
@@ -155,7 +155,7 @@ def _status(
 
 
 def _moved(transport: Transport, read: dict, status: np.ndarray, noise) -> dict[str, np.ndarray]:
-    """New values of the features in the rows to move, window by window; errors count such rows."""
+    """New values of the features in the rows to move; an error's row is counted among these."""
     parts = []
     for low in range(0, max(len(status), 1), WINDOW):
         window = slice(low, low + WINDOW)

@@ -64,7 +64,7 @@ class Output:
 
 
 def _matches(name: str, pattern: str) -> bool:
-    # A name with brackets is itself, too.
+    # A name with brackets, which are part of patterns, must match itself, too.
     return name == pattern or fnmatchcase(name, pattern)
 
 
@@ -145,7 +145,7 @@ def _rehearse(files: SampleFiles, chunks: Sequence[Chunk]) -> None:
 
 
 def _refusal(files: SampleFiles, chunks: Sequence[dict[str, Column]]) -> InputError | None:
-    """Why these chunks cannot be written in the sample's format, if so."""
+    """Why these chunks cannot be written in the sample's format; None if they can."""
     with TemporaryDirectory() as folder:
         name = "output" + suffix_of(files.files[0])
         try:

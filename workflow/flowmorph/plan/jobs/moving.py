@@ -39,7 +39,7 @@ class MoveJob:
 
 @job
 class BundleJob:
-    """One transport of the user's samples in one file: their columns and the regions of one."""
+    """Put one transport of the user's samples in one file, with its columns and regions."""
 
     method: str
     features: tuple[str, ...]
