@@ -92,7 +92,7 @@ def test_alternatives_are_added_from_their_files(tmp_path, science):
     sample = science.with_alternatives(["a", "b"], files, "signal")
     assert list(sample.methods)[-2:] == ["a", "b"] and list(sample.method_weights) == ["b"]
     np.testing.assert_array_equal(sample.points("a"), x + 1)
-    with pytest.raises(InputError, match="2 files for the alternatives a"):
+    with pytest.raises(InputError, match="2 files for 1 alternatives"):
         science.with_alternatives(["a"], files, "signal")
 
 

@@ -206,13 +206,13 @@ def bands(fig) -> int:
 def test_bands_are_drawn_for_what_varies_between_trainings():
     toy, science = toy_task(), science_task()
     again = [[shifted(toy, 0.3)], [shifted(toy, 0.6)]]
-    fig = distances.distance_figure([toy], repeats=again)
+    fig = distances.distance_figure([toy], further_trainings=again)
     assert bands(fig) == len(PUBLISHED)  # the baseline is the same in every training
     assert "3 trainings" in fig.legends[0].get_title().get_text()
     assert bands(distances.distance_figure([toy])) == 0
     others = [shifted(science, 0.25)]
-    assert bands(distances.feature_distance_figure(science, repeats=others)) == 5 * 5
-    ratios = features.feature_ratios(science, repeats=others)
+    assert bands(distances.feature_distance_figure(science, further_trainings=others)) == 5 * 5
+    ratios = features.feature_ratios(science, further_trainings=others)
     assert bands(ratios) == 2 * 5 * len(PUBLISHED)
     assert bands(features.feature_ratios(science)) == 0
 
@@ -220,7 +220,7 @@ def test_bands_are_drawn_for_what_varies_between_trainings():
 def test_the_numbers_of_a_figure_are_means_over_trainings():
     toy = toy_task()
     toy = replace(toy, methods=dict.fromkeys(PUBLISHED, toy.reference + [0.5, 0.0]))
-    fig = distances.distance_figure([toy], repeats=[[shifted(toy, 0.0)]])
+    fig = distances.distance_figure([toy], further_trainings=[[shifted(toy, 0.0)]])
     assert "0.500 ± 0.000" in fig.legends[0].get_texts()[1].get_text()
 
 

@@ -11,14 +11,14 @@ class InputError(Exception):
 
 
 class RowError(InputError):
-    """A row's value that cannot be used: the row counts in what a function was given."""
+    """A value that cannot be used; its row is counted from the first one of the table at hand."""
 
     def __init__(self, row: int, column: str, text: str) -> None:
         self.row, self.column, self.text = row, column, text
         super().__init__(self.at(row))
 
     def at(self, row: int) -> str:
-        """The message, for the row's number in something larger."""
+        """The message with another number for the row, such as its number in the whole file."""
         return f"column {self.column!r}: row {row}{self.text}"
 
 

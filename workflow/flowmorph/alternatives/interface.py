@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flowmorph.errors import InputError
 
-if TYPE_CHECKING:  # the Snakefile, which every job reads, does without
+if TYPE_CHECKING:  # not at run time: every job reads the Snakefile, which imports this module
     import numpy as np
 
 PACKAGE = "flowmorph.alternatives"

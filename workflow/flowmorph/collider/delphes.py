@@ -17,12 +17,13 @@ from flowmorph.formats.base import check_readable, listed
 
 TREE = "Delphes"
 
-#: Branches of the energy flow, each with the name of its transverse momentum, and what is read
-#: where there are none of them.
+#: Branches of the energy flow, each with the name of its transverse momentum; and the branch that
+#: is read instead from files without any of them.
 EFLOW = {"EFlowTrack": "PT", "EFlowPhoton": "ET", "EFlowNeutralHadron": "ET"}
 TOWERS = {"Tower": "ET"}
 
-#: No calorimeter of Delphes' cards reaches beyond (FCC-hh's does); tracks of zero pT have 999.9.
+#: The calorimeters of Delphes' cards end at this |eta| at most, except for that of FCC-hh. Tracks
+#: of zero pT have an eta of 999.9.
 ETA_MAX = 6.0
 
 #: Events that are read at a time.
@@ -66,8 +67,9 @@ def read_delphes(
     ``files`` are those of `count_events`. The objects of EFlowTrack, EFlowPhoton and
     EFlowNeutralHadron, or those of Tower in a file without any of them, are massless particles as
     in `flowmorph.collider.events`; objects of zero pT or with an absurd pseudorapidity are left out
-    and counted. Memory: 2,000 events' branches beside the result. Raises `InputError` for events
-    that are not there, a branch that is missing, or particles that cannot be.
+    and counted. Memory: the branches of 2,000 events beside the result. Raises `InputError` for
+    events that are not there, a branch that is missing, or a particle whose momentum is not finite
+    or whose pT is negative.
     """
     total = sum(events for _, events in files)
     if not 0 <= start < stop <= total:
@@ -102,7 +104,7 @@ def _tree(path: str | PathLike, file):
 
 
 def _branches(path: str | PathLike, tree) -> dict[str, str]:
-    """Branches of the file to be read, with their transverse momentum's name."""
+    """Branches of the file to be read, each with the name of its transverse momentum."""
     there = {name: pt for name, pt in EFLOW.items() if f"{name}.{pt}" in tree}
     if 0 < len(there) < len(EFLOW):
         missing = next(name for name in EFLOW if name not in there)
@@ -131,7 +133,7 @@ def _particles(tree, name: str, pt: str, start: int, stop: int) -> ak.Array:
 
 
 def _clean(particles: ak.Array, path: str | PathLike, first: int, objects: Objects) -> ak.Array:
-    """Leave out and count what no detector saw; the rest must be finite."""
+    """Leave out, and count, objects of zero pT or absurd eta; the others must be finite."""
     zero = particles.pt == 0
     absurd = ~zero & (np.abs(particles.eta) > ETA_MAX)
     objects.zero_pt += int(ak.sum(zero))

@@ -81,8 +81,17 @@ def hcal_sigma(energy: np.ndarray, eta: np.ndarray) -> np.ndarray:
 class Calorimeter:
     """Towers and thresholds of one calorimeter.
 
-    ``eta_edges`` has one entry more than ``phi_bins``, the number of equal towers in each ring.
-    A tower must have ``energy_min`` GeV and ``significance_min`` times its resolution.
+    A tower whose energy is below either threshold counts as empty; an excess of a tower over its
+    tracks that is below either is no neutral object.
+
+    Attributes:
+        eta_edges: edges of the rings of towers in pseudorapidity, (R + 1,), increasing.
+        phi_bins: number of equal towers in each ring, (R,).
+        fractions: part of a particle's energy that it leaves here, 0 to 1, by absolute PDG code.
+        default_fraction: the same for all other particles.
+        energy_min: least energy of a tower, GeV.
+        significance_min: least energy of a tower, in units of its resolution.
+        sigma: function that gives the resolution [GeV] at an energy [GeV] and a pseudorapidity.
     """
 
     eta_edges: np.ndarray
@@ -159,7 +168,8 @@ def propagate(
     barrel = (2 * radius > RADIUS) & (np.abs(2 * half_turn * radius * slope) < HALF_LENGTH)
     with np.errstate(divide="ignore"):
         half_turn = np.where(barrel, half_turn, HALF_LENGTH / (2 * radius * np.abs(slope)))
-    # A looper with no longitudinal momentum never arrives: any finite turn will do.
+    # A particle that turns in the transverse plane and has no longitudinal momentum never arrives
+    # anywhere: any finite turn will do.
     half_turn = np.minimum(half_turn, 1e6)
     distance = np.maximum(np.abs(2 * radius * np.sin(half_turn)), 1e-6)
     depth = np.where(barrel, 2 * half_turn * radius * slope, np.copysign(HALF_LENGTH, slope))

@@ -1,7 +1,7 @@
 """Downloads that end with the right file under its name, or in one line that says what to do.
 
-Bytes collect in a hidden ``.<name>.part`` beside the final place and take the name after size and
-checksum were verified. A download that was interrupted, by whatever, goes on where it ended.
+Bytes are collected in a hidden ``.<name>.part`` beside the final place; the file gets its name
+after its size and checksum were verified. An interrupted download goes on where it ended.
 """
 
 from __future__ import annotations
@@ -28,13 +28,22 @@ from flowmorph.errors import InputError
 from flowmorph.files import atomic
 
 BLOCK = 1 << 18
-#: Statuses that may be gone at the next attempt; any other that is not success is final.
+#: HTTP statuses of failures that may pass: worth another attempt. Any other failure is final.
 PASSING = (408, 425, 429, 500, 502, 503, 504)
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A published file: its name, addresses in order, web page, and what is known of its bytes."""
+    """A published file: where it is, and what is known of its bytes.
+
+    Attributes:
+        name: name of the file, here and there.
+        urls: its addresses, tried in this order.
+        page: web page about it, for messages.
+        bytes: size in bytes; None if unknown.
+        sha256: checksum in hexadecimal; None if unknown.
+        md5: checksum in hexadecimal, looked at only without a SHA-256; None if unknown.
+    """
 
     name: str
     urls: tuple[str, ...]
@@ -46,13 +55,22 @@ class Remote:
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a server is put up with: attempts in a row without progress, times in seconds."""
+    """How many failures, and how slow a server, a download bears before it gives the server up.
+
+    Attributes:
+        attempts: failed attempts in a row without progress, after which the server is given up.
+        backoff: seconds before the second attempt, doubled for each further one.
+        longest_wait: seconds; a server that is to be asked again only later is given up.
+        stall: seconds without an answer, or with too few bytes, after which an attempt has failed.
+        progress_bytes: bytes in one attempt that count as progress.
+        stall_bytes: fewest bytes that have to come in ``stall`` seconds.
+        report: seconds between two lines of progress.
+    """
 
     attempts: int = 6
     backoff: float = 1.0
     longest_wait: float = 300.0
     stall: float = 60.0
-    #: What counts as progress, and the least that has to come in `stall` seconds.
     progress_bytes: int = 1 << 20
     stall_bytes: int = 1 << 14
     report: float = 5.0
@@ -92,13 +110,24 @@ def fetch(
     patience: Patience = Patience(),  # noqa: B008 (frozen)
     local_http: bool = False,
 ) -> Remote:
-    """Have a file in ``folder``, verified; give what is then known of it (size, SHA-256).
+    """Make sure that a verified file is in a folder; a file that is there already is used.
 
-    A file that is there already is verified and used. ``check`` may raise `InputError` for a
-    complete file. The SHA-256 of a file without a published one is kept in ``<name>.sha256``, and
-    the file is held to it from then on. ``local_http`` allows plain HTTP on this machine, for
-    tests; anything else must be HTTPS. Raises `InputError`, in one line, when no server gives the
-    file, it is not the right one, the disk is too small, or another process is at it.
+    The SHA-256 of a file without a published one is kept in ``<name>.sha256``, and the file is
+    held to it from then on.
+
+    Args:
+        remote: the file.
+        folder: where it belongs; made if it is not there.
+        check: called with the path of a complete file; raises `InputError` to refuse it.
+        patience: when to give a server up.
+        local_http: whether plain HTTP is allowed on this machine, for tests; all else is HTTPS.
+
+    Returns:
+        What is known of the file, with its size and SHA-256.
+
+    Raises:
+        InputError: no server gives the file, it is not the right one, the disk is too small, or
+            another process is downloading it.
     """
     folder = Path(folder)
     final = folder / remote.name
@@ -153,7 +182,7 @@ def _part_file(final: Path) -> Iterator[FileIO]:
     with open(part, "ab", buffering=0) as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The one who had it may have given it the final name since it was opened.
+            # Another process may have given it the final name after it was opened here.
             ours = part.exists() and os.path.samestat(os.fstat(stream.fileno()), part.stat())
         except BlockingIOError:
             ours = False
@@ -220,7 +249,7 @@ def _from_one(
             except (_Failure, InputError) as failure:
                 part.truncate(0)
                 wrong += 1
-                # Bytes from an earlier run may be to blame once, but not twice.
+                # Once, bytes from an earlier run may be to blame. Twice, it is this server.
                 raise _Failure(str(failure), final=wrong == 2) from failure
         except _Failure as failure:
             gained = _size(part) - before
@@ -349,7 +378,7 @@ def _size(part: FileIO) -> int:
 
 
 def _verified(remote: Remote, path: Path) -> str:
-    """Give a file's SHA-256; a `_Failure` if size or checksum is not what is known."""
+    """Give a file's SHA-256; raises `_Failure` if size or checksum is not the one expected."""
     size = path.stat().st_size
     if remote.bytes not in (None, size):
         raise _Failure(f"{size:,} bytes, {remote.bytes:,} expected")
@@ -369,7 +398,7 @@ def _verified(remote: Remote, path: Path) -> str:
 
 
 def _md5():
-    """MD5 for recognising a file, which hardened systems allow only if it is called that."""
+    """MD5 to recognise a file, not for security: hardened systems allow it only if so declared."""
     return hashlib.md5(usedforsecurity=False)
 
 

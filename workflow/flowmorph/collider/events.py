@@ -66,7 +66,7 @@ def read_events(path: str | PathLike) -> ak.Array:
     """Read and check one chunk of events.
 
     Raises `InputError` for a file that is missing, truncated, not parquet, without a column, or
-    with particles that cannot be.
+    with a particle whose momentum is not finite or whose pT is negative.
     """
     _check_exists(path)
     try:

@@ -1,4 +1,4 @@
-"""Dijet observables of the science task (arXiv:2309.06472, section IV; arXiv:2109.00546)."""
+"""Dijet observables of the collider task (arXiv:2309.06472, section IV; arXiv:2109.00546)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ BLOCK_EVENTS = 2000
 
 @dataclass(frozen=True)
 class Counts:
-    """How many events came in and why the others are not in the table."""
+    """How many events came in and why the others are not in the table.
+
+    Attributes:
+        events: all events.
+        fewer_than_two_jets: events with fewer than two jets.
+        below_trigger: events with two jets of which the hardest fails the trigger.
+        undefined: events that pass it, with a jet whose tau21 is undefined.
+        selected: events in the table.
+    """
 
     events: int
     fewer_than_two_jets: int
@@ -40,7 +48,8 @@ def build_features(
     in GeV): m_j1, delta_m_jj = m_J2 - m_J1 >= 0, tau21_j1, tau21_j2, delta_r_jj (pseudorapidity and
     wrapped azimuth), m_jj; and label (int8). The trigger asks the hardest jet for ``trigger_pt``
     GeV. Events with fewer than two jets, or with a jet without extent (tau_1 = 0, so that tau21 is
-    undefined), are left out and counted. Memory: that of 2,000 events, however many there are.
+    undefined), are left out and counted. Memory does not grow beyond that of 2,000 events at a
+    time.
     """
     blocks = [
         _build_block(events[low : low + BLOCK_EVENTS], trigger_pt, radius, engine)
@@ -95,8 +104,8 @@ def features_of_jets(
 ) -> tuple[dict[str, np.ndarray], Counts]:
     """Compute the observables from the organisers' jets, as `build_features` does from particles.
 
-    ``columns`` are those of `flowmorph.collider.lhco.read_lhco_features`. An event without a second
-    jet has no finite, positive pT for it.
+    ``columns`` are those of `flowmorph.collider.lhco.read_lhco_features`. Where an event has no
+    second jet, the pT of that jet is zero or not finite.
     """
     pts = [np.hypot(columns[f"pxj{jet}"], columns[f"pyj{jet}"]) for jet in (1, 2)]
     two = np.logical_and(*(np.isfinite(pt) & (pt > 0) for pt in pts))

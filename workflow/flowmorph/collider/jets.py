@@ -19,7 +19,7 @@ JET_PT_MIN = 20.0
 
 @cache
 def _quiet() -> None:
-    """Print fastjet's banner (a request to cite it) to nowhere, once a process."""
+    """Keep fastjet's banner (a request to cite it) off the output; once in a process is enough."""
     fastjet._swig.ClusterSequence.set_fastjet_banner_stream(None)
 
 
@@ -109,8 +109,8 @@ def subjettiness(events: ak.Array, constituents: ak.Array, radius: float = 1.0) 
         return np.zeros((0, 2))
     particles = ak.zip({name: events[name] for name in ("pt", "eta", "phi")})
     chosen = four_momenta(particles[constituents])
-    # The clustering is only the way into fastjet-contrib: N-subjettiness takes all particles.
-    # A tiny radius makes it cheap.
+    # fastjet-contrib is reached through a clustering only. N-subjettiness takes all particles,
+    # whatever is clustered: a tiny radius makes that cheap.
     definition = fastjet.JetDefinition(fastjet.kt_algorithm, 1e-3)
     taus = fastjet.ClusterSequence(chosen, definition).njettiness(
         measure_definition="NormalizedMeasure",

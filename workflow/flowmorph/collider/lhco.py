@@ -44,7 +44,7 @@ def read_lhco(
     label, which black boxes lack (their events count as background). ``signal_fraction`` is the
     part of the signal events that is kept, see `kept`. Memory: one block of 2,000 rows beside the
     result. Raises `InputError` for a missing or truncated file, another layout, rows outside the
-    file, or particles that cannot be.
+    file, or a particle whose momentum is not finite or whose pT is negative.
     """
     blocks = []
     with _lhco_values(path) as values:
@@ -113,7 +113,7 @@ def _unpack(block: np.ndarray) -> ak.Array:
 
 @contextmanager
 def _lhco_values(path: str | PathLike) -> Iterator[tables.Array]:
-    """Open an LHC Olympics file and give the array of its rows, after looking at the layout."""
+    """Open an LHC Olympics file and give the array of its rows, after checking the layout."""
     check_readable(Path(path))
     check_survives(path, lambda: _layout(path))
     with opened(path) as file:

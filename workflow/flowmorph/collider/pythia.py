@@ -42,14 +42,20 @@ EARLY_SCALE = 50.0
 
 @dataclass(frozen=True)
 class PhaseSpace:
-    """Where Pythia spends its time, in GeV; `docs/phase-space.md` shows what each cut loses.
+    """Cuts on the generated events, in GeV; `docs/phase-space.md` shows what each of them loses.
 
-    ``pthat_min`` and ``mhat_min`` (``mhat_max``; -1: none) cut on the hard 2 -> 2 process. They
-    must be loose: initial-state radiation turns events far below the trigger and the mass window
-    into selected ones. What keeps generation cheap is the early look at the jets of the few
-    partons that exist at `EARLY_SCALE`: the hardest jet must have ``jet_pt_min`` and the two
-    hardest together a mass of ``mass_min`` to ``mass_max``, or the event is abandoned and another
-    one generated in its place. All events have weight one.
+    The cuts on the hard 2 -> 2 process must be loose: initial-state radiation turns events far
+    below the trigger and the mass window into selected ones. What keeps generation cheap is the
+    early look at the jets of the few partons that exist at `EARLY_SCALE`: an event that fails it is
+    abandoned and another one generated in its place. All events have weight one.
+
+    Attributes:
+        pthat_min: least transverse momentum of the hard process.
+        mhat_min: least invariant mass of the hard process.
+        mhat_max: largest invariant mass of the hard process; -1 for no limit.
+        jet_pt_min: least pT of the hardest jet in the early look; 0 for no cut.
+        mass_min: least mass of the two hardest jets in the early look; 0 for no cut.
+        mass_max: largest mass of the two hardest jets in the early look; infinite for no cut.
     """
 
     pthat_min: float
@@ -61,7 +67,7 @@ class PhaseSpace:
 
 
 class EarlyLook(pythia8mc.UserHooks):
-    """Pythia's hook that abandons an event by its partons' anti-kt jets, R = 1, at a scale."""
+    """Pythia's hook to abandon events by the anti-kt jets, R = 1, of partons at `EARLY_SCALE`."""
 
     def __init__(self, cuts: PhaseSpace) -> None:
         super().__init__()
@@ -161,7 +167,7 @@ class Generator:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Keep the C++ side off standard output: Vincia's start-up page knows no quiet mode."""
+    """Keep what C++ prints off standard output: Vincia's start-up page has no quiet mode."""
     sys.stdout.flush()
     saved, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)

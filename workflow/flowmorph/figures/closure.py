@@ -22,8 +22,9 @@ def closure_figure(regions: Mapping[str, Sequence[Measure]], further: Sequence[s
     """Draw each method's two-sample numbers in both regions, floor and ceiling above.
 
     ``regions`` maps the names in `REGIONS` to the measures of a task, of all its trainings: numbers
-    and intervals are means over them, pale bars the standard deviation of a single one. ``further``
-    names methods that are drawn below the paper's. Raises InputError for a measure that is missing.
+    and intervals are means over trainings, pale bars the spread (standard deviation) over
+    trainings. ``further`` names methods that are drawn below the paper's. Raises InputError for a
+    measure that is missing.
     """
     rows = (*ROWS, *further)
     fig = style.figure(style.DOUBLE_WIDTH, 0.8 + 0.2 * len(rows))

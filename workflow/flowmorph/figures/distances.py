@@ -25,7 +25,7 @@ _LOWEST_QUANTILE = 0.002  # of all distances drawn: where the axis begins
 def distance_figure(
     samples: Sequence[moved.MovedSample],
     *,
-    repeats: Sequence[Sequence[moved.MovedSample]] = (),
+    further_trainings: Sequence[Sequence[moved.MovedSample]] = (),
     names: Sequence[str] = COLUMNS,
     units: str = "",
     note: str = "",
@@ -33,16 +33,21 @@ def distance_figure(
 ) -> Figure:
     """Draw the distribution of the Euclidean distance travelled, all tasks of ``samples`` pooled.
 
-    All or none of ``samples``, which hold the methods of these ``names``, have weights. The legend
-    states mean and standard deviation. ``units`` names the space ("scaled features"), ``note`` is
-    printed in the figure. ``repeats`` are the same tasks after further trainings: lines and numbers
-    are then means over trainings, bands the standard deviation of one. ``known`` are the looks of
-    the ``names``.
+    The legend states mean and standard deviation of the distance.
+
+    Args:
+        samples: one moved sample for each task; all or none have weights.
+        further_trainings: the same tasks after each further training. With these, lines and numbers are
+            means over trainings, and bands the spread (standard deviation) over trainings.
+        names: what is drawn: methods of the samples, and ``baseline``.
+        units: the space of the distance, such as "scaled features", for the axis; may be empty.
+        note: text in the figure; may be empty.
+        known: how each of the names is drawn.
     """
     pooled = {
         name: [
             np.concatenate([euclidean(task.points(name), task.reference) for task in training])
-            for training in (samples, *repeats)
+            for training in (samples, *further_trainings)
         ]
         for name in names
     }
@@ -58,7 +63,7 @@ def distance_figure(
         loc="outside upper center",
         ncols=2,
         columnspacing=1.2,
-        title=_title("mean ± standard deviation", repeats),
+        title=_title("mean ± standard deviation", further_trainings),
         title_fontsize=6.5,
     )
     if note:
@@ -70,23 +75,33 @@ def distance_figure(
 def feature_distance_figure(
     sample: moved.MovedSample,
     *,
-    repeats: Sequence[moved.MovedSample] = (),
+    further_trainings: Sequence[moved.MovedSample] = (),
     names: Sequence[str] = COLUMNS,
     labels: Sequence[str] = SYMBOLS,
     note: str = "",
 ) -> Figure:
-    """Draw the distribution of the distance travelled in each of the features.
+    """Draw the distribution of the distance travelled in each feature, a panel each.
 
-    ``sample`` holds the methods of these ``names``, in scaled units; ``labels`` names the D
-    features. Each panel states the means. ``repeats`` are further trainings, drawn as in
-    `distance_figure`.
+    Each panel states the mean distances.
+
+    Args:
+        sample: a moved sample, in scaled units.
+        further_trainings: the same task after further trainings, drawn as in `distance_figure`.
+        names: what is drawn: methods of the sample, and ``baseline``.
+        labels: symbols of the D features, in order.
+        note: text in the title of the legend; may be empty.
+
+    Raises:
+        InputError: the number of labels is not that of the features.
     """
     shifts = {
-        name: [per_feature(each.points(name), each.reference) for each in (sample, *repeats)]
+        name: [
+            per_feature(each.points(name), each.reference) for each in (sample, *further_trainings)
+        ]
         for name in names
     }
     if sample.target.shape[1] != len(labels):
-        raise InputError(f"{len(labels)} labels for {sample['target'].shape[1]} features")
+        raise InputError(f"{len(labels)} labels for {sample.target.shape[1]} features")
     weights = {name: sample.weights(name) for name in names}
     drawn = {name: looks.look(name) for name in names}
     cells = 1 + len(labels)  # the last one has the legend
@@ -114,7 +129,7 @@ def feature_distance_figure(
         ax.set_ylabel("share of points per bin")
     for ax in axes[len(labels) :]:
         ax.axis("off")
-    title = _title("\n".join(filter(None, (note, "numbers: mean shift"))), repeats)
+    title = _title("\n".join(filter(None, (note, "numbers: mean shift"))), further_trainings)
     axes[len(labels)].legend(
         handles=_legend(dict.fromkeys(names), weights, drawn),
         loc="center left",
@@ -201,5 +216,9 @@ def _number(values: Sequence[float]) -> str:
     return f"{mean:.3f} ± {spread:.3f}" if spread else f"{mean:.3f}"
 
 
-def _title(text: str, repeats: Sequence) -> str:
-    return f"{text}\nbands: ± 1 σ of {1 + len(repeats)} trainings" if repeats else text
+def _title(text: str, further_trainings: Sequence) -> str:
+    return (
+        f"{text}\nbands: ± 1 σ of {1 + len(further_trainings)} trainings"
+        if further_trainings
+        else text
+    )

@@ -17,14 +17,23 @@ from flowmorph.samples import moved, unweighting
 
 @dataclass(frozen=True)
 class Feature:
-    """A column of the feature table: its symbol, its unit as drawn, and the range of figure 7."""
+    """A column of the feature table, and how figure 7 draws it.
+
+    Attributes:
+        column: its name in the table.
+        symbol: its symbol, as mathtext.
+        unit: the unit in which it is drawn; empty for none.
+        low: lower end of the axis, in that unit.
+        high: upper end of the axis, in that unit.
+        scale: drawn value divided by stored value.
+    """
 
     column: str
     symbol: str
     unit: str
     low: float
     high: float
-    scale: float = 1.0  # drawn value = stored value * scale
+    scale: float = 1.0
 
 
 FEATURES: tuple[Feature, ...] = (
@@ -95,7 +104,7 @@ def feature_distributions(
 def feature_ratios(
     sample: moved.MovedSample,
     *,
-    repeats: Sequence[moved.MovedSample] = (),
+    further_trainings: Sequence[moved.MovedSample] = (),
     names: Sequence[str] = ("reference", *PUBLISHED),
     labels: Sequence[str] = SYMBOLS,
     limits: tuple[float, float] = (-3.0, 3.0),
@@ -104,16 +113,26 @@ def feature_ratios(
 ) -> Figure:
     """Draw each scaled feature's distributions and, below, the ratio of every sample to the target.
 
-    ``sample`` holds the methods among ``names``, in scaled units, which fill ``limits``. ``labels``
-    names the D features; they are drawn five in a row. Error bars are the Poisson errors of both
-    counts; each ratio panel states chi2 per bin of the sample against the target. ``repeats`` are
-    further trainings: markers, numbers and lines are then means over trainings, error bars those of
-    a single one, and bands the standard deviation of a single one. ``known`` are the looks of the
-    ``names``.
+    Error bars are the Poisson errors of both counts; each ratio panel states chi2 per bin of the
+    sample against the target.
+
+    Args:
+        sample: a moved sample, in scaled units.
+        further_trainings: the same task after further trainings. With these, markers, numbers and lines are
+            means over trainings, error bars those of a single training, and bands the spread
+            (standard deviation) over trainings.
+        names: what is compared with the target: ``reference`` and methods of the sample.
+        labels: symbols of the D features, in order, drawn five in a row.
+        limits: ends of the feature axes, in scaled units.
+        note: title of the legend; may be empty.
+        known: how the target and each of the names are drawn.
+
+    Raises:
+        InputError: the number of labels is not that of the features, or a sample is empty.
     """
     if sample.target.shape[1] != len(labels):
         raise InputError(f"{len(labels)} labels for {sample.target.shape[1]} features")
-    trainings = (sample, *repeats)
+    trainings = (sample, *further_trainings)
     columns = min(len(labels), FEATURES_IN_A_ROW)
     blocks = -(-len(labels) // columns)
     rows = 1 + len(names)
@@ -162,7 +181,7 @@ def feature_ratios(
         loc="outside upper center",
         ncols=min(4, columns + 1),
         columnspacing=1.4,
-        title=_title(note, repeats),
+        title=_title(note, further_trainings),
         title_fontsize=7,
     )
     return fig
@@ -198,8 +217,20 @@ def ratio_to_target(
     """Give the ratio of two normalised histograms and its Poisson error, per bin.
 
     Counts n and m of samples of sizes N and M give r = (n / N) / (m / M) with the error
-    r sqrt(1/n + 1/m), or, of weighted events, r sqrt(sum w^2 / n^2 + ...); both are NaN where a
-    count is zero.
+    r sqrt(1/n + 1/m), or, of weighted events, r sqrt(sum w^2 / n^2 + ...).
+
+    Args:
+        values: one feature of the sample, (N,).
+        target: the same feature of the target, (M,).
+        edges: edges of the B bins, (B + 1,), in the feature's unit.
+        weights: of the sample's events, (N,); None for equal ones.
+        target_weights: of the target's events, (M,); None for equal ones.
+
+    Returns:
+        Ratios (B,) and errors (B,), NaN where a count is zero.
+
+    Raises:
+        InputError: a sample is empty.
     """
     if len(values) == 0 or len(target) == 0:
         raise InputError("a ratio needs events in both samples")
@@ -220,8 +251,17 @@ def chi2_per_bin(
 ) -> float:
     """Compare two histograms: chi2 of the normalised counts, divided by the number of bins used.
 
-    Bins with fewer than five (effective) entries in either sample are left out; NaN if none
-    remains.
+    Bins with fewer than five (effective) entries in either sample are left out.
+
+    Args:
+        values: one feature of the sample, (N,).
+        target: the same feature of the target, (M,).
+        edges: edges of the bins, (B + 1,), in the feature's unit.
+        weights: of the sample's events, (N,); None for equal ones.
+        target_weights: of the target's events, (M,); None for equal ones.
+
+    Returns:
+        chi2 per bin; NaN if no bin is left.
     """
     n, n_variance, n_all = histogram(values, edges, weights)
     m, m_variance, m_all = histogram(target, edges, target_weights)
@@ -294,6 +334,6 @@ def _ratio_panel(
     )
 
 
-def _title(note: str, repeats: Sequence) -> str | None:
-    bands = f"bands: ± 1 σ of {1 + len(repeats)} trainings" if repeats else ""
+def _title(note: str, further_trainings: Sequence) -> str | None:
+    bands = f"bands: ± 1 σ of {1 + len(further_trainings)} trainings" if further_trainings else ""
     return ", ".join(filter(None, (note, bands))) or None

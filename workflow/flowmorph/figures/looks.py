@@ -10,7 +10,17 @@ from flowmorph.errors import InputError
 
 @dataclass(frozen=True)
 class Look:
-    """How one sample is drawn: as a line, as points and, for areas, with fill and hatch."""
+    """How one sample is drawn: as a line, as points and, for areas, with fill and hatch.
+
+    Attributes:
+        label: its name for readers.
+        colour: of lines, points and edges, as matplotlib takes it.
+        line: style of the line, as matplotlib takes it.
+        width: of the line, in points.
+        marker: of single points, as matplotlib takes it.
+        fill: colour of an area; "none" for no fill.
+        hatch: pattern of an area, as matplotlib takes it; empty for none.
+    """
 
     label: str
     colour: str
@@ -36,7 +46,7 @@ LOOKS: dict[str, Look] = {
     "identity_initialization": Look(
         "identity initialization", "#3A0F6E", (0, (4, 1, 1, 1, 1, 1)), width=1.2, marker="P"
     ),
-    # What one could take instead.
+    # Alternatives to the paper's methods.
     "penalty_identity": Look(
         "penalty + identity", "#D55E00", (0, (6, 1, 1, 1)), width=1.2, marker="X"
     ),
@@ -45,7 +55,7 @@ LOOKS: dict[str, Look] = {
     "optimal_transport": Look("optimal transport", "#117733", (0, (7, 2)), width=1.2, marker="p"),
     "flow_matching": Look("flow matching", "#6B4C00", (0, (2, 1, 1, 1)), width=1.2, marker="d"),
 }
-# For methods that have none of their own, in the order in which they come.
+# For methods that have no look of their own, in the order in which they are named.
 _SPARE_LOOKS = (
     Look("", "#44AA99", (0, (5, 1, 1, 1, 1, 1, 1, 1)), width=1.2, marker="h"),
     Look("", "#999933", (0, (2, 2)), width=1.2, marker="8"),
@@ -64,7 +74,7 @@ def look(name: str, known: Mapping[str, Look] = LOOKS) -> Look:
 
 
 def with_spares(names: Iterable[str]) -> dict[str, Look]:
-    """Give `LOOKS`, and a spare look for each of these samples that has none, in their order."""
+    """Give `LOOKS`, and for each of these samples that has no look there a spare one, in order."""
     unknown = [name for name in names if name not in LOOKS]
     spares = {
         name: replace(_SPARE_LOOKS[place % len(_SPARE_LOOKS)], label=label(name))

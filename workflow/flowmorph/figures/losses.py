@@ -44,9 +44,8 @@ def loss_curve(losses: dict[str, np.ndarray], *, title: str = "") -> Figure:
     """Draw training and validation loss (nats) and, below, the learning rate.
 
     A ring marks the lowest validation loss, whose parameters are kept.
-
-    The loss axis covers the second half of the training and what lies near it, so that the first
-    steps do not flatten the rest; higher points leave the panel at the top.
+    The loss axis covers the second half of the training with some margin, so that the first steps
+    do not flatten the rest; points above it are not seen.
     """
     fig = style.figure(style.SINGLE_WIDTH, 2.6)
     axes = fig.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1]})

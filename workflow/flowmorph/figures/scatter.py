@@ -59,10 +59,14 @@ def transport_scatter(
 ) -> Figure:
     """Draw the reference and where methods move it, each point in the colour of where it began.
 
-    ``sample`` is of one of the four circles' tasks; its first ``points`` rows are drawn.
-    ``angles`` are the rotations of reference and target in degrees, printed in the top right
-    corners. ``same_circle`` prints the share of points that stay nearest to the circle they began
-    on (of use where reference and target are both the four circles).
+    Args:
+        sample: a moved sample of a task that starts from the four circles.
+        points: how many of its points are drawn, the first ones.
+        angles: rotations of reference and target, degrees, printed in the top right corners; None
+            for plain toys.
+        same_circle: whether to print the share of points that stay nearest to the circle they began
+            on; of use where the target is the four circles, too.
+        columns: what is drawn, a panel each: ``reference`` and methods of the sample.
     """
     start, end = angles if angles else (None, None)
     circle, angle = toy_parts.circle_and_angle(sample.reference, start)

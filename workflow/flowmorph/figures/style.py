@@ -26,7 +26,7 @@ PNG_DPI = 150
 RASTER_DPI = 180  # of the parts of a PDF that are pictures (dense scatter plots)
 
 
-# Behind text that may lie on data.
+# The box behind text that may lie on data.
 PATCH = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85}
 
 
@@ -67,7 +67,7 @@ _RC = {
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Run a drawing function under the project's settings, leaving matplotlib's own untouched."""
+    """Run a drawing function under the project's settings; matplotlib's own stay as they are."""
 
     @functools.wraps(draw)
     def wrapped(*args, **kwargs) -> Figure:
@@ -90,16 +90,27 @@ def bins(counts: Iterable[int], per_bin: int, low: int, high: int) -> int:
 
 
 def mean_and_spread(rows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
-    """Give the mean of equal arrays, one a training, and their standard deviation if several."""
+    """Give the mean of equally shaped arrays, one for each training, and their spread.
+
+    The spread is the standard deviation over trainings, None for a single one.
+    """
     rows = np.asarray(rows)
     if len(rows) == 1:
         return rows.mean(axis=0), None
-    # What is the same in all must not differ by the rounding of a mean.
+    # Numbers that are the same in all trainings have a spread of exactly zero, not of rounding.
     return rows.mean(axis=0), np.where(np.ptp(rows, axis=0) == 0, 0, rows.std(axis=0, ddof=1))
 
 
 def band(ax: Axes, middle: np.ndarray, spread: np.ndarray, edges: np.ndarray, colour: str) -> None:
-    """Shade what a histogram's line varies by from training to training."""
+    """Shade the spread of a histogram over trainings, around its mean.
+
+    Args:
+        ax: where to draw.
+        middle: mean height of each bin, (B,).
+        spread: standard deviation of each height over trainings, (B,).
+        edges: edges of the bins, (B + 1,).
+        colour: of the band, as matplotlib takes it.
+    """
     ax.stairs(
         middle + spread, edges, baseline=middle - spread, fill=True, color=colour, alpha=0.25, lw=0
     )
@@ -137,7 +148,7 @@ def save(fig: Figure, outputs: Iterable[str | os.PathLike]) -> None:
             raise InputError(f"figures are written as .pdf or .png, not as '{output}'")
     with matplotlib.rc_context(_RC):
         engine = fig.get_layout_engine()
-        if engine is not None:  # once for all files: else each would be laid out and drawn twice
+        if engine is not None:  # once for all files: else each is laid out anew
             engine.execute(fig)
             fig.set_layout_engine(None)
         for output in outputs:

@@ -30,7 +30,17 @@ GRADIENT_LIMIT = 1e10
 
 @dataclass(frozen=True)
 class Architecture:
-    """All that fixes the shape of a flow (paper, section II.2)."""
+    """All that fixes the shape of a flow (paper, section II.2).
+
+    Attributes:
+        features: number D of features that the flow maps.
+        context: number C of conditions that it depends on; 0 for none.
+        layers: number of autoregressive layers.
+        blocks: residual blocks in the network of each layer.
+        width: hidden units in the network of each layer.
+        bins: bins of each spline.
+        tail_bound: half-width of the box in which the splines act; outside is the identity.
+    """
 
     features: int
     context: int

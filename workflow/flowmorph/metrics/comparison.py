@@ -11,7 +11,7 @@ from flowmorph.metrics import distances, optimal_transport, two_sample
 from flowmorph.metrics.measures import BASELINE, CEILING, FLOOR, TARGET, TOO_FEW, Number
 from flowmorph.samples import moved, unweighting
 
-FEWEST_POINTS = 20  # for five folds of half of the target
+FEWEST_POINTS = 20  # so that half of the target fills five folds, for the floor
 QUANTILES = {"distance_q05": 0.05, "distance_median": 0.5, "distance_q95": 0.95}
 
 
@@ -35,9 +35,16 @@ class Sample:
 class Setting:
     """What a task's measures depend on besides its points.
 
-    ``mode`` is how conditions enter the transport (None, shared, difference or concat);
-    ``discrete`` says that they take few values, so that points are compared at equal ones;
-    ``half_width`` bounds the box in which splines work; ``seed`` chooses subsamples.
+    Attributes:
+        methods: names of the methods to measure.
+        features: names of the D features.
+        mode: how the condition enters: shared, difference or concat; None if there is none.
+        discrete: whether conditions take few values, so that points are compared at equal ones.
+        half_width: of the box in which splines act, in scaled units.
+        seed: of the choice of subsamples, and of classifier and random directions.
+        two_sample_points: most points of each sample for classifier and sliced distance.
+        assignment_points: most points of each sample for exact optimal transport, whose time grows
+            with their cube.
     """
 
     methods: Sequence[str]
@@ -46,16 +53,16 @@ class Setting:
     discrete: bool
     half_width: float
     seed: int
-    two_sample_points: int = 20_000  # of each sample, for classifier and sliced distance
-    assignment_points: int = 2_000  # of each sample; time grows with their cube
+    two_sample_points: int = 20_000
+    assignment_points: int = 2_000
 
 
 def measure(sample: moved.MovedSample, setting: Setting, compared: bool = True) -> Iterator[Number]:
     """Measure a task whose ``sample`` holds every method; its target counts without weights.
 
-    Rows are shuffled first, so that the points of metrics that cannot afford all are a fair sample.
-    Not ``compared`` with the target, as fewer than `FEWEST_POINTS` cannot be, points have distances
-    only.
+    Rows are shuffled first: metrics that are too slow for all points take the first ones, which are
+    then a random choice. Without ``compared``, only distances are measured, and nothing is compared
+    with the target: fewer than `FEWEST_POINTS` do not suffice for that.
     """
     sample = sample.select(np.random.default_rng(setting.seed).permutation(len(sample)))
     if sample.weight_reference is not None:
@@ -101,7 +108,8 @@ def _two_sample(sample: moved.MovedSample, setting: Setting) -> Iterator[Number]
         yield Number(name, "", "auc", auc.value)
         yield Number(name, "", "auc_low", auc.low)
         yield Number(name, "", "auc_high", auc.high)
-        # Its value for equal distributions falls with the number of points: the same one for all.
+        # For equal distributions it falls with the number of points, so it is the same number for
+        # all samples.
         points = min(half, setting.two_sample_points)
         sliced = [
             optimal_transport.sliced_wasserstein(
@@ -140,7 +148,7 @@ def _movement(sample: moved.MovedSample, setting: Setting) -> Iterator[Number]:
 
 
 def _distances(sample: moved.MovedSample, name: str, setting: Setting) -> Iterator[Number]:
-    """How far one method's points are from where they came, in all and in each feature."""
+    """How far one method moves its points, in all features together and in each."""
     weights = sample.weight_reference
     images = sample.points(name)
     length = distances.euclidean(images, sample.reference)
@@ -170,7 +178,7 @@ def _moments(distance: np.ndarray, weights: np.ndarray | None) -> dict[str, floa
 
 
 def _fair(sample: moved.MovedSample, setting: Setting) -> moved.MovedSample:
-    """Rows of the reference in proportion to their weights, as many as they are worth."""
+    """Rows of the reference in proportion to their weights, as many as `effective_number`."""
     rng = np.random.default_rng(setting.seed)
     rows = unweighting.resampled(sample.weight_reference, rng)
     return sample.select(rows, slice(len(rows)))
@@ -195,7 +203,7 @@ def _bounds(sample: moved.MovedSample, setting: Setting) -> dict[str, float]:
         images = {name: sample.points(name)[own] for name in setting.methods}
         numbers = {
             "bound_target": optimal_transport.assignment_cost(x, y),
-            # How much of that is only the scatter of few points.
+            # How much of it is there only because points are few: target to target.
             "bound_noise": optimal_transport.assignment_cost(y, sample.target[far]),
         }
         for name, image in images.items():

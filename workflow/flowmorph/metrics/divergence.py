@@ -50,11 +50,12 @@ def kl_divergence(log_p: np.ndarray, log_q: np.ndarray) -> Estimate:
 def likelihood_numbers(
     log_q: np.ndarray, log_p: np.ndarray | None, weights: np.ndarray | None = None
 ) -> dict[str, float]:
-    """Name what a model's log-density, (n,) in nats, says at points that were not trained on.
+    """Give the likelihood numbers of a density, by name, from its log-density, (n,) in nats.
 
-    ``log_p`` is the exact log-density at the same points where it is known, and None elsewhere;
-    with it come the divergence and the entropy, the lowest negative log-likelihood possible.
-    ``weights``, (n,), are those of the points; the likelihood is then their weighted mean.
+    The points must be ones that it was not trained on. ``log_p`` is the exact log-density at the
+    same points where it is known, and None elsewhere; with it come the divergence and the entropy,
+    which is the lowest mean negative log-likelihood possible. ``weights``, (n,), are those of the
+    points; the likelihood is then their weighted mean.
     """
     likelihood = mean(log_q, weights)
     numbers = {

@@ -11,14 +11,14 @@ from flowmorph.errors import InputError
 from flowmorph.files import atomic
 from flowmorph.plan.tasks import named
 
-# What stands beside the methods.
+# Entries in the column method that are no methods.
 FLOOR = "floor"  # one half of the target against the other: no method can do better
 CEILING = "ceiling"  # the reference as it is
 BASELINE = "baseline"  # random pairs of reference and target
-TARGET = "target"  # of which there are TOO_FEW points
-DENSITY = "density"  # the flow of a data set, whose name stands in place of a task's
+TARGET = "target"  # in the row that says that there are TOO_FEW points of it
+DENSITY = "density"  # of a data set; the column task then has the data set's name
 
-TOO_FEW = "too_few_points"  # metric: points of a task that were not compared with the target
+TOO_FEW = "too_few_points"  # metric: points that were too few to be compared
 
 
 class Number(NamedTuple):
@@ -33,8 +33,14 @@ class Number(NamedTuple):
 class Measure(NamedTuple):
     """A `Number`, and what it was measured on.
 
-    ``task`` is a task or, for densities, a data set, ``split`` that of the points, ``training`` the
-    number of the flows' training or that of an ensemble of them.
+    Attributes:
+        task: name of a task or, for densities, of a data set.
+        split: split of the points.
+        training: number of the flows' training, as text, or "ensemble".
+        method: a method, or `FLOOR`, `CEILING`, `BASELINE`, `TARGET` or `DENSITY`.
+        feature: name of a feature; empty for all features together.
+        metric: what was measured.
+        value: the number.
     """
 
     task: str

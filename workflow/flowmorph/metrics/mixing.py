@@ -29,10 +29,10 @@ def measure(
 ) -> Iterator[Number]:
     """Measure a task that starts from the four circles and ends at them or the star.
 
-    ``toys`` names reference and target; others than those have no such geometry. ``same_circle`` is
-    the share of points that stay on the circle where they began, and ``arm_information`` what a
-    point's circle says about the star's arm where it ends, in nats. With ``mode`` shared, points
-    arrive at the angle where they began, else at the target's.
+    ``toys`` names reference and target; for any others nothing is measured. ``same_circle`` is the
+    share of points that stay on the circle where they began, and ``arm_information`` what a point's
+    circle says about the star's arm where it ends, in nats. With ``mode`` shared, points arrive at
+    the rotation angle where they began, else at the target's.
     """
     reference, target = toys
     if reference != "fourcircles" or target not in ("fourcircles", "star"):

@@ -27,9 +27,20 @@ def sliced_wasserstein(
 ) -> float:
     """Average the 1-Wasserstein distance of two samples over random directions.
 
-    Both have shape (n, D), with equal n; the result is in the units of the space, and zero only for
-    equal distributions. ``weights``, (n,), say what each point of the sample counts. Raises
-    InputError for different shapes. Source: Bonneel et al., J. Math. Imaging Vis. 51 (2015) 22.
+    Zero only for equal distributions. Source: Bonneel et al., J. Math. Imaging Vis. 51 (2015) 22.
+
+    Args:
+        sample: points, (n, D).
+        target: as many points, (n, D), in the same units.
+        seed: of the directions.
+        projections: number of directions.
+        weights: what each point of the sample counts, (n,); None for all the same.
+
+    Returns:
+        The distance, in the units of the points.
+
+    Raises:
+        InputError: the shapes differ.
     """
     if sample.shape != target.shape:
         raise InputError(f"samples of equal shapes are needed, got {sample.shape}, {target.shape}")
@@ -48,10 +59,11 @@ def sliced_wasserstein(
 def assignment_cost(start: np.ndarray, end: np.ndarray) -> float:
     """Give the smallest mean L1 movement that takes one set of points to another.
 
-    Both have shape (n, D); every point goes to another one, so this is the exact optimal transport
-    between the two sets. By the network simplex: a third of a second for 2,000 points, where the
-    assignment of scipy takes up to 2.6 s. Raises InputError for different shapes. Source: Peyre and
-    Cuturi, arXiv:1803.00567, proposition 2.1; Bonneel et al., ACM Trans. Graph. 30 (2011) 158.
+    Both have shape (n, D); each point is assigned to one of the other set, so this is the exact
+    optimal transport between the two sets. By the network simplex: a third of a second for 2,000
+    points, where the assignment of scipy takes up to 2.6 s. Raises InputError for different shapes.
+    Source: Peyre and Cuturi, arXiv:1803.00567, proposition 2.1; Bonneel et al., ACM Trans. Graph.
+    30 (2011) 158.
     """
     if start.shape != end.shape:
         raise InputError(f"samples of equal shapes are needed, got {start.shape}, {end.shape}")

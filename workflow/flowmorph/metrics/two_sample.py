@@ -22,7 +22,15 @@ class Auc(NamedTuple):
 
 
 class FeatureComparison(NamedTuple):
-    """How one feature of a sample compares with the target's."""
+    """How one feature of a sample compares with the target's.
+
+    Attributes:
+        ks: Kolmogorov-Smirnov distance, the largest of the two cumulative distributions, 0 to 1.
+        ks_pvalue: probability of a larger one if the distributions are equal.
+        chi2: chi2 of the two binned distributions.
+        degrees: its degrees of freedom; 0 if all values are equal.
+        chi2_pvalue: probability of a larger chi2 if the distributions are equal.
+    """
 
     ks: float
     ks_pvalue: float
@@ -51,12 +59,23 @@ def classifier_auc(
     """Area under the ROC curve of a classifier trained to tell the sample from the target.
 
     0.5 means that it cannot; 1 that it always can (Lopez-Paz and Oquab, arXiv:1610.06545).
-    ``sample`` has shape (n, D), ``target`` (m, D); conditions, (n, C) and (m, C), are further
-    inputs of the classifier. Gradient-boosted trees are trained on all folds but one and scored on
-    that one, so that every point is scored once by a classifier that has not seen it. The AUC is
-    averaged over folds, as scores of different classifiers cannot be ranked together. ``weights``,
-    (n,), say what each point of the sample counts, in training and in the AUC. Runs on one thread;
-    the same seed gives the same number. Raises ValueError if there are fewer points than folds.
+    Gradient-boosted trees are trained on all folds but one and scored on that one, so that every
+    point is scored once by a classifier that has not seen it. The AUC is averaged over folds, as
+    scores of different classifiers cannot be ranked together. Runs on one thread; the same seed
+    gives the same number. Fewer points than folds are a ValueError.
+
+    Args:
+        sample: points, (n, D).
+        target: points, (m, D).
+        seed: of folds, trees and resampling.
+        condition_sample: conditions of the sample, (n, C), further inputs of the classifier; taken
+            only if those of the target are given, too.
+        condition_target: conditions of the target, (m, C).
+        folds: number of folds, at least 2.
+        max_iter: most trees of each classifier.
+        replicas: bootstrap resamplings of the scores, from which the interval comes.
+        weights: what each point of the sample counts, (n,), in training and in the AUC; None for
+            all the same.
     """
     if condition_sample is not None and condition_target is not None:
         sample = np.concatenate([sample, condition_sample], axis=1)
@@ -76,7 +95,8 @@ def classifier_auc(
             trees = HistGradientBoostingClassifier(
                 max_iter=max_iter, early_stopping=True, random_state=state
             )
-            # Without weights none are given: trees of weighted points are grown in another way.
+            # None, not ones: the trees of points with weights, even equal ones, are grown in
+            # another way.
             given = None if weights is None else counts[train]
             trees.fit(x[train], is_target[train], sample_weight=given)
             score = trees.predict_proba(x[test])[:, 1]
@@ -124,7 +144,7 @@ def _bootstrapped_weighted(
     replicas: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """The same for weighted negative scores, the first of those that ``rank`` orders."""
+    """As `_bootstrapped`, of weighted negative scores, whose places are the first in ``rank``."""
     rank, total = rank[: len(weights)], positive.sum()
     results = [_auc(np.bincount(rank, weights, len(positive)), positive)]
     for _ in range(replicas):
@@ -149,8 +169,8 @@ def compare_features(
     numbers of the pooled points. chi2 is the test of homogeneity of two histograms: it allows for
     the Poisson errors of both samples and leaves their totals free, so degrees = bins - 1.
     ``weights``, (n,), say what each point of the sample counts; chi2 then has the errors of sums of
-    weights, and the Kolmogorov-Smirnov p-value is that of `effective_points` many. Sources: Hodges,
-    Ark. Mat. 3 (1958) 469 (as in scipy); Gagunashvili, arXiv:physics/0605123.
+    weights, and the Kolmogorov-Smirnov p-value takes `effective_points` for their number. Sources:
+    Hodges, Ark. Mat. 3 (1958) 469 (as in scipy); Gagunashvili, arXiv:physics/0605123.
     """
     results = []
     weights = None if weights is None else relative(weights)

@@ -12,7 +12,7 @@ from flowmorph.alternatives.interface import source_of
 from flowmorph.errors import InputError
 from flowmorph.plan import methods, own_config, targets, tasks
 
-# What text stands for, by the key that holds it.
+# What the text under a key is, for messages.
 TEXTS = {
     **dict.fromkeys(("features", "condition", "weights", "column", "drop"), "the column's name"),
     **dict.fromkeys(("files", "reference", "target", "apply", "folder"), "the file's name"),
@@ -47,7 +47,10 @@ def check(config: dict, schema: str | Path) -> None:
 
 
 def _at_fault(error: ValidationError) -> ValidationError:
-    """The error in that one of several alternatives whose type the value has, if there is one."""
+    """Where a key allows several kinds of values, take the error of the kind that the value has.
+
+    The error itself, if no kind, or more than one, fits the value's type.
+    """
     branches: dict[int, list[ValidationError]] = {}
     for each in error.context:
         branches.setdefault(each.schema_path[0], []).append(each)
@@ -60,7 +63,7 @@ def _at_fault(error: ValidationError) -> ValidationError:
 
 
 def _quoting(error: ValidationError) -> str | None:
-    """What to do about a value that YAML takes for something else than text, where text belongs."""
+    """What to do about a value that YAML does not read as text, where text belongs; else None."""
     wanted = [error.validator_value] if error.validator == "type" else []
     wanted += [e.validator_value for e in error.context if e.validator == "type"]
     if not any("string" in ([types] if isinstance(types, str) else types) for types in wanted):

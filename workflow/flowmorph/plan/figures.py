@@ -14,11 +14,19 @@ Options = Callable[[dict], str]
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure: ``category``, ``number`` and what it ``shows`` stand beside it in the report.
+    """A figure of a run: how it is drawn, and what the report says about it.
 
-    ``drawing`` is the script ``plot/plot_{drawing}.py``, empty where a rule of its own is written
-    out. It gets the moved samples of ``tasks``, in ``split`` or the one of their families' regions,
-    of all trainings where they are ``repeated``, else of the first, and ``options``.
+    Attributes:
+        name: of its files.
+        category: heading under which the report shows it.
+        number: its number in the paper, or what stands in place of one.
+        shows: what is seen in it, in a few words.
+        drawing: it is drawn by the script ``plot/plot_{drawing}.py``; empty where it has a rule of
+            its own.
+        tasks: tasks of one family whose moved samples the script gets.
+        split: split of these samples; empty for the held-out one of the family.
+        repeated: whether the script gets the samples of all trainings, or of the first only.
+        options: gives the script's further options from the configuration.
     """
 
     name: str
@@ -43,7 +51,7 @@ def _middle(config: dict) -> str:
 
 
 def _turn(config: dict) -> str:
-    """From the first angle to the last, as FROM:TO, for tasks that turn, if they do."""
+    """From the first angle to the last, as FROM:TO; the middle one, if no task turns its points."""
     if config["rotated"]["mode"]["identical"] == "shared":
         return _middle(config)
     return f"{_angles(config)[0]:g}:{_angles(config)[-1]:g}"

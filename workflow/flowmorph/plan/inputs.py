@@ -1,7 +1,7 @@
-"""Files of the user's that a run reads: where they are, and that no rule writes there.
+"""The user's files that a run reads: where they are, and that no rule writes there.
 
-Snakemake deletes the outputs of a job before it runs, so a file of the user's among them would be
-gone before the job could refuse it. All of this is therefore said when the Snakefile is read.
+Snakemake deletes the outputs of a job before it runs, so one of the user's files among them would
+be gone before the job could refuse it. All of this is therefore checked when the Snakefile is read.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ def expand_home(config: dict) -> None:
 
 
 def check_apart(config: dict, out: str) -> None:
-    """Raise InputError, naming key and file, for a file of the user's where the run writes.
+    """Raise InputError, naming key and file, if one of the user's files lies where the run writes.
 
-    ``out`` is the run's folder. Links are followed: those of files, of the folder, and in it.
+    ``out`` is the run's folder. Symbolic links are followed: to files, to the folder, and inside of
+    it.
     """
     folders, identity = _written_folders(out), cache(_identity)
     for key, pattern in _named(config):
@@ -57,7 +58,8 @@ def check_apart(config: dict, out: str) -> None:
 def check_patterns(config: dict, written: Iterable[str]) -> None:
     """Raise InputError for a pattern that will match a file once the run has ``written`` it.
 
-    Said before there is one: a pattern that is changed later is another setting, and trains anew.
+    Checked before such a file is there: a pattern that is corrected later is another setting, with
+    which everything is trained again.
     """
     made = [(name, _parts(name)) for name in written]
     for key, pattern in _named(config):
@@ -94,7 +96,7 @@ def _written_folders(out: str) -> dict[tuple[int, int], str]:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """What two names of one folder have in common, None where there is none."""
+    """Device and inode, the same for all names of one folder; None where there is none."""
     try:
         found = os.stat(path)
     except OSError:

@@ -1,7 +1,7 @@
 """The methods: the paper's five (Table 1), and further ones whose transport is a flow too.
 
-What one of them is stands here once; `figures.looks` adds how it looks, `transfer.morph` what it
-computes.
+This is the only place that says what a method is; `figures.looks` adds how it looks,
+`transfer.morph` what it computes.
 """
 
 from __future__ import annotations
@@ -15,9 +15,13 @@ from flowmorph.errors import InputError
 class Method:
     """What is trained, and how.
 
-    ``directions`` of the transport alternate in the loss; without any nothing is trained.
-    ``penalised``: with the movement penalty; ``identity``: from the identity on; ``published``: in
-    the paper's Table 1.
+    Attributes:
+        name: its name in configuration, files and tables.
+        directions: "forward" and "inverse", those of the transport whose losses alternate; empty if
+            nothing is trained.
+        penalised: whether the loss has the movement penalty.
+        identity: whether training starts from the identity.
+        published: whether it is in the paper's Table 1.
     """
 
     name: str
@@ -46,8 +50,8 @@ METHODS = {
     )
 }
 
-#: Names, in the paper's order: of Table 1, of those of them that train a transport, of those that
-#: do not, and of further flows.
+#: Names of the methods in the paper's order: those of Table 1; of these, those that train a
+#: transport and those that do not; and further ones, whose transport is a flow too.
 PUBLISHED = tuple(name for name, method in METHODS.items() if method.published)
 TRAINED = tuple(name for name in PUBLISHED if METHODS[name].trained)
 UNTRAINED = tuple(name for name in PUBLISHED if not METHODS[name].trained)

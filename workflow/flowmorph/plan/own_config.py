@@ -43,7 +43,8 @@ def suffix(files: str | list[str] | None) -> str:
 def named(files: str | list[str] | None) -> dict[str, str]:
     """Files that match, by the last part of their names; raises InputError if that is not unique.
 
-    A pattern without any match raises InputError too: nothing would be made, and nobody told.
+    A pattern without any match raises InputError too: a run that moves nothing would look like a
+    success.
     """
     names: dict[str, str] = {}
     for pattern in patterns(files):
@@ -81,7 +82,7 @@ def choices(entries: Iterable[str | dict]) -> dict[str, dict]:
 
 
 def labels(entries: Iterable[str | dict]) -> list[str]:
-    """What figures call each feature; dollar signs of a column's own name are no mathtext."""
+    """What figures call each feature; dollar signs in a column's name are not read as mathtext."""
     return [
         entry["label"] if isinstance(entry, dict) and "label" in entry else name.replace("$", r"\$")
         for name, entry in zip(columns(entries), entries, strict=True)

@@ -81,7 +81,7 @@ def scanned(out: str, strength: float | str) -> str:
 
 
 def checkpoint(model: str) -> str:
-    """Where a training in progress keeps its state: no output, so Snakemake lets it be."""
+    """State of a training in progress: no output of a rule, so that Snakemake never deletes it."""
     return f"{model}/checkpoint.safetensors"
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-#: Names from which seeds are derived where they are not the present ones: another seed is another
-#: result.
+#: Names that seeds are derived from, where these differ from the names in use: with other seeds,
+#: the results would differ.
 KEYS = {"collider": "science"}
 
 

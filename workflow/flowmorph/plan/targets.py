@@ -15,7 +15,7 @@ TABLES = (
     "two_sample", "movement", "marginals", "costs", "claims",
 )  # fmt: skip
 OWN_TABLES = ("own_rows", "likelihoods", "two_sample", "movement", "marginals", "costs")
-PUBLISHED_TABLES = ("event_counts",)  # what only published events can be held against
+PUBLISHED_TABLES = ("event_counts",)  # compare published events with published numbers
 
 
 class Moved(NamedTuple):
@@ -66,7 +66,7 @@ def mode(task: Task, config: dict) -> str | None:
 
 
 def trainings(family: Family, config: dict) -> list[int]:
-    """Numbers of the trainings, with other seeds, of each density and transport of a family."""
+    """Numbers of the trainings, each with its own seed, of a family's densities and transports."""
     return list(range(1, config["seeds"][family.name] + 1))
 
 
@@ -79,7 +79,10 @@ def splits(task: Task, config: dict) -> list[str]:
 
 
 def moved(config: dict, ensembles: bool = False) -> list[Moved]:
-    """Moved samples of a run, split by split; with ``ensembles`` of several trainings, if any."""
+    """Moved samples of a run, split by split: of each training, or of the ``ensembles`` only.
+
+    Only tasks with several trainings have an ensemble.
+    """
     found = []
     for task in run_tasks(config):
         numbers: list[int | str] = list(trainings(task.family, config))
@@ -96,9 +99,17 @@ def moved(config: dict, ensembles: bool = False) -> list[Moved]:
 def moved_together(
     out: str, group: Sequence[Task], config: dict, split: str = "", repeated: bool = True
 ) -> list[str]:
-    """Moved samples of tasks of one family, those of each training together; or of the first only.
+    """Moved samples of several tasks, for one figure or table.
 
-    ``split`` is the one of their region if none is given.
+    Args:
+        out: folder of the run.
+        group: tasks of one family; may be empty.
+        config: the configuration.
+        split: split of the points; empty for the held-out one of the family.
+        repeated: whether to give those of all trainings, or of the first only.
+
+    Returns:
+        Paths: all tasks of the first training, then all of the second, and so on.
     """
     if not group:
         return []
@@ -200,7 +211,7 @@ def moved_references(out: str, config: dict) -> list[str]:
 def applied(out: str, config: dict) -> list[str]:
     """The user's further files, moved by each method that was asked for.
 
-    Raises InputError where there are none: nothing would be made, and nobody told.
+    Raises InputError where there are none: a run that moves nothing would look like a success.
     """
     names = own_config.named(config["apply"])
     if not names:
@@ -213,7 +224,7 @@ def applied(out: str, config: dict) -> list[str]:
 
 
 def samples(out: str, config: dict) -> list[str]:
-    """Files beside its results that a run writes in formats in which users keep samples."""
+    """Files beside its results that a run writes, of formats in which users keep samples."""
     if not own_config.given(config):
         places = (paths.features, paths.prepared)
         return [place(out, sample) for place in places for sample in tasks.SAMPLES]

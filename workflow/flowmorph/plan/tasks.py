@@ -1,6 +1,6 @@
 """The data sets and the tasks of the paper and of the user, a row each.
 
-Elsewhere their names are only names: what one is made of stands in its row.
+Other modules use their names only: what a data set or a task is made of is written here.
 """
 
 from __future__ import annotations

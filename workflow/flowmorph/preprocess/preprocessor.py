@@ -20,10 +20,10 @@ from flowmorph.preprocess.transforms import Logit, Map, MinMax, Quantile
 
 MAPS: dict[str, type[Map]] = {"minmax": MinMax, "quantile": Quantile, "logit": Logit}
 
-#: Reach of the noise on whole numbers: a bit less than 1/2, so that rounding undoes it.
+#: Largest noise on whole numbers: a bit less than 1/2, so that rounding takes it away again.
 HALF = 0.499999
 
-#: How far from the range of the training, relative to it, rounding may put one of its values.
+#: How far rounding may put a training value outside of the training range, relative to that range.
 ROUNDING = 1e-9
 
 #: What `Preprocessor.fit` does with a column for which nothing is chosen.
@@ -57,11 +57,19 @@ class Preprocessor:
     ) -> Preprocessor:
         """Fit each column's map so that the tables' values fill [low, high].
 
-        ``choices`` maps a column to its options: ``transform`` (default ``minmax``), ``bounds`` for
-        ``logit``, ``integer``. ``weights`` are those of each table's rows; they, and an equal share
-        for each table, enter ``quantile`` only. Raises `InputError` for an empty table, an unknown
-        option, and a feature that is constant, not finite, outside its bounds or, if declared
-        integer, not whole.
+        Args:
+            tables: columns (N,) of each sample's training data, by name.
+            choices: options of each column: ``transform`` (minmax, quantile or logit; default
+                minmax), ``bounds`` (low, high; logit only), ``integer`` (whether it holds whole
+                numbers).
+            low: lower end of the scaled range.
+            high: upper end of the scaled range.
+            weights: of each table's rows, (N,), None for equal ones. Only ``quantile`` uses them;
+                it gives each table the same total.
+
+        Raises:
+            InputError: an empty range or table, an unknown option, or a column that is constant,
+                not finite, outside its bounds or, if declared integer, not whole.
         """
         if not low < high:
             raise InputError(f"scaling range [{low}, {high}] is empty: low must be below high")
@@ -113,8 +121,8 @@ class Preprocessor:
     def usable(self, table: Mapping[str, np.ndarray], farthest: float) -> np.ndarray:
         """Rows (N,) whose known columns all come to at most +- ``farthest`` in the flows' space.
 
-        Whole numbers must do so wherever in their unit they are put. False for values that are not
-        finite, or outside of declared bounds.
+        Whole numbers must do so with any noise that `forward` may add. False for values that are
+        not finite, or outside of declared bounds.
         """
         result = True
         for name, transform in self.maps.items():
@@ -175,7 +183,7 @@ class Preprocessor:
 
     @classmethod
     def from_json(cls, text: str, place: str) -> Preprocessor:
-        """Read a fit from `to_json`; raises `InputError`, naming the ``place`` of another text."""
+        """Read a fit from `to_json`; raises `InputError`, with the ``place``, for another text."""
         try:
             maps, integers = {}, set()
             for column in json.loads(text)["columns"]:
@@ -212,7 +220,7 @@ def _kind(transform: Map) -> str:
 
 
 def _shares(table, choices, weights) -> np.ndarray:
-    """Weight of each row in its sample, one in all: samples count alike, whatever their sizes."""
+    """Weights (N,) that add up to 1, so that samples count alike, whatever their sizes."""
     rows = len(table[next(iter(choices))])
     shares = np.ones(rows) if weights is None else np.asarray(weights, dtype=float)
     if rows and not shares.sum() > 0:

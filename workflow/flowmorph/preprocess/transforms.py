@@ -33,7 +33,17 @@ class Map(ABC):
     ) -> Map:  # fmt: skip
         """Fit the map so that all values, those of several samples, fill [low, high].
 
-        ``shares`` are the rows' weights; an ``integer`` feature is spread over +- 1/2 first.
+        Args:
+            name: of the feature, for messages.
+            values: of each sample, (N,).
+            shares: weights of these values, (N,), which add up to 1 in each sample.
+            low: lower end of the scaled range.
+            high: upper end of the scaled range.
+            integer: whether the feature holds whole numbers, each spread evenly over +- 1/2.
+            options: options of this map by name.
+
+        Raises:
+            InputError: an option that this map does not have, or values that do not fit it.
         """
 
     @abstractmethod
@@ -70,7 +80,7 @@ class Map(ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """Raise ValueError for parameters of which `fit` makes none: a file may be edited."""
+        """Raise ValueError for parameters that `fit` never gives, as in a file that was edited."""
 
 
 def _increase(name: str, values: Sequence[float]) -> None:
@@ -104,7 +114,20 @@ class MinMax(Map):
 
     @classmethod
     def fit(cls, name, values, shares, low, high, integer, options) -> MinMax:
-        """Take the range over all values."""
+        """Take the range over all values.
+
+        Args:
+            name: of the feature, for messages.
+            values: of each sample, (N,).
+            shares: weights of these values, (N,), which are not used.
+            low: lower end of the scaled range.
+            high: upper end of the scaled range.
+            integer: whether the feature holds whole numbers, each spread evenly over +- 1/2.
+            options: must be empty.
+
+        Raises:
+            InputError: any option.
+        """
         _only(name, options)
         return cls(*_range(values, integer), low, high)
 
@@ -148,7 +171,20 @@ class Quantile(Map):
 
     @classmethod
     def fit(cls, name, values, shares, low, high, integer, options) -> Quantile:
-        """Take quantiles of all values with their weights."""
+        """Take quantiles of all values with their weights.
+
+        Args:
+            name: of the feature, for messages.
+            values: of each sample, (N,).
+            shares: weights of these values, (N,), which add up to 1 in each sample.
+            low: lower end of the scaled range.
+            high: upper end of the scaled range.
+            integer: whether the feature holds whole numbers, each spread evenly over +- 1/2.
+            options: must be empty.
+
+        Raises:
+            InputError: any option.
+        """
         _only(name, options)
         data, weight = np.concatenate(values), np.concatenate(shares)
         rows = len(data)
@@ -251,8 +287,17 @@ def _slopes(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 class Logit(Map):
     """Logit of the place between two bounds, then a linear map of the data to [low, high].
 
-    ``declared`` bounds hold for any value: none outside comes in or goes out. Bounds that were seen
-    in the data only are passed by linear tails.
+    Declared bounds hold for any value: none outside comes in or goes out. Bounds that were only
+    seen in the data are passed by linear tails.
+
+    Attributes:
+        lower: lower bound, in the feature's unit.
+        upper: upper bound, in the feature's unit.
+        declared: whether the bounds were given; else they are the range of the training data.
+        first: logit of the place of the smallest training value.
+        last: logit of the place of the largest training value.
+        low: lower end of the scaled range.
+        high: upper end of the scaled range.
     """
 
     lower: float
@@ -265,7 +310,20 @@ class Logit(Map):
 
     @classmethod
     def fit(cls, name, values, shares, low, high, integer, options) -> Logit:
-        """Take the ``bounds`` given, or the range of the values."""
+        """Take the bounds given, or else the range of the values.
+
+        Args:
+            name: of the feature, for messages.
+            values: of each sample, (N,).
+            shares: weights of these values, (N,), which are not used.
+            low: lower end of the scaled range.
+            high: upper end of the scaled range.
+            integer: whether the feature holds whole numbers, each spread evenly over +- 1/2.
+            options: ``bounds`` (low, high), if there are any, in the feature's unit.
+
+        Raises:
+            InputError: another option, bounds that are no interval, or a value outside of them.
+        """
         _only(name, options, "bounds")
         lowest, highest = _range(values, integer)
         declared = options.get("bounds") is not None

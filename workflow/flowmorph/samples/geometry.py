@@ -1,6 +1,7 @@
 """The shapes of the toys, and how rotated ones are turned.
 
-Figures need this too: nothing here imports scipy, which would take as long as drawing one.
+Nothing here imports scipy: figures use this module, and that import takes as long as drawing one of
+them.
 """
 
 from __future__ import annotations

@@ -26,11 +26,18 @@ ANGLE_TOLERANCE = 0.01  # degrees: conditions are stored in single precision
 class MovedSample:
     """Points of a task, N of both samples, and where each method moves those of the reference.
 
-    ``reference`` and ``target`` have shape (N, D) in the units in which flows work; their rows are
-    independent draws, so that any pairing is a random one. The conditions have shape (N, C), and
-    ``methods`` maps names to images of the reference's rows, (N, D). Weights, (N,), are None where
-    all points count the same; ``method_weights`` are those of methods that weigh points instead of
-    moving them.
+    Rows of reference and target are independent draws, so that any pairing is a random one.
+
+    Attributes:
+        reference: points x, (N, D), in the units in which flows work.
+        target: points y, (N, D), in the same units.
+        condition_reference: conditions c_x, (N, C); C is 0 if there are none.
+        condition_target: conditions c_y, (N, C).
+        methods: images of the reference's rows, (N, D), by method.
+        weight_reference: weights of the reference's rows, (N,); None if all count the same.
+        weight_target: weights of the target's rows, (N,); None if all count the same.
+        method_weights: weights, (N,), by method, of methods that weigh points instead of moving
+            them.
     """
 
     reference: np.ndarray
@@ -149,9 +156,7 @@ class MovedSample:
         `samples.alternative_points.load`.
         """
         if len(methods) != len(paths):
-            raise InputError(
-                f"{len(paths)} files for the alternatives {', '.join(methods) or None}"
-            )
+            raise InputError(f"{len(paths)} files for {len(methods)} alternatives")
         sample = self
         for method, path in zip(methods, paths, strict=True):
             points, weights = alternative_points.load(path, split, self.reference)

@@ -32,10 +32,17 @@ ROWS_COLUMNS = (
 
 @dataclass(frozen=True)
 class Settings:
-    """What becomes of both samples alike; the keys of ``own`` in the configuration.
+    """How both samples are prepared; the keys of ``own`` in the configuration.
 
-    ``features`` and ``condition`` map columns to the options of `Preprocessor.fit`; ``rows`` are
-    the most training and validation rows of each sample.
+    Attributes:
+        features: columns to move, each with the options of `Preprocessor.fit`.
+        condition: columns of the condition, likewise.
+        regions: keys ``column``, ``train``, ``apply`` and ``closure``, as in the configuration.
+        missing: what a missing value does: "error" stops, "drop" leaves out the row.
+        rows: most rows of each sample for training, and for validation or closure.
+        scaling: ends of the scaled range.
+        fraction: part of the rows in the training region that is kept for validation, 0 to 1.
+        seed: of order, split and dequantization.
     """
 
     features: Mapping[str, Mapping]
@@ -67,10 +74,10 @@ def read_splits(
     """Read one sample and deal its rows to ``train``, ``validation`` and ``apply``; count them.
 
     ``sample`` has the keys ``files``, ``tree``, ``format`` and ``weights``. Rows are in random
-    order in each split, because parts of a split are used where one is larger than another, and
-    files often are sorted. Weights have a unit of their own in each split, in which none is too
-    small or too large to be squared. ``apply`` is there if there is a training region and closure
-    is asked for. Raises `InputError` for a split without rows or weight.
+    order in each split, because only a part of a split is used where the other sample's is smaller,
+    and files often are sorted. In each split weights are scaled so that their squares neither
+    underflow nor overflow. ``apply`` is there if there is a training region and closure is asked
+    for. Raises `InputError` for a split without rows or weight.
     """
     regions = settings.regions
     files = open_sample(sample["files"], sample["tree"], sample["format"])

@@ -44,11 +44,23 @@ def read_sample(
 ) -> tuple[Table, Dropped]:
     """Read the columns that a task needs as float64, and check every value.
 
-    ``extra`` are further columns, such as those that define a region. ``missing`` is what a value
-    that is not finite (NaN, null, infinity) does: stop with an ``error``, or ``drop`` the row.
-    Raises `InputError`, naming file, column and row, for a column that is named twice, not there,
-    no number or without any value; for a weight below zero or no weight above it; for a sample of
-    fewer than two rows, or one that does not fit into memory.
+    Args:
+        files: the sample.
+        features: names of the columns to move, one at least.
+        conditions: names of the condition's columns.
+        weights: name of the column of weights; None for none.
+        extra: names of further columns, such as the one that defines a region.
+        missing: what a value that is not finite (NaN, null, infinity) does: "error" stops, "drop"
+            leaves out the row.
+
+    Returns:
+        Columns (N,) by name, and how many rows were left out.
+
+    Raises:
+        InputError: a column that is named twice, not there, no number or without any value; a
+            weight below zero or no weight above it; a sample of fewer than two rows, or one that
+            does not fit into memory. The message names the file and, where there are some, column
+            and row.
     """
     if missing not in ("error", "drop"):
         raise InputError(f"unknown choice for missing values {missing!r}: choose error or drop")
@@ -144,9 +156,16 @@ def check_pair(
 ) -> None:
     """Raise `InputError` unless a flow can be trained between two tables.
 
-    ``region`` says, for the message, which part of the samples this is. Both tables must have
-    every column, at least two rows, and more than one value in each feature; a condition may be
-    constant in one sample, not in both.
+    Args:
+        reference: columns (N,) of the reference, by name.
+        target: columns (M,) of the target, by name.
+        features: names of the columns to move.
+        conditions: names of the condition's columns.
+        region: which part of the samples this is, for messages; may be empty.
+
+    Raises:
+        InputError: a column that is missing, fewer than two rows, a feature that is constant in
+            one sample, or a condition that is constant in both.
     """
     where = f" in {region}" if region else ""
     tables = {"reference": reference, "target": target}

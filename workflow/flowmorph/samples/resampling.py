@@ -6,11 +6,13 @@ import numpy as np
 
 
 def systematic(weights: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """Choose the row in which each step falls when rows are as long as their weights, in all 1.
+    """Choose rows in proportion to their weights, by steps along them.
 
-    ``weights`` have shape (N,), ``steps`` (M,) lie in [0, 1), the result is (M,). With equally
-    spaced steps row i is there floor or ceil of M w_i / sum w times, and M w_i / sum w times on
-    average over their start (Kitagawa, J. Comput. Graph. Stat. 5 (1996) 1).
+    Rows, each as long as its weight, are laid end to end on [0, 1). ``weights`` have shape (N,),
+    ``steps`` (M,) lie in [0, 1); the result, (M,), is the row in which each step falls. With
+    equally spaced steps row i is there floor or ceil of M w_i / sum w times, and M w_i / sum w
+    times on average over the place of the first step (Kitagawa, J. Comput. Graph. Stat. 5 (1996)
+    1).
     """
     total = np.cumsum(weights, dtype=np.float64)
     rows = np.searchsorted(total, steps * total[-1], side="right")

@@ -47,7 +47,7 @@ def sample_rotated_toy(
     condition (n, 1) = angle / 45. Raises InputError for an unknown name or an empty angle list.
     """
     if len(angles_deg) == 0:
-        raise InputError("rotated toys need at least one angle (config key rotated.angles)")
+        raise InputError("rotated toys need at least one angle (config key rotated.angles_deg)")
     x = sample_toy(name, n, rng)
     angle = rng.choice(np.asarray(angles_deg, dtype=np.float64), size=n)
     return geometry.rotated(x, angle), angle[:, None] / geometry.CONDITION_UNIT_DEG

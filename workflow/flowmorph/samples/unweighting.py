@@ -21,7 +21,7 @@ def relative(weights: np.ndarray) -> np.ndarray:
 def effective_points(weights: np.ndarray) -> float:
     """How many points of equal weight have the statistical power of these: (sum w)^2 / sum w^2.
 
-    None, if all weights are zero. Source: Kish, Survey Sampling (1965), section 11.7.
+    Zero if all weights are zero. Source: Kish, Survey Sampling (1965), section 11.7.
     """
     weights = relative(weights)
     squares = np.square(weights).sum()
@@ -45,7 +45,7 @@ def accepted(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def resampled(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Choose rows in proportion to their weights, as many as have their statistical weight.
+    """Choose rows in proportion to their weights, as many as `effective_number`, but one at least.
 
     Systematic resampling: rows of large weight come several times, so this is for averages, and not
     for tests that take points for independent.

@@ -16,10 +16,15 @@ from flowmorph.tables.table import Column, Table
 
 @dataclass(frozen=True)
 class Kind:
-    """A table: the metrics in its columns, the one that every row has, and what a row is about.
+    """A table: what its columns and its rows are.
 
-    ``spread`` names the metrics whose standard deviation over repeated trainings is given;
-    ``compares`` is for tables with comparisons with the target, which small samples do not allow.
+    Attributes:
+        columns: its columns; the key of each is a metric.
+        needed: the metric that every row has.
+        spread: metrics whose spread over repeated trainings is given, too.
+        per_feature: whether there is a row for each feature, not for all together.
+        compares: whether it compares with the target, which small samples do not allow; a note then
+            says which.
     """
 
     columns: tuple[Column, ...]
@@ -177,11 +182,11 @@ def penalty_table(
 
 
 def with_own_divergences(measures: Iterable[Measure]) -> list[Measure]:
-    """Add to each moved density's divergence that of the density which the method moves.
+    """Add to each moved density's divergence the divergence of the density that the method moves.
 
-    A bijection changes no divergence: a flow that takes the true reference to the true target takes
-    the learned reference density to one that is off by the latter's own divergence. The base
-    transfer makes the target's density of it, whatever the reference's.
+    A bijection changes no divergence. A transport that takes the true reference to the true target
+    therefore takes the learned p_R to a density that is as far from the true target as the learned
+    p_R is from the true reference. The base transfer gives the learned p_T, whatever p_R is.
     """
     measures = list(measures)
     own = {
@@ -201,14 +206,17 @@ def with_own_divergences(measures: Iterable[Measure]) -> list[Measure]:
 
 
 def deviation(values: Sequence[float]) -> float | None:
-    """Standard deviation of a single training's number, from several; None from one."""
+    """Spread of a number over trainings: the standard deviation of a single one, not of their mean.
+
+    None for a single training, and for values that are not finite.
+    """
     if len(values) < 2 or not np.isfinite(values).all():
         return None
     return float(np.std(values, ddof=1)) if np.ptp(values) else 0.0
 
 
 def _same_for_all(m: Measure) -> bool:
-    """Whether an ensemble's number is about something that no training changes."""
+    """Whether a number of the ensemble is one that does not depend on any training."""
     return m.training == ENSEMBLE and m.method in (FLOOR, CEILING, BASELINE)
 
 

@@ -17,7 +17,7 @@ STAGES = (
     "events", "features", "densities", "transports", "alternatives", "moving", "measures",
     "figures",
 )  # fmt: skip
-EVIDENCE = ("measures", "figures")  # what describes the results and makes none
+EVIDENCE = ("measures", "figures")  # stages that describe results and make none
 TITLES = {
     "toy": "toys",
     "rotated": "rotated toys",
@@ -51,7 +51,10 @@ def read(folder: str | Path) -> list[Job]:
 
 
 def stage_table(jobs: Iterable[Job]) -> Table:
-    """Add up the time of each stage, and its share of all; evidence and all in the last rows."""
+    """Add up the time of each stage, and its share of all.
+
+    The last two rows are measures and figures together, and all stages.
+    """
     seconds: dict[str, list[float]] = {stage: [] for stage in STAGES}
     for job in jobs:
         seconds[job.stage].append(job.seconds)
@@ -79,6 +82,7 @@ def training_table(jobs: Iterable[Job]) -> Table:
         elif job.stage == "transports":
             task, method, _ = job.wildcards
             family, what = TASKS[task].family, METHODS[method].name.replace("_", " ")
+            what += ", penalty scan" if job.rule == "train_scanned_transport" else ""
         else:
             continue
         seconds.setdefault(f"{TITLES[family.name]}, {what}", []).append(job.seconds)

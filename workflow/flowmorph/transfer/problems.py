@@ -57,7 +57,15 @@ def load(data: Data, device: torch.device) -> Splits:
 
 
 def density(name: str, splits: Splits, network: Network, recipe: Recipe, seed: int) -> Problem:
-    """Maximum likelihood of a data set; random numbers follow from ``seed`` and torch's own."""
+    """Set up the training of a data set's density by maximum likelihood (paper, eq. 1).
+
+    Args:
+        name: of the training, for its log.
+        splits: points to train on and to validate with.
+        network: size of the flow.
+        recipe: settings of the training loop.
+        seed: of the order of points; the flow's first parameters follow from torch's own seed.
+    """
     device = splits.train.x.device
     features, conditions = splits.sizes
     flow = Flow(Architecture(features, conditions, **as_dict(network))).to(device)
@@ -95,12 +103,18 @@ def transport(
     penalty: float,
     seed: int,
 ) -> Problem:
-    """A transport's losses between two densities.
+    """Set up the training of a transport between two densities by a method's losses.
 
-    Arguments: the training's ``name`` for its log; the ``method``, whose directions alternate; the
-    frozen densities; points of ``reference`` and ``target``; size of the flow and recipe; strength
-    of the movement ``penalty``, per unit of L1 distance; and a ``seed``, from which, with torch's
-    own, all random numbers follow.
+    Args:
+        name: of the training, for its log.
+        method: what is trained; the losses of its directions alternate.
+        pair: the frozen densities p_R and p_T.
+        reference: points x to train on and to validate with.
+        target: points y to train on and to validate with.
+        network: size of the flow.
+        recipe: settings of the training loop.
+        penalty: strength w of the movement penalty, per unit of L1 distance; 0 for none.
+        seed: of the order of points; the flow's first parameters follow from torch's own seed.
     """
     device = reference.train.x.device
     features, conditions = reference.sizes
@@ -120,6 +134,8 @@ def transport(
     def validate() -> float:
         return setup.in_chunks(batch_loss, *arrays, size=_chunk(recipe, device)).mean().item()
 
+    # The larger sample sets the length: an epoch draws each of its points once.
+    points = max(len(splits.train.x) for _, splits in seeded)
     uses = [
         (flow, method.directions),
         *((one, ["forward"]) for one in (pair.reference, pair.target)),
@@ -131,9 +147,8 @@ def transport(
         losses,
         validate,
         recipe,
-        # The larger sample sets the length: an epoch shows each of its points once per direction.
-        recipe.steps(max(len(splits.train.x) for _, splits in seeded)),
-        recipe.steps(len(target.train.x)) / recipe.epochs,
+        recipe.steps(points),
+        points / recipe.batch,
         uses,
     )
 

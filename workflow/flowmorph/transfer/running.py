@@ -28,10 +28,18 @@ def run(
     reads: list[str],
     threads: int,
 ) -> None:
-    """Train, and write weights and history.
+    """Train, and write parameters and loss history.
 
-    A checkpoint is only that of this training if the ``job``, the ``script`` with what it imports,
-    the files that it ``reads``, the device and the number of ``threads`` are the same.
+    A checkpoint is taken for that of this training only if the job, the script with what it
+    imports, the files that it reads, the device and the number of threads are the same.
+
+    Args:
+        problem: what to minimise.
+        job: what the script was told; it goes into the file of parameters.
+        files: where to keep the state, and where to put the results.
+        script: path of the script.
+        reads: paths of the files that the training reads.
+        threads: number of CPU threads.
     """
     note = storage.provenance(as_dict(job), job.seed)
     graphs = problem.prepare(job.engine)

@@ -38,7 +38,10 @@ class Points:
     weights: Tensor | None = None
 
     def unweighted(self, seed: int) -> tuple[Tensor, Tensor | None]:
-        """Points and conditions with the weighted ones' mean; the same without weights."""
+        """Points and conditions that count the same: their mean is that of the weighted points.
+
+        Without weights, these points as they are.
+        """
         if self.weights is None:
             return self.x, self.c
         rows = equal_weights(self.weights, torch.Generator().manual_seed(seed)).to(self.x.device)
@@ -46,7 +49,10 @@ class Points:
 
 
 def equal_weights(weights: Tensor, generator: torch.Generator) -> Tensor:
-    """Choose as many rows as there are so that equal weights stand for the given ones, (N,)."""
+    """Choose N rows in proportion to their weights, (N,), some of them several times.
+
+    With equal weights, the rows chosen stand for the weighted ones.
+    """
     start = torch.rand((), generator=generator, dtype=torch.float64)
     steps = (torch.arange(len(weights), dtype=torch.float64) + start) / len(weights)
     return torch.from_numpy(systematic(weights.double().numpy(), steps.numpy()))
@@ -115,10 +121,18 @@ class Sample:
 
 @dataclass(frozen=True)
 class Problem:
-    """What a training minimises: ``losses``, one a step in turn.
+    """What a training minimises: its losses, one a step in turn.
 
-    Each takes one batch (x, c) of each of ``samples``; ``validate`` gives the loss of points that
-    are not trained on. ``uses`` are the flows that the losses take, with their directions.
+    Attributes:
+        name: of the training, for its log.
+        flow: the flow that is trained.
+        samples: training points, from each of which a step draws a batch.
+        losses: functions of one batch (x, c) of each sample, in nats.
+        validate: gives the loss of points that are not trained on, in nats.
+        recipe: settings of the training loop.
+        steps: number of optimizer steps.
+        steps_per_epoch: steps that count as one epoch in the loss history.
+        uses: flows that the losses take, each with its directions, "forward" or "inverse".
     """
 
     name: str
@@ -149,7 +163,7 @@ class Problem:
 class Training:
     """A training that can stop after any step and go on as if it had not.
 
-    ``graphs`` launches a GPU's steps as CUDA graphs.
+    With ``graphs``, a GPU runs the steps as CUDA graphs.
     """
 
     def __init__(self, problem: Problem, graphs: bool = False) -> None:
@@ -164,7 +178,8 @@ class Training:
             fused=True, capturable=graphs,
         )  # fmt: skip
         self.history: list[dict[str, float]] = []
-        # Kept on the device: reading a loss each step would wait for it each step.
+        # Kept on the device: to read the loss at each step would mean to wait for the device each
+        # time.
         self.recent = torch.zeros((), device=flow.flat.device)
         self.done = 0
         self.best: Tensor | None = None  # parameters with the lowest validation loss so far

@@ -56,9 +56,9 @@ def replace(
     """Give a table of the same kind in which some columns have other values; the rest is kept.
 
     ``moved`` has the new values (N,), float64. A column keeps its container, and its type if that
-    is floating point or it is among the ``integers``, the features of whole numbers, which end at
-    their type's limits; others become float64. Raises `InputError`, naming column and row, for a
-    value that a column's type does not hold. ``table`` itself is not changed.
+    is floating point or it is among the ``integers``, the features of whole numbers, which are
+    clipped to their type's limits; others become float64. Raises `InputError`, naming column and
+    row, for a value that a column's type does not hold. ``table`` itself is not changed.
     """
     new = {
         name: _like(_column(table, name, columns), values, name in integers, name)

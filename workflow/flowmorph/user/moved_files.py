@@ -18,8 +18,8 @@ from flowmorph.user.transport import Transport
 
 MOVED, ELSEWHERE, MISSING, BEYOND = 1, 0, -1, -2
 
-#: Rows of a file that are moved together: float32 sums depend on how many there are in the last
-#: digits, so that this number is not the user's to choose.
+#: Rows of a file that are moved together. The last digits of float32 sums depend on this number, so
+#: that the user cannot choose it.
 WINDOW = 8192
 
 
@@ -27,9 +27,15 @@ WINDOW = 8192
 class Counts:
     """What happened to the rows of a file.
 
-    ``beyond`` counts rows by the feature or condition that lies outside of the range of the
-    training, ``clipped`` moved values by the column whose type does not hold them; ``notes`` are
-    about the file.
+    Attributes:
+        rows: all rows.
+        moved: rows that were moved.
+        elsewhere: rows outside of the regions to move.
+        missing: rows with a value that is missing or cannot be used.
+        kept: rows that keep their values because they lie beyond the range of the training.
+        beyond: rows beyond that range, moved or kept, by feature or condition.
+        clipped: moved values that were clipped to the type of their column, by column.
+        notes: sentences about what else happened to the file.
     """
 
     rows: int = 0
@@ -67,15 +73,27 @@ def move_files(
     everywhere: bool = False,
     chunk_rows: int = 100_000,
 ) -> Counts:
-    """Move the rows of a sample's files to the file ``path``, in the same format and order.
+    """Move the rows of a sample's files to one file, in the same format and order.
 
-    ``output`` says what is in it. A column ``flowmorph_moved`` (``flowmorph`` and the suffix) is 1
-    for rows that were moved; others keep their values: 0 for rows outside of the transport's
-    regions to apply (which ``everywhere`` ignores), -1 for a missing value in a feature, condition
-    or the regions' column, or one that float32 does not hold, -2 for a row beyond the range of the
-    training, if such are kept. Memory is that of ``chunk_rows`` rows, taken up to a multiple of
-    `WINDOW`; the result does not depend on it. Raises `InputError`, naming file, column and row;
-    then there is no output.
+    A column ``flowmorph_moved`` (``flowmorph`` and the suffix) is 1 for rows that were moved;
+    others keep their values: 0 for rows outside of the transport's regions to apply, -1 for a
+    missing value in a feature, condition or the regions' column, or one that float32 does not hold,
+    -2 for a row beyond the range of the training, if such are kept.
+
+    Args:
+        transport: what moves them.
+        patterns: names or glob patterns of the sample's files.
+        path: the file to write; its suffix is that of the input.
+        tree: tree, HDF5 key or group; None where there is one only.
+        format: of the input, a key of `flowmorph.formats.FORMATS` or its part before the dash; None
+            goes by the suffix.
+        output: which columns the file has, and what happens to rows beyond the training's range.
+        everywhere: whether to move the rows of every region.
+        chunk_rows: rows in memory at a time, taken up to a multiple of `WINDOW`; the result does
+            not depend on it.
+
+    Raises:
+        InputError: input that cannot be used, naming file, column and row; then there is no output.
     """
     output = output or Output()
     files = open_sample(patterns, tree, format)
@@ -114,7 +132,7 @@ def move_files(
 def _status(
     transport: Transport, read: dict, output: Output, everywhere: bool, counts: Counts
 ) -> np.ndarray:
-    """What is to happen to each row (N,), and its part in the counts."""
+    """Say what is to happen to each row (N,), and add the rows to ``counts``."""
     regions = transport.regions
     status = np.full(len(next(iter(read.values()))), MOVED, np.int8)
     if regions["apply"] and not everywhere:
@@ -137,7 +155,7 @@ def _status(
 
 
 def _moved(transport: Transport, read: dict, status: np.ndarray, noise) -> dict[str, np.ndarray]:
-    """New values of the features in the rows to move, window by window; errors count such rows."""
+    """New values of the features in the rows to move; an error's row is counted among these."""
     parts = []
     for low in range(0, max(len(status), 1), WINDOW):
         window = slice(low, low + WINDOW)

@@ -64,7 +64,7 @@ class Output:
 
 
 def _matches(name: str, pattern: str) -> bool:
-    # A name with brackets is itself, too.
+    # A name with brackets, which are part of patterns, must match itself, too.
     return name == pattern or fnmatchcase(name, pattern)
 
 
@@ -75,10 +75,20 @@ def check_output(
     whole: Set[str],
     output: Output,
 ) -> dict[str, str]:
-    """Write the first rows as they would be written after moving; gives what each column will be.
+    """Write the first rows, for a trial, as they would be written after moving.
 
-    ``needed`` are further columns that are read, ``whole`` those features that are whole numbers.
-    Raises `InputError`, naming the columns at fault, for what could not be read or written.
+    Args:
+        files: the sample.
+        features: names of the columns to move.
+        needed: names of further columns that are read.
+        whole: those of the features that hold whole numbers.
+        output: what the moved file is like.
+
+    Returns:
+        What each column of the output will be, in words, by its name.
+
+    Raises:
+        InputError: something could not be read or written; the message names the columns at fault.
     """
     files.require([*features, *needed], hint=READABLE)
     kept = output.kept(files)
@@ -135,7 +145,7 @@ def _rehearse(files: SampleFiles, chunks: Sequence[Chunk]) -> None:
 
 
 def _refusal(files: SampleFiles, chunks: Sequence[dict[str, Column]]) -> InputError | None:
-    """Why these chunks cannot be written in the sample's format, if so."""
+    """Why these chunks cannot be written in the sample's format; None if they can."""
     with TemporaryDirectory() as folder:
         name = "output" + suffix_of(files.files[0])
         try:

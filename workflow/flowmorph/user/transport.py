@@ -28,9 +28,15 @@ FARTHEST = 1e15
 class Transport:
     """A map f from reference to target with its densities, preprocessing and column names.
 
-    ``features`` are the columns that are moved, ``conditions`` those that they depend on,
-    ``method`` one of the five of the paper, and ``regions`` the column and intervals where it was
-    trained and where the workflow applies it.
+    Attributes:
+        morph: the method, with its flows.
+        preprocessing: maps of features and conditions to the flows' box.
+        features: names of the columns that are moved.
+        conditions: names of the columns that they depend on; empty for none.
+        method: name of the method, one of the paper's five.
+        regions: keys ``column``, ``train``, ``apply`` and ``closure``: where the transport was
+            trained, and where the workflow applies it.
+        device: where the flows are.
     """
 
     morph: Morph
@@ -47,8 +53,8 @@ class Transport:
         ``table`` has the features and conditions as columns, and may have others: a pandas
         DataFrame, a pyarrow table, an awkward array of records, a structured numpy array, or a dict
         of arrays; the result is of the same kind, with all columns. A plain numpy array (N, K)
-        needs the names of its K columns. ``seed`` spreads whole numbers over their unit before they
-        are moved; moved ones end at the limits of their column's type. Raises `InputError`, naming
+        needs the names of its K columns. ``seed`` is that of the noise of +- 1/2 on whole numbers;
+        moved ones are clipped to the limits of their column's type. Raises `InputError`, naming
         column and row, for a column that is missing, a value that is missing, not finite or too far
         from the training's, and one that does not fit its column after it was moved. No region is
         applied.
@@ -64,8 +70,8 @@ class Transport:
 
         ``of`` is ``moved``, the density of the reference after moving, which should be that of the
         target: p_R(f^-1(y)) times the Jacobian of f^-1; ``reference`` or ``target``, the densities
-        that were learnt. All are conditional densities where there are conditions. A feature of
-        whole numbers is spread over its unit: a number's probability is the density's mean there.
+        that were learnt. All are conditional densities where there are conditions. Whole
+        numbers get noise of +- 1/2; the probability of one is the density's mean over this range.
         Raises `InputError` as `move` does.
         """
         if of not in DENSITIES:
@@ -90,7 +96,7 @@ class Transport:
         return log_p
 
     def dequantization(self, seed: int) -> dict[str, np.random.Generator]:
-        """Generators, one a column, for whole numbers: the result must not depend on chunks."""
+        """Generators of the noise on whole numbers, one a column: so chunks change no result."""
         names = enumerate(self.preprocessing.columns)
         return {name: np.random.default_rng((seed, i)) for i, name in names}
 

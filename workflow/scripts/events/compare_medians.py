@@ -14,7 +14,7 @@ from flowmorph.files import atomic
 from flowmorph.formats import flat_root
 from flowmorph.samples import regions
 
-#: Our column, its unit in the published table, its name there, and the entry with the values.
+#: For each of our columns, its name in the published entry, and the factor to the unit there.
 PUBLISHED = {
     "m_jj": ("m_jj_tev", 1e-3),
     "m_j1": ("m_j1_gev", 1.0),

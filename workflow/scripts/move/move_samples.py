@@ -21,7 +21,7 @@ from flowmorph.samples import datasets, unweighting
 from flowmorph.samples.moved import MovedSample
 from flowmorph.transfer.morph import DensityPair, Morph, morph
 
-CYCLE_POINTS = 8192  # are moved there and back
+CYCLE_POINTS = 8192  # points that are moved there and back, for the cycle error
 
 Apply = Callable[..., Tensor]
 Points = tuple[Tensor, Tensor | None]

@@ -12,7 +12,7 @@ from flowmorph.samples import moved
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--drawing", choices=("ratios", "distances"), required=True)
-    parser.add_argument("--moved", required=True, help="moved samples of the science task, .npz")
+    parser.add_argument("--moved", required=True, help="moved samples of the collider task, .npz")
     parser.add_argument("--methods", nargs="+", required=True, help="of these, those to show")
     parser.add_argument("--alternatives", nargs="*", default=[], help="further methods")
     parser.add_argument("--alternative-files", nargs="*", default=[], help="npz, same order")

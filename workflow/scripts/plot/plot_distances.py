@@ -19,10 +19,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--note", default="", help="text in the figure, such as the region")
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)
-    first, *repeats = moved.load_trainings(args.moved, args.trainings, args.methods)
+    first, *further_trainings = moved.load_trainings(args.moved, args.trainings, args.methods)
     fig = distances.distance_figure(
         first,
-        repeats=repeats,
+        further_trainings=further_trainings,
         names=("baseline", *args.methods),
         units=args.units,
         note=args.note,

@@ -23,10 +23,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--note", default="", help="text in the figure, such as the region")
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)
-    first, *repeats = (moved.MovedSample.load(path, args.methods) for path in args.moved)
+    first, *further_trainings = (moved.MovedSample.load(path, args.methods) for path in args.moved)
     fig = distances.feature_distance_figure(
         first,
-        repeats=repeats,
+        further_trainings=further_trainings,
         names=("baseline", *args.methods),
         labels=args.labels,
         note=args.note,

@@ -13,7 +13,7 @@ from flowmorph.tables.measures import penalty_table
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--measures", nargs="+", required=True, help="of the science task, CSV")
+    parser.add_argument("--measures", nargs="+", required=True, help="of the collider task, CSV")
     parser.add_argument("--strengths", nargs="+", type=float, required=True)
     parser.add_argument("--methods", nargs="+", required=True, help="names, same order")
     parser.add_argument("--configured", type=float, required=True, help="strength of the run")

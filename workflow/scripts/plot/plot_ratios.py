@@ -24,10 +24,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--note", default="", help="text in the figure, such as the region")
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)
-    first, *repeats = (moved.MovedSample.load(path, args.methods) for path in args.moved)
+    first, *further_trainings = (moved.MovedSample.load(path, args.methods) for path in args.moved)
     fig = features.feature_ratios(
         first,
-        repeats=repeats,
+        further_trainings=further_trainings,
         names=("reference", *args.methods),
         labels=args.labels,
         limits=tuple(args.limits),

@@ -85,7 +85,7 @@ class Jobs:
     def transport(
         self, task: str, method: str, training: int, strength: float | None = None
     ) -> TransportJob:
-        """Train a task's transport, with a ``strength`` of the penalty that is not its family's."""
+        """Train a task's transport, by the family's penalty or one of another ``strength``."""
         row, family = TASKS[task], TASKS[task].family.name
         penalty = self.config["penalty"][family] if strength is None else strength
         name = method if strength is None else variant(strength)
@@ -161,7 +161,7 @@ class Jobs:
         """Measure a moved sample, by every method that the run compares."""
         shown = [name for name in targets.methods(self.config) if name in UNTRAINED]
         shown += targets.transports(task, self.config)
-        # An ensemble is one of flows.
+        # An ensemble mixes trainings of flows only: it has no alternatives.
         further = targets.alternatives(task, self.config) if training != tasks.ENSEMBLE else []
         return self._measure(task, training, split, shown, further)
 

@@ -9,8 +9,14 @@ from flowmorph.plan.jobs.form import job
 class ToyData:
     """Points that are drawn from a toy, afresh in each job that needs them.
 
-    ``points`` counts them by split; ``angles`` (degrees) are those of a rotated toy. The random
-    numbers of a split follow from ``seed`` and ``name``.
+    The random numbers of a split follow from ``seed``, ``name`` and the split.
+
+    Attributes:
+        name: name of the data set.
+        toy: fourcircles, star or checkerboard.
+        points: number of points by split.
+        seed: base seed of the run.
+        angles: angles of a rotated toy, degrees, equally likely; empty for a plain one.
     """
 
     name: str
@@ -27,11 +33,16 @@ class ToyData:
 
 @job
 class FileData:
-    """Points of a prepared file: ROOT with these columns, or npz with the user's own.
+    """Points of a prepared file.
 
-    ``weights`` says whether there are any, in an npz file. ``gaps`` has, for each column of the
-    condition, the widest gap between the intervals of the training region, in scaled units; an npz
-    file has its own.
+    Attributes:
+        name: name of the data set.
+        path: the file: ROOT with these columns, or npz of the user's own sample.
+        features: names of the features, in order.
+        condition: names of the condition's columns; empty for none.
+        weights: whether an npz file has weights.
+        gaps: for each column of the condition, the widest gap between the intervals of the
+            training region, in scaled units; an npz file has its own.
     """
 
     name: str

@@ -14,10 +14,20 @@ Count = Annotated[int, Field(gt=0)]
 
 @job
 class GenerateJob:
-    """Collider events of one chunk: a shower, its phase space (GeV), and a seed.
+    """Generate the collider events of one chunk.
 
-    A ``mhat_max_gev`` of -1 is none. ``early_jet_pt_gev`` and ``early_mass_gev`` end an event that
-    cannot pass the later cuts; ``settings`` are further ones of Pythia's, ``name = value``.
+    Attributes:
+        shower: parton shower: simple, vincia or vincia_sector.
+        events: number of events.
+        pthat_min_gev: least transverse momentum of the hard process, GeV.
+        mhat_min_gev: least invariant mass of the hard process, GeV.
+        seed: of Pythia and the detector; at least 0.
+        mhat_max_gev: largest invariant mass of the hard process, GeV; -1 for no limit.
+        early_jet_pt_gev: events whose hardest parton-level jet is softer than this, GeV, are
+            dropped early.
+        early_mass_gev: events whose parton-level dijet mass is outside of this interval, GeV, are
+            dropped early.
+        settings: further settings of Pythia, ``name = value``.
     """
 
     shower: str
@@ -33,7 +43,16 @@ class GenerateJob:
 
 @job
 class PrepareJob:
-    """Sidebands and signal region (TeV), the share of validation events, and the scaled range."""
+    """Cut, split and scale the collider samples.
+
+    Attributes:
+        sidebands_tev: intervals of M in which flows are trained, TeV.
+        signal_tev: interval of M that is the signal region, TeV.
+        validation_fraction: part of the sidebands' events that is kept for validation.
+        low: lower end of the scaled range.
+        high: upper end of the scaled range.
+        seed: of the split into training and validation.
+    """
 
     sidebands_tev: tuple[tuple[float, float], ...]
     signal_tev: tuple[float, float]
@@ -55,10 +74,19 @@ class OwnFiles:
 
 @job
 class OwnJob:
-    """The user's two samples and how they are prepared, as the key ``own`` describes it.
+    """Cut, split and scale the user's two samples, as the key ``own`` describes it.
 
-    ``features`` and ``condition`` map columns to how they are prepared; ``rows`` is the most for
-    training and for validation; ``scaling`` is the scaled range.
+    Attributes:
+        reference: files of the reference.
+        target: files of the target.
+        features: columns to move, each with the options of `Preprocessor.fit`.
+        condition: columns of the condition, likewise.
+        regions: keys ``column``, ``train``, ``apply`` and ``closure``, as in the configuration.
+        missing: what a missing value does: "error" stops, "drop" leaves out the row.
+        rows: most rows of each sample for training, and for validation.
+        scaling: ends of the scaled range.
+        validation_fraction: part of the rows in the training region that is kept for validation.
+        seed: of order, split and dequantization.
     """
 
     reference: OwnFiles

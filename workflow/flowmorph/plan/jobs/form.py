@@ -15,7 +15,7 @@ Job = TypeVar("Job")
 
 @dataclass_transform(frozen_default=True)
 def job(cls: type[Job]) -> type[Job]:
-    """Make a frozen dataclass of a class, which takes its fields only, and checks their types."""
+    """Make a frozen dataclass of a class; it refuses unknown fields and values of other types."""
     return dataclass(cls, frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=True))
 
 

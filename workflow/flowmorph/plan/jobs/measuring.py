@@ -31,12 +31,22 @@ class DensitiesJob:
 
 @job
 class MeasureJob:
-    """How well and how far each method moves a task's points.
+    """Measure how well and how far each method moves a task's points.
 
-    ``mode`` is how the condition enters, None if not, and ``discrete`` whether it takes few values.
-    ``half_width`` bounds the box in which splines work. ``parts`` names the toys of reference and
-    target, whose parts are told apart, None where there are none. ``two_sample_points`` and
-    ``assignment_points`` are the most that are compared.
+    Attributes:
+        task: name of the task.
+        split: split of the points.
+        training: number of the flows' training, as text, or "ensemble".
+        methods: methods whose points are in the moved sample.
+        alternatives: methods that are no flows, whose points are in files of their own.
+        features: names of the D features.
+        mode: how the condition enters: shared, difference or concat; None if there is none.
+        discrete: whether conditions take few values.
+        parts: toys of reference and target, whose parts are told apart; None for other samples.
+        half_width: of the box in which splines act, in scaled units.
+        two_sample_points: most points of each sample for classifier and sliced distance.
+        assignment_points: most points of each sample for exact optimal transport.
+        seed: of all random choices; the same for all trainings of the task.
     """
 
     task: str

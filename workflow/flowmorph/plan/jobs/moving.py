@@ -8,10 +8,20 @@ from flowmorph.plan.jobs.form import job
 
 @job
 class MoveJob:
-    """A task's reference points of a ``split``, moved by every method.
+    """Move a task's reference points of one split by every method.
 
-    ``methods`` name the transports; ``batch`` is the number of points that are moved at a time;
-    ``mode`` is how the condition enters, None if not. ``training`` is the flows' number.
+    Attributes:
+        task: name of the task.
+        split: split of the points.
+        training: number of the flows' training, as text.
+        mode: how the condition enters: shared, difference or concat; None if there is none.
+        reference: data set of the reference.
+        target: data set of the target.
+        methods: names of the methods that have a trained transport, in the order of their files.
+        batch: points that compiled flows move at a time.
+        seed: of all random numbers.
+        device: auto, cpu or cuda.
+        engine: auto, compile or eager, as in the configuration.
     """
 
     task: str
@@ -29,7 +39,7 @@ class MoveJob:
 
 @job
 class BundleJob:
-    """One transport of the user's samples in one file: their columns and the regions of one."""
+    """Put one transport of the user's samples in one file, with its columns and regions."""
 
     method: str
     features: tuple[str, ...]

@@ -10,7 +10,15 @@ from flowmorph.plan.jobs.form import job
 
 @job
 class Network:
-    """Size of a flow; `flowmorph.flows.flow.Architecture` adds its features and its context."""
+    """Size of a flow; `flowmorph.flows.flow.Architecture` adds its features and its context.
+
+    Attributes:
+        layers: number of autoregressive layers.
+        blocks: residual blocks in the network of each layer.
+        width: hidden units in the network of each layer.
+        bins: bins of each spline.
+        tail_bound: half-width of the box in which the splines act, in scaled units.
+    """
 
     layers: int
     blocks: int
@@ -23,8 +31,15 @@ class Network:
 class Recipe:
     """How long and how fast to train (paper, section II.2).
 
-    ``condition_noise`` is the standard deviation of Gaussian noise on the conditions of each batch,
-    in units of the gap between the intervals of the training region.
+    Attributes:
+        batch: points in one optimizer step.
+        epochs: passes over the training points; may be a fraction.
+        learning_rate: peak of the schedule.
+        warmup_steps: steps of linear rise before the cosine.
+        clip: largest norm of the gradient.
+        beta2: memory of Adam's mean squared gradient, 0 to 1.
+        condition_noise: standard deviation of Gaussian noise on the conditions of each batch, in
+            units of the widest gap between the intervals of the training region.
     """
 
     batch: int
@@ -53,7 +68,16 @@ class Recipe:
 
 @job
 class DensityJob:
-    """The density of one data set; ``device`` and ``engine`` are as in the configuration."""
+    """Train the density of one data set.
+
+    Attributes:
+        data: the data set.
+        network: size of the flow.
+        recipe: settings of the training loop.
+        seed: of all random numbers of the training.
+        device: auto, cpu or cuda.
+        engine: auto, compile or eager, as in the configuration.
+    """
 
     data: Data
     network: Network
@@ -65,9 +89,21 @@ class DensityJob:
 
 @job
 class TransportJob:
-    """The transport of one task by one method; ``mode`` is how the condition enters, None if not.
+    """Train the transport of one task by one method.
 
-    ``penalty`` is the strength of the movement penalty, 0 for methods that have none.
+    Attributes:
+        task: name of the task.
+        method: name of the method.
+        mode: how the condition enters: shared, difference or concat; None if there is none.
+        penalty: strength w of the movement penalty, per unit of L1 distance; 0 for methods that
+            have none.
+        reference: data set of the reference.
+        target: data set of the target.
+        network: size of the flow.
+        recipe: settings of the training loop.
+        seed: of all random numbers of the training.
+        device: auto, cpu or cuda.
+        engine: auto, compile or eager, as in the configuration.
     """
 
     task: str
@@ -85,9 +121,15 @@ class TransportJob:
 
 @job
 class AlternativeJob:
-    """What a method that is no flow makes of a task's points, in each of ``splits``.
+    """Morph a task's points by a method that is no flow.
 
-    ``settings`` are the method's own, checked by its module.
+    Attributes:
+        method: name of its module in `flowmorph.alternatives`.
+        settings: the method's own, checked by its module.
+        reference: data set of the reference.
+        target: data set of the target.
+        splits: splits whose points are morphed.
+        seed: of all random numbers of the method.
     """
 
     method: str
