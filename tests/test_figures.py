@@ -267,10 +267,11 @@ def test_empty_sample_is_an_error():
 def test_loss_curve_shows_the_table(tmp_path):
     (tmp_path / "loss.csv").write_text(LOSS_CSV)
     fig = losses.loss_curve(losses.read_losses(tmp_path / "loss.csv"), title="density of star")
-    training, validation = fig.axes[0].lines
+    training, validation, kept = fig.axes[0].lines
     np.testing.assert_array_equal(training.get_ydata(), [3.5, 2.5, 2.25])
     np.testing.assert_array_equal(validation.get_xdata(), [50, 100])
-    assert validation.get_label() == "validation, last 2.3750"
+    lowest = validation.get_ydata().min()
+    assert kept.get_ydata() == [lowest] and kept.get_label() == f"kept, {lowest:.4f}"
     assert fig.axes[0].get_ylabel() == "loss [nats]" and "density of star" in texts(fig)
 
 

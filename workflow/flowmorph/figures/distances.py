@@ -37,8 +37,9 @@ def distance_figure(
 
     Args:
         samples: one moved sample for each task; all or none have weights.
-        further_trainings: the same tasks after each further training. With these, lines and numbers are
-            means over trainings, and bands the spread (standard deviation) over trainings.
+        further_trainings: the same tasks after each further training. With these, lines and
+            numbers are means over trainings, and bands the spread (standard deviation) over
+            trainings.
         names: what is drawn: methods of the samples, and ``baseline``.
         units: the space of the distance, such as "scaled features", for the axis; may be empty.
         note: text in the figure; may be empty.

@@ -118,9 +118,9 @@ def feature_ratios(
 
     Args:
         sample: a moved sample, in scaled units.
-        further_trainings: the same task after further trainings. With these, markers, numbers and lines are
-            means over trainings, error bars those of a single training, and bands the spread
-            (standard deviation) over trainings.
+        further_trainings: the same task after further trainings. With these, markers, numbers and
+            lines are means over trainings, error bars those of a single training, and bands the
+            spread (standard deviation) over trainings.
         names: what is compared with the target: ``reference`` and methods of the sample.
         labels: symbols of the D features, in order, drawn five in a row.
         limits: ends of the feature axes, in scaled units.
