@@ -11,6 +11,7 @@ other; the end of a job is noticed --notice seconds later, as snakemake polls; l
 from __future__ import annotations
 
 import argparse
+import contextlib
 import heapq
 import re
 import subprocess
@@ -20,6 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
+from snakemake.api import SnakemakeApi
+from snakemake.settings.types import ConfigSettings, ResourceSettings
 
 from flowmorph.plan import tasks
 
@@ -111,12 +114,11 @@ def seconds_of(job: Job, config: dict, times: dict, events: dict) -> float:
 
 
 def local_rules(configfile: str) -> set[str]:
-    """The rules that stay on the machine where snakemake runs, as a dry run names them."""
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--nolock"]
-    told = subprocess.run(
-        [*command, "--configfile", configfile], cwd=ROOT, text=True, capture_output=True, check=True
-    )
-    return set(re.findall(r"^localrule (\w+):", told.stdout + told.stderr, re.MULTILINE))
+    """The rules that stay on the machine where snakemake runs."""
+    given = ConfigSettings(configfiles=[ROOT / configfile])
+    with SnakemakeApi() as api, contextlib.chdir(ROOT):
+        parsed = api.workflow(ResourceSettings(), given, snakefile=ROOT / "Snakefile")._workflow
+        return parsed._localrules
 
 
 def grouped(jobs: dict[int, Job], profile: dict) -> dict[int, Job]:

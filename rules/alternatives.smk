@@ -44,6 +44,7 @@ use rule fig_closure as fig_alternatives with:
         paths.log(OUT, "fig_alternatives"),
     benchmark:
         paths.benchmark(OUT, "figures", "fig_alternatives")
+    localrule: True
     params:
         further=COLLIDER_FLOWS + COLLIDER_ALTERNATIVES,
 

@@ -226,6 +226,7 @@ use rule claims as penalty_claims with:
         paths.log(OUT, "penalty_claims"),
     benchmark:
         paths.benchmark(OUT, "figures", "penalty_claims")
+    localrule: True
     params:
         options='--needing "snakemake penalty_scan"',
 

@@ -93,6 +93,7 @@ use rule plot_transport_losses as plot_alternative_losses with:
         paths.log(OUT, "plot_alternative_losses", "{task}", "{training}"),
     benchmark:
         paths.benchmark(OUT, "figures", "plot_alternative_losses", "{task}", "{training}")
+    localrule: True
     params:
         titles=lambda wildcards: [
             training_title(f"{wildcards.task}, {method}", wildcards.training)

@@ -227,6 +227,7 @@ class Jobs:
         settings = self.config["collider"]["pythia"]
         return GenerateJob(
             shower=settings["shower"][sample],
+            settings=settings["settings"][sample],
             events=settings["chunk_events"],
             seed=self.seed("events", sample, chunk),
             **{
