@@ -199,9 +199,9 @@ def test_rows_in_pieces_move_to_the_same_bytes(tmp_path, monkeypatch, features, 
     logit = {"m": {"transform": "logit"}}
     transport = flowmorph.load(str(make(tmp_path, tuple(features), tuple(condition), **logit)))
     start = {n: v.astype(float) for n, v in table(1000).items() if n in features + condition}
-    at_once = transport.move_columns(start, transport.spread(3))
+    at_once = transport.move_columns(start, transport.dequantization(3))
     for size in (64, 192, 960):
-        spread = transport.spread(3)
+        spread = transport.dequantization(3)
         parts = [
             transport.move_columns({n: v[low : low + size] for n, v in start.items()}, spread)
             for low in range(0, 1000, size)
@@ -214,7 +214,7 @@ def test_rows_in_pieces_move_to_the_same_bytes(tmp_path, monkeypatch, features, 
 
 
 def test_no_rows_move_to_no_rows(transport):
-    none = transport.move_columns({name: np.empty(0) for name in "xkm"}, transport.spread(0))
+    none = transport.move_columns({name: np.empty(0) for name in "xkm"}, transport.dequantization(0))
     assert {name: (v.shape, v.dtype.kind) for name, v in none.items()} == {
         "x": ((0,), "f"), "k": ((0,), "f"),
     }  # fmt: skip
