@@ -33,9 +33,11 @@ EARLY_MASS_MIN = (2500, 2600, 2650, 2700, 2800)
 EARLY_MASS_MAX = (4500, 4400, 4300, 4200)
 
 
-def generate(shower: str, count: int, seed: int) -> tuple[dict[str, np.ndarray], int, float]:
+def generate(
+    shower: str, settings: tuple[str, ...], count: int, seed: int
+) -> tuple[dict[str, np.ndarray], int, float]:
     """Generate events; return their columns [GeV], the trials they took, and CPU seconds."""
-    generator = pythia.Generator(shower, LOOSE, seed)
+    generator = pythia.Generator(shower, LOOSE, seed, settings)
     rng = np.random.default_rng(seed)
     seen: dict[float, tuple[float, float]] = {}
     look = generator.early.look
@@ -73,11 +75,12 @@ def generate(shower: str, count: int, seed: int) -> tuple[dict[str, np.ndarray],
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shower", choices=sorted(pythia.SHOWERS), required=True)
+    parser.add_argument("--setting", action="append", default=[], help="'name = value' of Pythia's")
     parser.add_argument("--events", type=int, default=25_000)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args(argv)
 
-    x, trials, seconds = generate(args.shower, args.events, args.seed)
+    x, trials, seconds = generate(args.shower, tuple(args.setting), args.events, args.seed)
     print(f"{args.shower}: {len(x['mass'])} of {trials} trials, {seconds:.0f} CPU seconds, {LOOSE}")
     removed = {"none": np.zeros(len(x["mass"]), dtype=bool)}
     removed |= {f"pTHat > {cut}": x["pthat"] < cut for cut in PTHAT_MIN}

@@ -29,9 +29,9 @@ from flowmorph.plan.jobs.training import Network, Recipe
 from flowmorph.plan.methods import METHODS
 from flowmorph.samples import toys
 from flowmorph.samples.regions import CONDITION, FEATURES
-from flowmorph.transfer import problems
+from flowmorph.transfer import density, transport
 from flowmorph.transfer.morph import DensityPair, morph
-from flowmorph.transfer.problems import Splits
+from flowmorph.transfer.points import Splits
 from flowmorph.transfer.training import Points, Problem, Training
 
 TRAIN, HELD = 500_000, 100_000
@@ -166,7 +166,7 @@ def train_density(name: str, settings: dict, seed: int) -> tuple[Flow, float, in
     """A toy's density flow, with its processor seconds and steps."""
     torch.manual_seed(seed)
     sizes, recipe = network(settings), recipe_of(settings, TRAIN)
-    problem = problems.density(name, toy(name, seed), sizes, recipe, seed)
+    problem = density.problem(name, toy(name, seed), sizes, recipe, seed)
     return problem.flow, *fit(problem)
 
 
@@ -198,7 +198,7 @@ def transports(recipes: dict, seed: int) -> Iterator[tuple[str, ...]]:
             ends = toy(a, seed), toy(b, seed + 1)
             pair = DensityPair(learned[a, kind], learned[b, kind], None)
             sizes, plan = network(settings), recipe_of(settings, TRAIN)
-            problem = problems.transport(f"{a} to {b}", method, pair, *ends, sizes, plan, 0.0, seed)
+            problem = transport.problem(f"{a} to {b}", method, pair, *ends, sizes, plan, 0.0, seed)
             seconds, steps = fit(problem)
             moved_by = morph(pair, problem.flow)
             held = toys.sample_toy(b, HELD, np.random.default_rng(seed + 99))
@@ -228,7 +228,7 @@ def collider(recipes: dict, folder: Path, seed: int) -> Iterator[tuple[str, ...]
     for recipe, settings in recipes.items():
         torch.manual_seed(seed)
         plan = recipe_of(settings, len(train.x))
-        problem = problems.density(
+        problem = density.problem(
             "target", Splits(train, Points(*held)), network(settings), plan, seed
         )
         seconds, steps = fit(problem)

@@ -7,7 +7,6 @@ import hashlib
 import pickle
 import re
 import resource
-import runpy
 import shutil
 import sys
 import threading
@@ -49,10 +48,11 @@ from bad_server import (
     unsatisfiable,
     web_page,
 )
+from scripts_by_name import script
 
 from flowmorph.collider import download
 from flowmorph.collider.download import Patience, Remote, fetch
-from flowmorph.errors import InputError
+from flowmorph.errors import InputError, cli
 
 SHA256, MD5 = hashlib.sha256(DATA).hexdigest(), hashlib.md5(DATA).hexdigest()
 QUICK = Patience(attempts=4, backoff=0.01, stall=0.3, longest_wait=2.0, stall_bytes=50_000)
@@ -427,7 +427,7 @@ def test_published_files_are_those_of_the_reference():
 def run(*arguments):
     argv, sys.argv = sys.argv, ["download_lhco.py", *map(str, arguments)]
     try:
-        runpy.run_path(str(ROOT / "workflow/scripts/events/download_lhco.py"), run_name="__main__")
+        cli(script("download_lhco").main)
     except SystemExit as stop:
         return stop.code
     finally:

@@ -2,18 +2,17 @@
 
 import csv
 import json
-import runpy
 import sys
 
 import awkward as ak
 import numpy as np
 import pytest
 import yaml
-from scripts_by_name import path_of
+from scripts_by_name import script
 
 from flowmorph.collider import events, lhco
 from flowmorph.collider.features import build_features, delta_r
-from flowmorph.errors import InputError
+from flowmorph.errors import InputError, cli
 from flowmorph.formats import flat_root
 from flowmorph.plan.jobs.events import GenerateJob, PrepareJob
 from flowmorph.plan.jobs.form import read, to_json
@@ -21,11 +20,11 @@ from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.samples import regions
 
 
-def run(script, *arguments):
+def run(name, *arguments):
     """Run a script as from the shell; return its exit status."""
-    argv, sys.argv = sys.argv, [script, *map(str, arguments)]
+    argv, sys.argv = sys.argv, [name, *map(str, arguments)]
     try:
-        runpy.run_path(str(path_of(script.removesuffix(".py"))), run_name="__main__")
+        cli(script(name.removesuffix(".py")).main)
     except SystemExit as stop:
         return stop.code or 0
     finally:

@@ -22,7 +22,7 @@ from flowmorph.plan.jobs.moving import MoveJob
 from flowmorph.plan.jobs.training import DensityJob, Recipe, TransportJob
 from flowmorph.transfer.checkpoint import Checkpoint
 from flowmorph.transfer.morph import DensityPair, context_size, morph
-from flowmorph.transfer.problems import Splits
+from flowmorph.transfer.points import Splits
 from flowmorph.transfer.training import Points, Problem, Sample, train
 
 

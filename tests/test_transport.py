@@ -214,7 +214,9 @@ def test_rows_in_pieces_move_to_the_same_bytes(tmp_path, monkeypatch, features, 
 
 
 def test_no_rows_move_to_no_rows(transport):
-    none = transport.move_columns({name: np.empty(0) for name in "xkm"}, transport.dequantization(0))
+    none = transport.move_columns(
+        {name: np.empty(0) for name in "xkm"}, transport.dequantization(0)
+    )
     assert {name: (v.shape, v.dtype.kind) for name, v in none.items()} == {
         "x": ((0,), "f"), "k": ((0,), "f"),
     }  # fmt: skip

@@ -170,6 +170,13 @@ def test_a_flow_module_reruns_flows_and_not_events(project, edited):
     assert not set(pending) & {"generate_events", "build_features", "merge_features", "fig1"}
 
 
+def test_a_transports_loss_reruns_no_density(project, edited):
+    edited("workflow/flowmorph/transfer/morph.py")
+    pending = project.pending()
+    assert pending["train_transport"] and pending["move_samples"]
+    assert not set(pending) & {"train_density", "evaluate_densities", "generate_events"}
+
+
 def test_a_deleted_figure_is_rebuilt_alone(project):
     path = project.folder / paths.figure(OUT, "fig9", "png")
     content = path.read_bytes()

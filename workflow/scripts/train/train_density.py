@@ -8,7 +8,7 @@ from flowmorph.errors import cli
 from flowmorph.flows import setup
 from flowmorph.plan.jobs import form
 from flowmorph.plan.jobs.training import DensityJob
-from flowmorph.transfer import problems
+from flowmorph.transfer import density, points
 from flowmorph.transfer.running import Files, run
 
 
@@ -23,9 +23,9 @@ def main(argv: list[str] | None = None) -> None:
 
     job = form.read(DensityJob, args.job)
     device = setup.start(args.threads, job.seed, job.device)
-    splits = problems.load(job.data, device)
+    splits = points.load(job.data, device)
     name = f"density {job.data.name}"
-    problem = problems.density(name, splits, job.network, job.recipe, job.seed)
+    problem = density.problem(name, splits, job.network, job.recipe, job.seed)
     files = Files(args.checkpoint, args.output, args.history)
     run(problem, job, files, __file__, job.data.files, args.threads)
 

@@ -9,7 +9,7 @@ from flowmorph.flows import setup, storage
 from flowmorph.plan import methods
 from flowmorph.plan.jobs import form
 from flowmorph.plan.jobs.training import TransportJob
-from flowmorph.transfer import problems
+from flowmorph.transfer import points, transport
 from flowmorph.transfer.morph import DensityPair
 from flowmorph.transfer.running import Files, run
 
@@ -29,11 +29,11 @@ def main(argv: list[str] | None = None) -> None:
     device = setup.start(args.threads, job.seed, job.device)
     files = [args.reference_density, args.target_density]
     pair = DensityPair(*(storage.load(path).to(device) for path in files), job.mode)
-    problem = problems.transport(
+    problem = transport.problem(
         f"transport {job.task} {job.method}",
         methods.find(job.method),
         pair,
-        *(problems.load(data, device) for data in (job.reference, job.target)),
+        *(points.load(data, device) for data in (job.reference, job.target)),
         job.network,
         job.recipe,
         job.penalty,

@@ -1,0 +1,56 @@
+"""The points that a flow is trained on, as tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from flowmorph.flows import setup
+from flowmorph.plan.jobs.data import Data
+from flowmorph.plan.jobs.training import Recipe
+from flowmorph.samples import datasets
+from flowmorph.transfer.training import Points, Sample
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Points that a data set's flows are trained on, and those that they are validated on."""
+
+    train: Points
+    validation: Points
+    gaps: Tensor | None = None  # (C,), of the training region in each condition, in scaled units
+
+    def sample(self, recipe: Recipe, seed: int) -> Sample:
+        """Training points to draw batches from."""
+        noise = None
+        if recipe.condition_noise and self.gaps is not None and self.gaps.any():
+            noise = recipe.condition_noise * self.gaps
+        return Sample(self.train, recipe.batch, seed, noise)
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Number of features, and of conditions."""
+        c = self.train.c
+        return self.train.x.shape[1], 0 if c is None else c.shape[1]
+
+
+def load(data: Data, device: torch.device) -> Splits:
+    """Read or draw the points of a data set, as tensors on a device."""
+    return Splits(
+        *(
+            Points(
+                *setup.tensors(*datasets.load(data, split), device),
+                setup.weights(datasets.weights(data, split)),
+            )
+            for split in ("train", "validation")
+        ),
+        torch.from_numpy(datasets.condition_gaps(data).astype(np.float32)).to(device),
+    )
+
+
+def chunk(recipe: Recipe, device: torch.device) -> int:
+    """Points that are evaluated at a time: those for which flows are compiled, on a CPU."""
+    return recipe.batch if device.type == "cpu" else setup.CHUNK

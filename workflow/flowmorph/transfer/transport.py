@@ -1,0 +1,75 @@
+"""The training of a transport by each method (paper, section II.1)."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from flowmorph.flows import setup
+from flowmorph.flows.flow import Architecture, Flow
+from flowmorph.plan.jobs.form import as_dict
+from flowmorph.plan.jobs.training import Network, Recipe
+from flowmorph.plan.methods import Method
+from flowmorph.transfer.morph import DensityPair, context_size
+from flowmorph.transfer.points import Splits, chunk
+from flowmorph.transfer.training import Problem
+
+
+def problem(
+    name: str,
+    method: Method,
+    pair: DensityPair,
+    reference: Splits,
+    target: Splits,
+    network: Network,
+    recipe: Recipe,
+    penalty: float,
+    seed: int,
+) -> Problem:
+    """Set up the training of a transport between two densities by a method's losses.
+
+    Args:
+        name: of the training, for its log.
+        method: what is trained; the losses of its directions alternate.
+        pair: the frozen densities p_R and p_T.
+        reference: points x to train on and to validate with.
+        target: points y to train on and to validate with.
+        network: size of the flow.
+        recipe: settings of the training loop.
+        penalty: strength w of the movement penalty, per unit of L1 distance; 0 for none.
+        seed: of the order of points; the flow's first parameters follow from torch's own seed.
+    """
+    device = reference.train.x.device
+    features, conditions = reference.sizes
+    arch = Architecture(features, context_size(pair.mode, conditions), **as_dict(network))
+    flow = Flow(arch, method.identity).to(device)
+    losses = pair.losses(method, flow, penalty)
+    # Each sample has its own order, so that reference and target are paired at random.
+    seeded = list(enumerate((reference, target), start=seed))
+    held = [splits.validation.unweighted(number) for number, splits in seeded]
+    size = min(len(x) for x, _ in held)
+    arrays = [None if part is None else part[:size] for points in held for part in points]
+
+    def batch_loss(x, c_x, y, c_y) -> Tensor:
+        values = [loss((x, c_x), (y, c_y)) for loss in losses]
+        return (sum(values) / len(values)).expand(x.shape[1])
+
+    def validate() -> float:
+        return setup.in_chunks(batch_loss, *arrays, size=chunk(recipe, device)).mean().item()
+
+    # The larger sample sets the length: an epoch draws each of its points once.
+    points = max(len(splits.train.x) for _, splits in seeded)
+    uses = [
+        (flow, method.directions),
+        *((one, ["forward"]) for one in (pair.reference, pair.target)),
+    ]
+    return Problem(
+        name,
+        flow,
+        [splits.sample(recipe, number) for number, splits in seeded],
+        losses,
+        validate,
+        recipe,
+        recipe.steps(points),
+        points / recipe.batch,
+        uses,
+    )
