@@ -27,12 +27,13 @@ TRIGGER_PT_GEV = 1200.0
 SIDEBANDS_TEV = ((2.9, 3.3), (3.7, 4.1))
 ALPHA = "TimeShower:alphaSvalue = {}"
 CUTOFF = "TimeShower:pTmin = {}"
+HARDNESS = "StringZ:bLund = {}"
 REFERENCES = {
     "target": ("simple", ()),
+    "in use": ("simple", (ALPHA.format(0.129), CUTOFF.format(2.0), HARDNESS.format(1.4))),
     "alphaS 0.115": ("simple", (ALPHA.format(0.115),)),
-    "pTmin 2.0": ("simple", (CUTOFF.format(2.0),)),
-    "alphaS 0.127, pTmin 1.5": ("simple", (ALPHA.format(0.127), CUTOFF.format(1.5))),
-    "alphaS 0.127, pTmin 2.0": ("simple", (ALPHA.format(0.127), CUTOFF.format(2.0))),
+    "pTmin 2.0 GeV": ("simple", (CUTOFF.format(2.0),)),
+    "bLund 1.6 GeV^-2": ("simple", (HARDNESS.format(1.6),)),
     "Vincia": ("vincia", ()),
     "multiparton interactions": ("simple", ("PartonLevel:MPI = on",)),
 }
