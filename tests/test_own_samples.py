@@ -177,7 +177,7 @@ def test_without_regions_every_row_is_used(samples):
     prepared, _, rows = prepare(samples, settings(regions=regions, condition={}, rows=(9999, 9999)))
     assert set(prepared["target"]) == {
         f"{split}.{kind}" for split in ("train", "validation") for kind in ("points", "condition")
-    }
+    } | {"condition.gaps"}
     assert [row["train"] + row["validation"] for row in rows.rows] == [1000, 500]
     assert prepared["target"]["train.condition"].shape == (400, 0)
 
@@ -192,6 +192,18 @@ def test_a_region_without_events_says_what_to_do(samples):
 
 
 # --- weights
+
+
+def test_the_gap_of_the_training_region_is_known_in_scaled_units(samples):
+    """m from 0 to 3 is scaled to -3 to 3, and nothing is trained between 1 and 2."""
+    for prepared in prepare(samples, settings())[0].values():
+        assert prepared["condition.gaps"] == pytest.approx([2.0], abs=0.02)
+    nowhere = REGIONS | {"train": [], "apply": []}
+    for changes in ({"regions": nowhere}, {"regions": REGIONS | {"train": [[0, 3]]}}):
+        assert not prepare(samples, settings(**changes))[0]["target"]["condition.gaps"].any()
+    quantiles = {"condition": {"m": {"transform": "quantile"}}}
+    assert prepare(samples, settings(**quantiles))[0]["target"]["condition.gaps"] < 0.5
+    assert prepare(samples, settings(condition={}))[0]["target"]["condition.gaps"].shape == (0,)
 
 
 def test_equal_weights_stand_for_the_given_ones():
@@ -228,7 +240,7 @@ def test_a_weighted_sample_goes_on_where_it_stopped():
     for _ in range(7):
         part.draw()
     resumed = Sample(Points(x, None, weights), 20, 0)
-    resumed.resume(part.before, part.position)
+    resumed.resume(part.before, part.position, part.drawn)
     assert all(torch.equal(resumed.draw()[0], batch) for batch in drawn[7:])
 
 
