@@ -55,6 +55,9 @@ def test_numbers_are_averaged_over_tasks_and_picked_among_methods():
 def test_the_factor_and_the_relation_decide():
     assert decide(BASE, "below", UNIDIRECTIONAL, times=0.3)["holds"] == "no"
     assert decide(BASE, "above", UNIDIRECTIONAL, times=0.3)["holds"] == "yes"
+    row = decide(BASE, "above", UNIDIRECTIONAL, times=0.5, plus=-0.6)
+    assert (row["limit"], row["holds"]) == (pytest.approx(1.9), "yes")
+    assert row["rule"].endswith("0.5 times the distance_mean (unidirectional; both) plus -0.6")
     assert decide(BASE, "below", 2.0)["holds"] == decide(BASE, "above", 2.0)["holds"] == "no"
 
 
@@ -153,6 +156,10 @@ def test_a_number_that_was_not_measured_is_named():
         ({"number": {"metric": "auc", "methods": ["m"], "tasks": "t", "pick": "any"}}, "'pick' is"),
         ({"number": {"metric": "auc", "methods": ["m"], "tasks": "t", "typo": 1}}, "'typo'"),
         ({"limit": "many"}, "many"),
+        (
+            {"limit": {"metric": "auc", "methods": ["m"], "tasks": "t"}, "times": 1.05},
+            "an AUC has no 'times'",
+        ),
         ({"typo": 1}, "typo"),
     ],
 )

@@ -61,8 +61,8 @@ class Quantity:
 class Claim:
     """A claim, its place in the paper, and the rule: ``number`` below or above ``limit``.
 
-    ``limit`` is a number, or a quantity of the same run times ``times``. ``needs`` says what makes
-    the measures, where not every run has them.
+    ``limit`` is a number, or a quantity of the same run times ``times`` plus ``plus``. ``needs``
+    says what makes the measures, where not every run has them.
     """
 
     claim: str
@@ -71,18 +71,24 @@ class Claim:
     relation: str
     limit: Quantity | float
     times: float = 1.0
+    plus: float = 0.0
     needs: str = ""
 
     def __post_init__(self) -> None:
         if self.relation not in ("below", "above"):
             raise InputError(f"'relation' is below or above, not '{self.relation}'")
+        auc = isinstance(self.limit, Quantity) and self.limit.metric == "auc"
+        if auc and self.times != 1:
+            # 0.5 is the AUC of equal samples: a part of it says nothing.
+            raise InputError("an AUC has no 'times': give the difference, 'plus'")
 
     def rule(self) -> str:
         """Say when the claim holds."""
         if not isinstance(self.limit, Quantity):
             return f"{self.number.words()} {self.relation} {self.limit:g}"
         factor = "" if self.times == 1 else f"{self.times:g} times the "
-        return f"{self.number.words()} {self.relation} {factor}{self.limit.words()}"
+        margin = f" plus {self.plus:g}" if self.plus else ""
+        return f"{self.number.words()} {self.relation} {factor}{self.limit.words()}{margin}"
 
     def trained(self) -> tuple[str, ...]:
         """Give the methods that the claim says do well: the better side of its relation."""
@@ -140,7 +146,7 @@ def claims_table(
         try:
             number, limit = claim.number.value(numbers, groups), claim.limit
             if isinstance(limit, Quantity):
-                limit = claim.times * limit.value(numbers, groups)
+                limit = claim.times * limit.value(numbers, groups) + claim.plus
         except InputError as error:
             if not claim.needs:
                 raise
