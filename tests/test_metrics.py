@@ -8,7 +8,14 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from flowmorph.errors import InputError
-from flowmorph.metrics import comparison, divergence, measures, optimal_transport, two_sample
+from flowmorph.metrics import (
+    comparison,
+    divergence,
+    measures,
+    optimal_transport,
+    spectra,
+    two_sample,
+)
 from flowmorph.samples import moved
 
 
@@ -242,3 +249,47 @@ def test_other_files_are_no_measures(tmp_path, text):
     (tmp_path / "other.csv").write_text(text)
     with pytest.raises(InputError, match="other.csv: not a file of measures"):
         measures.read([tmp_path / "other.csv"])
+
+
+# --- spectra of the condition
+
+
+def with_spectra(seed: int, discrete: bool = False, like: bool = False, weighted: bool = False):
+    """Samples of one x | c: the identity is right; their c differ unless they are ``like``."""
+    rng = np.random.default_rng(seed)
+    size = 4000
+    start, end = rng.uniform(0, 1, (size, 1)), rng.beta(*((1, 1) if like else (2, 1)), (size, 1))
+    if discrete:
+        start, end = np.round(2 * start), np.round(2 * end)
+    x, y = (rng.normal(c, 0.3) for c in (start, end))
+    weights = 1 + start[:, 0] if weighted else None
+    return moved.MovedSample(x, y, start, end, {"right": x}, weight_reference=weights)
+
+
+@pytest.mark.parametrize("discrete", [False, True], ids=["continuous", "discrete"])
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+def test_a_right_map_is_at_the_floor_whatever_the_spectra(discrete, weighted):
+    sample = with_spectra(3, discrete, weighted=weighted)
+    setting = {"methods": ["right"], "features": ["x"], "discrete": discrete, "half_width": 4.0}
+    found = {
+        (m.method, m.metric): m.value
+        for m in comparison.measure(
+            sample, comparison.Setting(**setting, mode="shared", seed=5, assignment_points=100)
+        )
+    }
+    assert found["right", "auc_low"] < 0.51 and found["right", "auc"] < 0.53
+    assert found["right", "ks"] < 0.05
+    assert found["right", "effective_points"] < 3900
+    # The same without looking at the condition's spectrum.
+    start, end = (np.concatenate([p, c], axis=1) for p, c in (
+        (sample.reference, sample.condition_reference), (sample.target, sample.condition_target)
+    ))  # fmt: skip
+    assert two_sample.classifier_auc(start, end, seed=5).value > 0.57
+
+
+def test_like_spectra_are_left_alone():
+    for discrete in (False, True):
+        sample = with_spectra(4, discrete, like=True)
+        ends = sample.condition_reference, sample.condition_target
+        assert spectra.balancing(*ends, discrete, 1) is None
+    assert spectra.balancing(np.empty((5, 0)), np.empty((5, 0)), False, 1) is None

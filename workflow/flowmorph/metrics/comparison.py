@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from flowmorph.metrics import distances, optimal_transport, two_sample
+from flowmorph.metrics import distances, optimal_transport, spectra, two_sample
 from flowmorph.metrics.measures import BASELINE, CEILING, FLOOR, TARGET, TOO_FEW, Number
 from flowmorph.samples import moved, unweighting
 
@@ -82,12 +82,20 @@ def _two_sample(sample: moved.MovedSample, setting: Setting) -> Iterator[Number]
     target = Sample(sample.target, end)
     half = len(target) // 2
     # Points arrive at the target's condition unless one condition serves reference and target.
-    arrival = start if setting.mode == "shared" else end
+    shared = setting.mode == "shared"
+    arrival = start if shared else end
+    given = sample.weight_reference
+    balanced = spectra.balancing(start, end, setting.discrete, setting.seed, given)
+    # At the target's conditions the spectrum is the target's.
+    for_methods = balanced if shared and balanced is not None else given
     compared = {
         FLOOR: (target[:half], target[half:]),
-        CEILING: (Sample(sample.reference, start, sample.weight_reference), target),
+        CEILING: (Sample(sample.reference, start, given if balanced is None else balanced), target),
         **{
-            name: (Sample(sample.points(name), arrival, sample.weights(name)), target)
+            name: (
+                Sample(sample.points(name), arrival, sample.method_weights.get(name, for_methods)),
+                target,
+            )
             for name in setting.methods
         },
     }

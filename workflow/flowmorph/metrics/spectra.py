@@ -1,0 +1,77 @@
+"""Spectra of the condition: comparisons are fair only where they are alike.
+
+A transport changes no condition. If reference and target have different spectra of it, even a map
+that is right for each condition differs from the target in every marginal distribution.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import chi2_contingency
+
+from flowmorph.alternatives import reweighting
+from flowmorph.metrics import two_sample
+from flowmorph.samples import unweighting
+
+CLASSIFIER = reweighting.Settings(folds=5, trees=300, learning_rate=0.05)
+LEAST_PVALUE = 0.01  # of equal frequencies of discrete conditions
+
+
+def balancing(
+    start: np.ndarray,
+    end: np.ndarray,
+    discrete: bool,
+    seed: int,
+    weights: np.ndarray | None = None,
+) -> np.ndarray | None:
+    """Weights of the reference's points that give their conditions the target's spectrum.
+
+    Args:
+        start: conditions of the reference, (N, C).
+        end: conditions of the target, (M, C).
+        discrete: whether they take few values; weights are then ratios of frequencies, else odds of
+            a classifier that knows the conditions only.
+        seed: of the classifier.
+        weights: of the reference's points, (N,); None for all the same.
+
+    Returns:
+        Weights (N,), which include those given; None where the spectra cannot be told apart, or
+        where there is no condition.
+    """
+    if not start.shape[1]:
+        return None
+    if discrete:
+        factors = _ratios(start, end, weights)
+    else:
+        factors = _odds(start, end, seed, weights)
+    if factors is None:
+        return None
+    return unweighting.relative(factors if weights is None else factors * weights)
+
+
+def _ratios(start: np.ndarray, end: np.ndarray, weights: np.ndarray | None) -> np.ndarray | None:
+    values, place = np.unique(np.concatenate([start, end]), axis=0, return_inverse=True)
+    place = place.reshape(-1)
+    own, other = place[: len(start)], place[len(start) :]
+    frequencies = np.bincount(own, weights, len(values)), np.bincount(other, None, len(values))
+    counts = np.bincount(own, None, len(values)), frequencies[1]
+    if len(values) < 2 or chi2_contingency(np.array(counts)).pvalue > LEAST_PVALUE:
+        return None
+    # A value that only the target has cannot be given to any point of the reference.
+    shares = [each / each.sum() for each in frequencies]
+    ratio = np.divide(shares[1], shares[0], out=np.zeros(len(values)), where=shares[0] > 0)
+    return ratio[own]
+
+
+def _odds(
+    start: np.ndarray, end: np.ndarray, seed: int, weights: np.ndarray | None
+) -> np.ndarray | None:
+    told = two_sample.classifier_auc(start, end, seed=seed, weights=weights)
+    if told.low <= 0.5:
+        return None
+    fair = start
+    if weights is not None:
+        fair = start[unweighting.resampled(weights, np.random.default_rng(seed))]
+    none = [np.empty((len(each), 0)) for each in (fair, end, start)]
+    weigh = reweighting.fit((fair, none[0]), (end, none[1]), CLASSIFIER, seed)
+    return weigh(start, none[2]).weights
