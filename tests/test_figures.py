@@ -15,7 +15,16 @@ from figure_samples import (
 from matplotlib.colors import LogNorm
 
 from flowmorph.errors import InputError
-from flowmorph.figures import distances, features, grids, looks, losses, scatter, schematics
+from flowmorph.figures import (
+    correlations,
+    distances,
+    features,
+    grids,
+    looks,
+    losses,
+    scatter,
+    schematics,
+)
 from flowmorph.plan import tasks
 from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples import geometry, moved, toy_parts
@@ -259,6 +268,32 @@ def test_empty_sample_is_an_error():
     nothing = {name: values[:0] for name, values in events(1).items()}
     with pytest.raises(InputError, match="sample 'reference' has no events"):
         features.feature_distributions(nothing, events(2))
+
+
+# --- correlations
+
+
+def test_correlations_of_known_columns():
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(size=(2, 20_000))
+    points, condition = np.stack([a, 0.6 * a + 0.8 * b, np.ones_like(a)], axis=1), b[:, None]
+    found = correlations.correlations(points, condition)
+    expected = [[1, 0.6, 0, 0], [0.6, 1, 0, 0.8], [0, 0, 0, 0], [0, 0.8, 0, 1]]
+    assert found == pytest.approx(np.array(expected), abs=0.03)
+    weights = (a > 0).astype(float)
+    half = correlations.correlations(points[a > 0], condition[a > 0])
+    assert correlations.correlations(points, condition, weights) == pytest.approx(half)
+
+
+def test_correlation_figure_has_the_target_and_differences(science):
+    names = ("reference", "flows_for_flows")
+    fig = correlations.correlation_figure([science], names=names, note="sidebands")
+    titles = [ax.get_title() for ax in fig.axes if ax.get_visible()]
+    assert titles == ["target, sidebands", "reference", "flows for flows"]
+    ends = [ax.images[0].get_clim() for ax in fig.axes if ax.get_visible()]
+    assert ends[0] == (-100, 100) and ends[1] == ends[2] and ends[1][1] < 100
+    with pytest.raises(InputError, match="5 features and 0 conditions were named, the sample has"):
+        correlations.correlation_figure([science], names=names, conditions=())
 
 
 # --- losses

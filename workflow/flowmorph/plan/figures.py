@@ -102,8 +102,10 @@ def _own(name, number, shows, drawing, split) -> Figure:
         chosen = own_config.figure_options(config, shown, split == OWN.family.beyond)
         if drawing == "distances":
             return f'--units "scaled features" {chosen}'
-        limits = f" {own_config.limit_options(config)}" if drawing == "ratios" else ""
-        return f"{own_config.label_options(config)}{limits} {chosen}"
+        more = f" {own_config.limit_options(config)}" if drawing == "ratios" else ""
+        if drawing == "correlations":
+            more = f" {own_config.condition_options(config)}"
+        return f"{own_config.label_options(config)}{more} {chosen}"
 
     if drawing == "distances":
         return _distances(name, "Own samples", number, shows, [OWN], split, options)
@@ -133,6 +135,10 @@ PAPER = (
     _collider("fig9", "Fig. 9", "distance, sidebands", "distances", "", "sidebands"),
     _collider(
         "fig10", "Fig. 10", "distance per feature, sidebands", "distances_per_feature", "",
+        "sidebands",
+    ),
+    _collider(
+        "fig_correlations", "correlations", "features and M, sidebands", "correlations", "",
         "sidebands",
     ),
     _grid("figA1", "Toys", "Fig. A.1", "distributions, identical toys", tasks.IDENTICAL),
@@ -166,6 +172,10 @@ PAPER = (
         "fig_signal_distances", "as Fig. 9", "distance", "distances", "signal",
         "signal region", "Signal region",
     ),
+    _collider(
+        "fig_signal_correlations", "correlations", "features and M", "correlations", "signal",
+        "signal region", "Signal region",
+    ),
     Figure("fig_closure", "Signal region", "closure", "sidebands and signal region"),
 )  # fmt: skip
 
@@ -186,6 +196,7 @@ OWN_FIGURES = (
         "fig_own_feature_distances", "as Fig. 10", "distance per feature", "distances_per_feature",
         "",
     ),
+    _own("fig_own_correlations", "correlations", "of the features", "correlations", ""),
     _own("fig_own_apply_ratios", "as Fig. 8", "features, where applied", "ratios", "apply"),
     _own("fig_own_apply_distances", "as Fig. 9", "distance, where applied", "distances", "apply"),
 )  # fmt: skip

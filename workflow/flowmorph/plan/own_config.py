@@ -94,6 +94,11 @@ def label_options(config: dict) -> str:
     return shlex.join(["--labels", *labels(config["own"]["features"])])
 
 
+def condition_options(config: dict) -> str:
+    """Give the option of figures that names the conditions, quoted for a shell."""
+    return shlex.join(["--conditions", *labels(config["own"]["condition"])])
+
+
 def limit_options(config: dict) -> str:
     """Give the option of figures with the range to which features are scaled."""
     return "--limits {low:g} {high:g}".format(**config["own"]["scaling"])

@@ -1,0 +1,110 @@
+"""Linear correlations of features and conditions: the target's, and how others differ from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from flowmorph.errors import InputError
+from flowmorph.figures import looks, style
+from flowmorph.figures.features import MASS, SYMBOLS
+from flowmorph.plan.methods import PUBLISHED
+from flowmorph.samples import moved
+
+NAMES = ("reference", *PUBLISHED)
+IN_A_ROW = 4
+MOST_PRINTED = 8  # variables: numbers of more are too small to read
+
+
+@style.styled
+def correlation_figure(
+    trainings: Sequence[moved.MovedSample],
+    *,
+    names: Sequence[str] = NAMES,
+    labels: Sequence[str] = SYMBOLS,
+    conditions: Sequence[str] = (MASS.symbol,),
+    note: str = "",
+) -> Figure:
+    """Draw the target's correlation matrix, and the differences of others from it, in percent.
+
+    Args:
+        trainings: the moved sample of each training of a task whose points arrive at the condition
+            of the reference; differences are means over them.
+        names: what is compared with the target: ``reference`` and methods of the samples.
+        labels: symbols of the D features, in order.
+        conditions: symbols of the C conditions, in order.
+        note: title of the first panel beside "target"; may be empty.
+
+    Raises:
+        InputError: the number of labels or conditions is not that of the sample.
+    """
+    sample = trainings[0]
+    sizes = sample.target.shape[1], sample.condition_target.shape[1]
+    if sizes != (len(labels), len(conditions)):
+        raise InputError(
+            f"{len(labels)} features and {len(conditions)} conditions were named, the sample has "
+            f"{sizes[0]} and {sizes[1]}"
+        )
+    target = correlations(sample.target, sample.condition_target, sample.weights("target"))
+    panels = {"target" + (f", {note}" if note else ""): (target, 100.0)}
+    differences = {
+        name: np.mean(
+            [
+                correlations(each.points(name), each.condition_reference, each.weights(name))
+                for each in trainings
+            ],
+            axis=0,
+        )
+        - target
+        for name in names
+    }
+    largest = 100 * max(float(np.abs(each).max()) for each in differences.values())
+    panels |= {looks.label(name): (each, max(largest, 1.0)) for name, each in differences.items()}
+    rows = -(-len(panels) // IN_A_ROW)
+    columns = min(IN_A_ROW, len(panels))
+    fig = style.figure(style.DOUBLE_WIDTH, 0.35 + 1.75 * rows)
+    axes = fig.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
+    for ax, (title, (matrix, end)) in zip(axes, panels.items(), strict=False):
+        _panel(ax, 100 * matrix, end, (*labels, *conditions))
+        ax.set_title(title, fontsize=7)
+    for ax in axes[len(panels) :]:
+        ax.set_visible(False)
+    return fig
+
+
+def correlations(
+    points: np.ndarray, condition: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """Pearson's correlations of features (N, D) and conditions (N, C), (D + C, D + C).
+
+    ``weights``, (N,), are those of the rows. A column of equal values has none: 0.
+    """
+    columns = np.concatenate([points, condition], axis=1).astype(np.float64)
+    covariance = np.atleast_2d(np.cov(columns.T, aweights=weights))
+    deviation = np.sqrt(np.diag(covariance))
+    scale = np.outer(deviation, deviation)
+    return np.divide(covariance, scale, out=np.zeros_like(scale), where=scale > 0)
+
+
+def _panel(ax: Axes, percent: np.ndarray, end: float, names: Sequence[str]) -> None:
+    """One matrix, coloured from -end to end, with its numbers below the diagonal and above it."""
+    ax.imshow(percent, cmap="RdBu_r", vmin=-end, vmax=end)
+    size = len(names)
+    ax.set_xticks(range(size), names, fontsize=6, rotation=90 if size > 3 else 0)
+    ax.set_yticks(range(size), names, fontsize=6)
+    ax.tick_params(which="both", length=0)
+    ax.minorticks_off()
+    if size > MOST_PRINTED:
+        return
+    for i in range(size):
+        for j in range(size):
+            if i != j:
+                dark = abs(percent[i, j]) > 0.6 * end
+                text = f"{percent[i, j]:.0f}".replace("-0", "0")
+                ax.text(
+                    j, i, text, ha="center", va="center", fontsize=5.5,
+                    color="white" if dark else "black",
+                )  # fmt: skip
