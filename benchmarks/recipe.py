@@ -2,7 +2,7 @@
 
     PYTHONPATH=workflow python benchmarks/recipe.py                      # densities of the toys
     PYTHONPATH=workflow python benchmarks/recipe.py --kind transport     # transports between toys
-    PYTHONPATH=workflow python benchmarks/recipe.py --kind collider --samples RUN/science
+    PYTHONPATH=workflow python benchmarks/recipe.py --kind collider --samples RUN/collider
 
 Quality of a toy density is its exact divergence in nats; of a transport, the divergence of the
 moved reference density on the target and a classifier's AUC; of a collider density, the
