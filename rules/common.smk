@@ -29,7 +29,7 @@ def module_of(method: str) -> list[str]:
 
 
 def densities_of(task: str, training: str) -> dict[str, str]:
-    """Give the weights of the densities between which a task's transport is trained."""
+    """Give the densities between which a task's transport is trained."""
     return {
         role: paths.flow(paths.density(OUT, dataset.name, training))
         for role, dataset in zip(tasks.SAMPLES, tasks.TASKS[task].datasets, strict=True)

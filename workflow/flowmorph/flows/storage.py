@@ -25,23 +25,23 @@ HINT = "delete it and rerun the training"
 
 
 def save(flow: Flow, path: str | Path, provenance: dict) -> None:
-    """Write the weights, the architecture and ``provenance`` (config slice, versions, seed).
+    """Write the parameters, the architecture and ``provenance`` (config slice, versions, seed).
 
     The names are those of a plain nflows ``CompositeTransform``, so its ``load_state_dict`` takes
     the file as it is.
     """
-    weights = {name: value.contiguous() for name, value in flow.to_nflows().state_dict().items()}
+    parameters = {name: value.contiguous() for name, value in flow.to_nflows().state_dict().items()}
     # One metadata entry: safetensors does not keep the order of several, and bytes must repeat.
     note = json.dumps({"architecture": flow.describe(), **provenance}, sort_keys=True)
     with atomic(path) as part:
-        part.write_bytes(to_bytes(weights, metadata={KEY: note}))
+        part.write_bytes(to_bytes(parameters, metadata={KEY: note}))
 
 
 def load(path: str | Path) -> Flow:
     """Read a flow written by :func:`save`; raises InputError for a file of another kind."""
-    weights, note = read(path)
+    parameters, note = read(path)
     try:
-        return build(note.get("architecture"), weights)
+        return build(note.get("architecture"), parameters)
     except ValueError as error:
         raise InputError(f"{path}: {error}: {HINT}") from error
 
@@ -74,19 +74,19 @@ def read_file(path: str | Path, key: str, what: str, hint: str) -> tuple[dict[st
         ) from error
 
 
-def build(architecture: Any, weights: dict[str, Tensor]) -> Flow:
-    """Make a frozen flow of an architecture, as its note has it, with these weights.
+def build(architecture: Any, parameters: dict[str, Tensor]) -> Flow:
+    """Make a frozen flow of an architecture, as its note has it, with these parameters.
 
-    Raises ValueError for what is no architecture, and for weights of another one.
+    Raises ValueError for what is no architecture, and for parameters of another one.
     """
     arch = _architecture(architecture)
     # So that a wrong number does not allocate more memory than there is: a layer has at least this.
     least = arch.width * max(arch.features * (3 * arch.bins - 1), arch.context, arch.blocks)
-    if arch.layers * least > sum(value.numel() for value in weights.values()):
-        raise ValueError("the weights are too few for their architecture")
+    if arch.layers * least > sum(value.numel() for value in parameters.values()):
+        raise ValueError("the parameters are too few for their architecture")
     transform = build_nflows(arch)
-    _check(weights, transform.state_dict())
-    transform.load_state_dict(weights)
+    _check(parameters, transform.state_dict())
+    transform.load_state_dict(parameters)
     flow = Flow(arch)
     flow.read_nflows(transform)
     return flow.requires_grad_(False)
@@ -111,12 +111,12 @@ def _architecture(note: Any) -> Architecture:
     return Architecture(**note)
 
 
-def _check(weights: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+def _check(parameters: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
     """Raise ValueError for a tensor that is missing, too many, of another shape or not finite."""
-    for name in sorted(weights.keys() | expected.keys()):
-        if name not in weights or name not in expected:
+    for name in sorted(parameters.keys() | expected.keys()):
+        if name not in parameters or name not in expected:
             raise ValueError(f"tensor {name!r} is {'missing' if name in expected else 'unknown'}")
-        found, wanted = weights[name], expected[name]
+        found, wanted = parameters[name], expected[name]
         if (found.shape, found.dtype) != (wanted.shape, wanted.dtype):
             raise ValueError(
                 f"tensor {name!r} is {found.dtype} {list(found.shape)}, "

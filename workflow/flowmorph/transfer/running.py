@@ -13,10 +13,10 @@ from flowmorph.transfer.training import Problem, train, write_history
 
 @dataclass(frozen=True)
 class Files:
-    """Where a training keeps its state, and puts its weights (safetensors) and losses (CSV)."""
+    """Where a training keeps its state, and puts its flow (safetensors) and losses (CSV)."""
 
     checkpoint: str
-    weights: str
+    flow: str
     history: str
 
 
@@ -48,6 +48,6 @@ def run(
         files.checkpoint, fingerprint(note | how, script, reads), checkpoint_minutes()
     )
     history = train(problem, checkpoint, graphs)
-    storage.save(problem.flow, files.weights, note)
+    storage.save(problem.flow, files.flow, note)
     write_history(history, files.history)
     checkpoint.remove()

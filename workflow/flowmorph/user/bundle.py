@@ -37,8 +37,8 @@ def write(files: dict[str, str], note: dict, path: str | Path) -> None:
     """
     tensors, made = {}, {}
     for name, file in files.items():
-        weights, made[name] = storage.read(file)
-        tensors |= {f"{name}.{key}": value for key, value in weights.items()}
+        parameters, made[name] = storage.read(file)
+        tensors |= {f"{name}.{key}": value for key, value in parameters.items()}
     # As it will be read: with lists, not tuples.
     note = json.loads(json.dumps({"version": VERSION, "flows": made, **note}))
     build(note, tensors, path)
@@ -89,9 +89,11 @@ def build(note: Mapping, tensors: Mapping[str, Tensor], place: str | Path) -> di
         flows = {}
         for name, made in note["flows"].items():
             start = f"{name}."
-            weights = {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
+            parameters = {
+                k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)
+            }
             try:
-                flows[name] = storage.build(made["architecture"], weights)
+                flows[name] = storage.build(made["architecture"], parameters)
             except ValueError as error:
                 raise ValueError(f"flow {name!r}: {error}") from error
             sizes = (flows[name].arch.features, flows[name].arch.context)

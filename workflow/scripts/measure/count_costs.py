@@ -24,7 +24,7 @@ def steps_of(path: str) -> int:
 
 
 def batch_of(path: str) -> int:
-    """Points in one step of the training that made these weights."""
+    """Points in one step of the training that made this flow."""
     with safe_open(path, framework="numpy") as file:
         return json.loads(file.metadata()["flowmorph"])["config"]["recipe"]["batch"]
 
@@ -39,9 +39,9 @@ def main(argv: list[str] | None = None) -> None:
 
     counted = []
     trainings = form.read(CostsJob, args.job).trainings
-    for one, weights, history in zip(trainings, args.flows, args.histories, strict=True):
+    for one, flow, history in zip(trainings, args.flows, args.histories, strict=True):
         steps = steps_of(history)
-        for metric, number in (("steps", steps), ("points_shown", steps * batch_of(weights))):
+        for metric, number in (("steps", steps), ("points_shown", steps * batch_of(flow))):
             row = (one.name, "", str(one.training), one.method, "", metric, number)
             counted.append(measures.Measure(*row))
     measures.write(counted, args.output)

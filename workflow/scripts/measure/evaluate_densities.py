@@ -16,7 +16,7 @@ from flowmorph.samples import datasets
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--job", required=True, help="DensitiesJob (JSON)")
-    parser.add_argument("--densities", nargs="+", required=True, help="weights, in the job's order")
+    parser.add_argument("--densities", nargs="+", required=True, help="flows, in the job's order")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", required=True, help="CSV")
     args = parser.parse_args(argv)
@@ -24,10 +24,10 @@ def main(argv: list[str] | None = None) -> None:
     job = form.read(DensitiesJob, args.job)
     device = setup.start(args.threads, job.seed, job.device)
     measured = []
-    for density, weights in zip(job.densities, args.densities, strict=True):
+    for density, path in zip(job.densities, args.densities, strict=True):
         data, split = density.data, density.split
         x, c = datasets.load(data, split)
-        flow = storage.load(weights).to(device)
+        flow = storage.load(path).to(device)
         size = setup.CHUNK
         calls = len(job.densities) * len(x) // density.batch
         if engine.decide(job.engine, calls, device) == engine.COMPILED:

@@ -14,9 +14,9 @@ from flowmorph.user import bundle
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--job", required=True, help="BundleJob (JSON)")
-    parser.add_argument("--transport", nargs="*", default=[], help="weights, if it is trained")
-    parser.add_argument("--reference-density", required=True, help="weights (safetensors)")
-    parser.add_argument("--target-density", required=True, help="weights (safetensors)")
+    parser.add_argument("--transport", nargs="*", default=[], help="flow, if it is trained")
+    parser.add_argument("--reference-density", required=True, help="flow (safetensors)")
+    parser.add_argument("--target-density", required=True, help="flow (safetensors)")
     parser.add_argument("--preprocessing", required=True, help="JSON")
     parser.add_argument("--output", required=True, help="safetensors")
     args = parser.parse_args(argv)

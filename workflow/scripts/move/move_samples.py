@@ -30,9 +30,9 @@ Points = tuple[Tensor, Tensor | None]
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--job", required=True, help="MoveJob (JSON)")
-    parser.add_argument("--reference-density", required=True, help="weights (safetensors)")
-    parser.add_argument("--target-density", required=True, help="weights (safetensors)")
-    parser.add_argument("--transports", nargs="*", required=True, help="weights, of job.methods")
+    parser.add_argument("--reference-density", required=True, help="flow (safetensors)")
+    parser.add_argument("--target-density", required=True, help="flow (safetensors)")
+    parser.add_argument("--transports", nargs="*", required=True, help="flows, of job.methods")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", required=True, help="moved points (npz)")
     parser.add_argument(

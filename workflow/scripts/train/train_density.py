@@ -17,7 +17,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--job", required=True, help="DensityJob (JSON)")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--checkpoint", required=True, help="file to go on from (safetensors)")
-    parser.add_argument("--output", required=True, help="weights (safetensors)")
+    parser.add_argument("--output", required=True, help="flow (safetensors)")
     parser.add_argument("--history", required=True, help="loss history (CSV)")
     args = parser.parse_args(argv)
 
