@@ -59,3 +59,20 @@ def science() -> moved.MovedSample:
 @pytest.fixture
 def history() -> dict[str, np.ndarray]:
     return figure_samples.loss_history()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Folder of a transport with random parameters: features x and k, condition m."""
+    import transports  # with torch, which most tests start without
+
+    return transports.make(
+        tmp_path_factory.mktemp("transport"), ("x", "k"), ("m",), regions=transports.REGIONS
+    )
+
+
+@pytest.fixture(scope="module")
+def transport(folder):
+    import flowmorph
+
+    return flowmorph.load(str(folder))

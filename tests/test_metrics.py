@@ -293,3 +293,11 @@ def test_like_spectra_are_left_alone():
         ends = sample.condition_reference, sample.condition_target
         assert spectra.balancing(*ends, discrete, 1) is None
     assert spectra.balancing(np.empty((5, 0)), np.empty((5, 0)), False, 1) is None
+
+
+def test_spectra_that_hardly_overlap_give_weights_that_can_be_used():
+    rng = np.random.default_rng(6)
+    start, end = rng.normal(0, 1, (2000, 1)), rng.normal(4, 1, (2000, 1))
+    weights = spectra.balancing(start, end, False, 1)
+    assert np.isfinite(weights).all() and (weights >= 0).all() and weights.any()
+    assert spectra.balancing(np.zeros((50, 1)), np.ones((50, 1)), True, 1) is None

@@ -17,7 +17,7 @@ import pytest
 import uproot
 from test_formats import KINDS, SUFFIXES, tree_of
 from test_formats import write as write_kind
-from transports import REGIONS, make, table
+from transports import table
 
 import flowmorph
 from flowmorph.__main__ import main
@@ -28,16 +28,6 @@ from flowmorph.user.moved_files import move_files
 from flowmorph.user.output import Output, check_output
 
 STATUS = "flowmorph_moved"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    return make(tmp_path_factory.mktemp("transport"), ("x", "k"), ("m",), regions=REGIONS)
-
-
-@pytest.fixture(scope="module")
-def transport(folder):
-    return flowmorph.load(str(folder))
 
 
 def parquet(path: Path, columns: dict) -> Path:

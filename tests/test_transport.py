@@ -12,7 +12,7 @@ import awkward as ak
 import numpy as np
 import pandas as pd
 import pytest
-from transports import REGIONS, make, table
+from transports import make, table
 
 import flowmorph
 from flowmorph.errors import InputError
@@ -20,16 +20,6 @@ from flowmorph.flows import setup
 
 LIBRARY = Path(flowmorph.__file__).parents[1]
 STATUS = "flowmorph_moved"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    return make(tmp_path_factory.mktemp("transport"), ("x", "k"), ("m",), regions=REGIONS)
-
-
-@pytest.fixture(scope="module")
-def transport(folder):
-    return flowmorph.load(str(folder))
 
 
 def test_importing_is_light():

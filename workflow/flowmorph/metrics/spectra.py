@@ -35,8 +35,8 @@ def balancing(
         weights: of the reference's points, (N,); None for all the same.
 
     Returns:
-        Weights (N,), which include those given; None where the spectra cannot be told apart, or
-        where there is no condition.
+        Weights (N,), which include those given; None where the spectra cannot be told apart, where
+        there is no condition, or where discrete conditions have no value in common.
     """
     if not start.shape[1]:
         return None
@@ -60,7 +60,7 @@ def _ratios(start: np.ndarray, end: np.ndarray, weights: np.ndarray | None) -> n
     # A value that only the target has cannot be given to any point of the reference.
     shares = [each / each.sum() for each in frequencies]
     ratio = np.divide(shares[1], shares[0], out=np.zeros(len(values)), where=shares[0] > 0)
-    return ratio[own]
+    return ratio[own] if ratio[own].any() else None
 
 
 def _odds(
