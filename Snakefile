@@ -61,7 +61,7 @@ report: f"workflow/report/{'own' if own_config.given(config) else 'workflow'}.rs
 
 
 wildcard_constraints:
-    sample="|".join(tasks.SAMPLES),
+    sample="|".join((*tasks.SAMPLES, tasks.SIGNAL, *tasks.FURTHER_EVENTS)),
     chunk="[0-9]+",
     family="|".join(tasks.FAMILIES),
     dataset="|".join(dataset.name for dataset in targets.run_datasets(config)),
@@ -81,6 +81,11 @@ include: "rules/evaluate.smk"
 include: "rules/figures.smk"
 include: "rules/losses.smk"
 include: "rules/alternatives.smk"
+
+
+if targets.searches(config):
+
+    include: "rules/search.smk"
 
 
 if own_config.given(config):

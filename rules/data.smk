@@ -108,10 +108,10 @@ if config["collider"]["source"] == "lhco":
             rows=lambda wildcards: "--start {} --stop {}".format(
                 *targets.chunks(config, wildcards.sample)[int(wildcards.chunk)]
             ),
-            signal=config["collider"]["signal_fraction"],
+            kept=lambda wildcards: lhco_kept(wildcards.sample),
         shell:
             "python {input.script} --input {params.file:q} {params.rows} "
-            " --signal-fraction {params.signal} --output {output.events} > {log} 2>&1"
+            " {params.kept} --output {output.events} > {log} 2>&1"
 
 
 if config["collider"]["source"] == "delphes":
@@ -165,10 +165,10 @@ if config["collider"]["source"] == "lhco_features":
         params:
             file=lambda wildcards: lhco_file(wildcards.sample),
             trigger_pt=config["collider"]["trigger_pt_gev"],
-            signal=config["collider"]["signal_fraction"],
+            kept=lambda wildcards: lhco_kept(wildcards.sample),
         shell:
             "python {input.script} --input {params.file:q} --trigger-pt {params.trigger_pt} "
-            " --signal-fraction {params.signal} --output {output.features} > {log} 2>&1"
+            " {params.kept} --output {output.features} > {log} 2>&1"
 
 else:
 
@@ -228,6 +228,7 @@ rule prepare_samples:
     input:
         reference=paths.features(OUT, "reference"),
         target=paths.features(OUT, "target"),
+        signal=targets.leaking_signal(OUT, config),
         script=script("events/prepare_samples.py"),
         code=code("events/prepare_samples.py"),
     output:
@@ -246,9 +247,10 @@ rule prepare_samples:
         runtime=scaled(30),
     params:
         job=to_json(JOBS.prepare()),
+        signal=lambda wildcards, input: f"--signal {input.signal}" if input.signal else "",
     shell:
         "python {input.script} --reference {input.reference} --target {input.target} "
-        " --job {params.job:q} --output-reference {output.reference} "
+        " {params.signal} --job {params.job:q} --output-reference {output.reference} "
         " --output-target {output.target} --output-scaling {output.scaling} > {log} 2>&1"
 
 

@@ -6,6 +6,11 @@ COSTS = [paths.cost_measures(OUT, family.name) for family in targets.run_familie
 MEASURES = [
     paths.measures(OUT, *sample) for sample in MOVED + targets.moved(config, ensembles=True)
 ]
+SEARCH_MEASURES = [
+    paths.search_measures(OUT, fraction, draw)
+    for fraction, draw in targets.search_draws(config)
+    if targets.searches(config) and fraction == targets.search_shown(config)
+]
 FLOW_MEASURES = [paths.flow_measures(OUT, *sample) for sample in MOVED]
 
 # Tables of measures, by name: what they show, and the files that have their numbers.
@@ -189,7 +194,7 @@ rule claims:
     input:
         claims="config/claims.yaml",
         paper="config/paper_numbers.yaml",
-        measures=[*MEASURES, *FLOW_MEASURES, *COSTS],
+        measures=[*MEASURES, *FLOW_MEASURES, *COSTS, *SEARCH_MEASURES],
         script=script("measure/make_claims_table.py"),
         code=code("measure/make_claims_table.py"),
     output:

@@ -15,15 +15,27 @@ def published_files() -> list[str]:
     return [name for entry in facts.values() for name in entry.get("files", ())]
 
 
+def lhco_kept(sample: str) -> str:
+    """Give the options that say which events of its file a sample is."""
+    if sample == tasks.SIGNAL:
+        return "--signal-fraction 1 --no-background"
+    return f"--signal-fraction {config['collider']['signal_fraction']}"
+
+
+def lhco_source(sample: str) -> str:
+    """Give the sample whose file has a sample's events: the signal's are among the target's."""
+    return "target" if sample == tasks.SIGNAL else sample
+
+
 def lhco_given(sample: str) -> str | None:
     """Give the user's own LHC Olympics file of a sample, if there is one."""
-    return config["collider"][config["collider"]["source"]]["files"][sample]
+    return config["collider"][config["collider"]["source"]]["files"][lhco_source(sample)]
 
 
 def lhco_name(sample: str) -> str:
     """Give the name of a sample's published file."""
     with open(LHCO_FACTS) as stream:
-        return yaml.safe_load(stream)["samples"][config["collider"]["source"]][sample]
+        return yaml.safe_load(stream)["samples"][config["collider"]["source"]][lhco_source(sample)]
 
 
 def lhco_file(sample: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import matplotlib
@@ -13,6 +14,8 @@ from figure_samples import (
     events,
 )
 from matplotlib.colors import LogNorm
+from scripts_by_name import script
+from test_metrics import with_spectra
 
 from flowmorph.errors import InputError
 from flowmorph.figures import (
@@ -24,7 +27,9 @@ from flowmorph.figures import (
     losses,
     scatter,
     schematics,
+    style,
 )
+from flowmorph.metrics import spectra
 from flowmorph.plan import tasks
 from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples import geometry, moved, toy_parts
@@ -294,6 +299,66 @@ def test_correlation_figure_has_the_target_and_differences(science):
     assert ends[0] == (-100, 100) and ends[1] == ends[2] and ends[1][1] < 100
     with pytest.raises(InputError, match="5 features and 0 conditions were named, the sample has"):
         correlations.correlation_figure([science], names=names, conditions=())
+
+
+# --- spectra of the condition
+
+
+def ratios(fig, strip: int) -> tuple[np.ndarray, float]:
+    """Ratios of one strip with an error below 0.1, and its chi2 per bin."""
+    ax = fig.axes[strip]
+    points, _, (errors,) = ax.containers[0].lines
+    sizes = np.array([np.ptp(bar[:, 1]) if len(bar) else np.inf for bar in errors.get_segments()])
+    sure = sizes < 0.2
+    assert sure.sum() > 5
+    return points.get_ydata()[sure], float(ax.texts[0].get_text().split()[-1])
+
+
+def test_a_right_map_has_ratios_of_one_whatever_the_spectra():
+    plain = with_spectra(3)
+    how = {"names": ["reference", "right"], "labels": ["x"], "limits": (-1.0, 2.0)}
+    how["known"] = looks.with_spares(["right"])
+    weighted = features.feature_ratios(spectra.balanced(plain), balanced=True, **how)
+    unweighted = features.feature_ratios(plain, **how)
+    for strip in (1, 2):
+        near, chi2 = ratios(weighted, strip)
+        off, chi2_before = ratios(unweighted, strip)
+        assert np.abs(near - 1).max() < 0.25 < 0.4 < np.abs(off - 1).max()
+        assert chi2 < 2 < 10 < chi2_before
+    assert features.BALANCED in texts(weighted) and features.BALANCED not in texts(unweighted)
+
+
+def test_a_right_map_has_the_targets_correlations_whatever_the_spectra():
+    plain, how = with_spectra(3), {"names": ["reference"], "labels": ["x"], "conditions": ["c"]}
+    differences = []
+    for sample in (plain, spectra.balanced(plain)):
+        fig = correlations.correlation_figure([sample], **how, balanced=sample is not plain)
+        differences.append(abs(fig.axes[1].images[0].get_array()[0, 1]))
+        assert (features.BALANCED in texts(fig)) == (sample is not plain)
+    assert differences[1] < 2 < 4 < differences[0]
+
+
+@pytest.mark.parametrize("like", [True, False], ids=["alike", "different"])
+def test_scripts_weight_to_the_targets_spectrum_where_spectra_differ(tmp_path, monkeypatch, like):
+    sample = with_spectra(4 if like else 3, like=like)
+    x, y = (np.tile(points, 5) for points in (sample.reference, sample.target))
+    conditions = sample.condition_reference, sample.condition_target
+    path = str(tmp_path / "m.npz")
+    moved.MovedSample(x, y, *conditions, dict.fromkeys(PUBLISHED, x)).save(path)
+    figures = []
+    monkeypatch.setattr(style, "save", lambda fig, paths: figures.append(fig))
+    for name, options in (
+        ("plot_ratios", [path]),
+        ("plot_correlations", [path]),
+        ("plot_alternatives", ["--drawing", "ratios", "--methods", *PUBLISHED]),
+    ):
+        script(name).main(["--output", "fig.png", "--moved", path, *options])
+    assert [features.BALANCED in texts(fig) for fig in figures] == 3 * [not like]
+    for fig in (figures[0], figures[2]):
+        chi2 = [float(word) for word in re.findall(r"χ²/bin (\S+)", texts(fig))]
+        assert len(chi2) == 6 * 5 and max(chi2) < 2.5
+    for ax in figures[1].axes[1:7]:
+        assert np.abs(ax.images[0].get_array()).max() < 4  # percent; 7 without weights
 
 
 # --- losses

@@ -1,5 +1,7 @@
 """Metrics: right on cases with known answers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -301,3 +303,39 @@ def test_spectra_that_hardly_overlap_give_weights_that_can_be_used():
     weights = spectra.balancing(start, end, False, 1)
     assert np.isfinite(weights).all() and (weights >= 0).all() and weights.any()
     assert spectra.balancing(np.zeros((50, 1)), np.ones((50, 1)), True, 1) is None
+
+
+@pytest.mark.parametrize("discrete", [False, True], ids=["continuous", "discrete"])
+def test_too_few_points_get_no_weights(discrete):
+    """Few in number or, where one weight is large, in effect."""
+    start, end = np.repeat([0.0, 1.0], [60, 40])[:, None], np.repeat([0.0, 1.0], [3, 97])[:, None]
+    assert spectra.balancing(start, end, discrete, 1) is not None
+    assert spectra.balancing(start, end[:19], discrete, 1) is None
+    assert spectra.balancing(start[:19], end, discrete, 1) is None
+    assert spectra.balancing(start, end, discrete, 1, np.eye(100)[0] + 1e-9) is None
+
+
+def test_a_balanced_sample_has_other_weights_of_the_reference_only():
+    plain = with_spectra(3)
+    weighing = np.linspace(1, 2, len(plain))  # of a method that has learnt the spectrum itself
+    plain = plain.with_alternative("weighs", plain.reference, weighing)
+    result = spectra.balanced(plain, seed=1)
+    for name in ("reference", "right"):
+        mean = np.average(plain.condition_reference[:, 0], weights=result.weights(name))
+        assert mean == pytest.approx(2 / 3, abs=0.03)  # 1/2 before
+    assert result.weights("weighs") is weighing and result.weights("target") is None
+    assert replace(result, weight_reference=None).same_points(plain)
+    alike = with_spectra(4, like=True)
+    assert spectra.balanced(alike) is alike
+
+
+def test_the_spectrum_to_balance_to_is_that_of_the_weighted_target():
+    flat = with_spectra(4, like=True)
+    tilted = replace(flat, weight_target=flat.condition_target[:, 0])
+    weights = spectra.balanced(tilted, seed=1).weight_reference
+    mean = np.average(flat.condition_reference[:, 0], weights=weights)
+    assert mean == pytest.approx(2 / 3, abs=0.04)
+    # The density of c in the reference is 2 c, and with its weights in the target, too.
+    rising = replace(tilted, condition_reference=with_spectra(3).condition_target)
+    assert spectra.balanced(rising, seed=1) is rising
+    assert spectra.balanced(replace(rising, weight_target=None), seed=1) is not rising

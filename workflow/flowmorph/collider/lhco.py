@@ -36,15 +36,20 @@ def lhco_rows(path: str | PathLike) -> int:
 
 
 def read_lhco(
-    path: str | PathLike, start: int, stop: int, signal_fraction: float = 1.0
+    path: str | PathLike,
+    start: int,
+    stop: int,
+    signal_fraction: float = 1.0,
+    background: bool = True,
 ) -> ak.Array:
     """Read rows ``start`` to ``stop`` (exclusive) of an LHC Olympics HDF5 file.
 
     The layout is pandas' "fixed" format, key ``df``: 700 zero-padded (pT, eta, phi), then a truth
     label, which black boxes lack (their events count as background). ``signal_fraction`` is the
-    part of the signal events that is kept, see `kept`. Memory: one block of 2,000 rows beside the
-    result. Raises `InputError` for a missing or truncated file, another layout, rows outside the
-    file, or a particle whose momentum is not finite or whose pT is negative.
+    part of the signal events that is kept, see `kept`, beside all ``background`` or none. Memory:
+    one block of 2,000 rows beside the result. Raises `InputError` for a missing or truncated file,
+    another layout, rows outside the file, or a particle whose momentum is not finite or whose pT is
+    negative.
     """
     blocks = []
     with _lhco_values(path) as values:
@@ -61,27 +66,31 @@ def read_lhco(
                 ) from error
             events = _unpack(block)
             check_events(events, path, low)
-            keep = kept(ak.to_numpy(events.label), signal_fraction, low)
+            keep = kept(ak.to_numpy(events.label), signal_fraction, low, background)
             blocks.append(ak.to_packed(events[keep]))
     return ak.concatenate(blocks)
 
 
-def kept(label: np.ndarray, signal_fraction: float, first: int = 0) -> np.ndarray:
-    """Mark (bool) all background and ``signal_fraction`` of the signal among rows from ``first``.
+def kept(
+    label: np.ndarray, signal_fraction: float, first: int = 0, background: bool = True
+) -> np.ndarray:
+    """Mark (bool) ``signal_fraction`` of the signal, and all or no background, from row ``first``.
 
     Which signal events stay depends on their row number only, so not on the size of chunks.
     """
     row = first + np.arange(len(label))
     chosen = np.floor((row + 1) * signal_fraction) > np.floor(row * signal_fraction)
-    return (label == 0) | chosen
+    return np.where(label == 0, background, chosen)
 
 
-def read_lhco_features(path: str | PathLike, signal_fraction: float = 1.0) -> dict[str, np.ndarray]:
+def read_lhco_features(
+    path: str | PathLike, signal_fraction: float = 1.0, background: bool = True
+) -> dict[str, np.ndarray]:
     """Read the jets in an LHC Olympics feature file (``*.features.h5``: pandas, one table).
 
     Columns (float64): pxj1, pyj1, pzj1, mj1 [GeV], tau1j1, tau2j1, the same for j2, and label
-    (int8), zero in a file without labels; ``signal_fraction`` as in `kept`. Raises `InputError` for
-    a missing or truncated file, or one without these columns.
+    (int8), zero in a file without labels; ``signal_fraction`` and ``background`` as in `kept`.
+    Raises `InputError` for a missing or truncated file, or one without these columns.
     """
     files = open_sample(str(path), format="hdf5-pandas")
     missing = [name for name in JET_COLUMNS if name not in files.columns]
@@ -95,7 +104,7 @@ def read_lhco_features(path: str | PathLike, signal_fraction: float = 1.0) -> di
     columns = {name: np.concatenate([part[name] for part in parts]) for name in names}
     label = columns.get("label", np.zeros(files.rows)) != 0
     columns["label"] = label.astype(np.int8)
-    keep = kept(columns["label"], signal_fraction)
+    keep = kept(columns["label"], signal_fraction, background=background)
     return {name: column[keep] for name, column in columns.items()}
 
 

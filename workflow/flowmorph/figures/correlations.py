@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from flowmorph.errors import InputError
 from flowmorph.figures import looks, style
-from flowmorph.figures.features import MASS, SYMBOLS
+from flowmorph.figures.features import BALANCED, MASS, SYMBOLS
 from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples import moved
 
@@ -27,16 +27,19 @@ def correlation_figure(
     labels: Sequence[str] = SYMBOLS,
     conditions: Sequence[str] = (MASS.symbol,),
     note: str = "",
+    balanced: bool = False,
 ) -> Figure:
     """Draw the target's correlation matrix, and the differences of others from it, in percent.
 
     Args:
         trainings: the moved sample of each training of a task whose points arrive at the condition
-            of the reference; differences are means over them.
+            of the reference, with the weights of the first; differences are means over them.
         names: what is compared with the target: ``reference`` and methods of the samples.
         labels: symbols of the D features, in order.
         conditions: symbols of the C conditions, in order.
         note: title of the first panel beside "target"; may be empty.
+        balanced: whether weights give the reference the target's spectrum of the condition; the
+            figure then says so.
 
     Raises:
         InputError: the number of labels or conditions is not that of the sample.
@@ -53,7 +56,7 @@ def correlation_figure(
     differences = {
         name: np.mean(
             [
-                correlations(each.points(name), each.condition_reference, each.weights(name))
+                correlations(each.points(name), each.condition_reference, sample.weights(name))
                 for each in trainings
             ],
             axis=0,
@@ -72,6 +75,8 @@ def correlation_figure(
         ax.set_title(title, fontsize=7)
     for ax in axes[len(panels) :]:
         ax.set_visible(False)
+    if balanced:
+        fig.suptitle(f"reference and methods {BALANCED}", fontsize=7)
     return fig
 
 

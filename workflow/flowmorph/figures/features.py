@@ -45,6 +45,7 @@ FEATURES: tuple[Feature, ...] = (
 )
 SYMBOLS = tuple(feature.symbol for feature in FEATURES)
 FEATURES_IN_A_ROW = 5
+BALANCED = "weighted to the target's spectrum of the condition"
 # Inches, by the number of panels in a row: panels of a few features are wider, up to a point.
 WIDTHS = (style.SINGLE_WIDTH, 4.6, 5.8, style.DOUBLE_WIDTH, style.DOUBLE_WIDTH)
 MASS = Feature("m_jj", r"$M$", "TeV", 2.9, 4.1, scale=1e-3)
@@ -109,6 +110,7 @@ def feature_ratios(
     labels: Sequence[str] = SYMBOLS,
     limits: tuple[float, float] = (-3.0, 3.0),
     note: str = "",
+    balanced: bool = False,
     known: Mapping[str, looks.Look] = looks.LOOKS,
 ) -> Figure:
     """Draw each scaled feature's distributions and, below, the ratio of every sample to the target.
@@ -117,7 +119,7 @@ def feature_ratios(
     sample against the target.
 
     Args:
-        sample: a moved sample, in scaled units.
+        sample: a moved sample, in scaled units; its weights are those of every training.
         further_trainings: the same task after further trainings. With these, markers, numbers and
             lines are means over trainings, error bars those of a single training, and bands the
             spread (standard deviation) over trainings.
@@ -125,6 +127,8 @@ def feature_ratios(
         labels: symbols of the D features, in order, drawn five in a row.
         limits: ends of the feature axes, in scaled units.
         note: title of the legend; may be empty.
+        balanced: whether weights give the reference the target's spectrum of the condition; the
+            title then says so.
         known: how the target and each of the names are drawn.
 
     Raises:
@@ -181,9 +185,10 @@ def feature_ratios(
         loc="outside upper center",
         ncols=min(4, columns + 1),
         columnspacing=1.4,
-        title=_title(note, further_trainings),
+        title=_title(note, further_trainings, balanced),
         title_fontsize=7,
     )
+    fig.legends[0].get_title().set_multialignment("center")
     return fig
 
 
@@ -334,6 +339,7 @@ def _ratio_panel(
     )
 
 
-def _title(note: str, further_trainings: Sequence) -> str | None:
+def _title(note: str, further_trainings: Sequence, balanced: bool) -> str | None:
     bands = f"bands: ± 1 σ of {1 + len(further_trainings)} trainings" if further_trainings else ""
-    return ", ".join(filter(None, (note, bands))) or None
+    lines = ", ".join(filter(None, (note, bands))), BALANCED if balanced else ""
+    return "\n".join(filter(None, lines)) or None

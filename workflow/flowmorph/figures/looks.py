@@ -46,6 +46,9 @@ LOOKS: dict[str, Look] = {
     "identity_initialization": Look(
         "identity initialization", "#3A0F6E", (0, (4, 1, 1, 1, 1, 1)), width=1.2, marker="P"
     ),
+    # What templates of the search are compared with.
+    "supervised": Look("supervised", "0.7", (0, (6, 2)), width=0.9, marker="*"),
+    "idealised": Look("idealised", "black", width=1.4, marker="s"),
     # Alternatives to the paper's methods.
     "penalty_identity": Look(
         "penalty + identity", "#D55E00", (0, (6, 1, 1, 1)), width=1.2, marker="X"

@@ -84,18 +84,14 @@ def _two_sample(sample: moved.MovedSample, setting: Setting) -> Iterator[Number]
     # Points arrive at the target's condition unless one condition serves reference and target.
     shared = setting.mode == "shared"
     arrival = start if shared else end
-    given = sample.weight_reference
-    balanced = spectra.balancing(start, end, setting.discrete, setting.seed, given)
+    balanced = spectra.balanced(sample, setting.discrete, setting.seed)
     # At the target's conditions the spectrum is the target's.
-    for_methods = balanced if shared and balanced is not None else given
+    arrived = balanced if shared else sample
     compared = {
         FLOOR: (target[:half], target[half:]),
-        CEILING: (Sample(sample.reference, start, given if balanced is None else balanced), target),
+        CEILING: (Sample(sample.reference, start, balanced.weights("reference")), target),
         **{
-            name: (
-                Sample(sample.points(name), arrival, sample.method_weights.get(name, for_methods)),
-                target,
-            )
+            name: (Sample(sample.points(name), arrival, arrived.weights(name)), target)
             for name in setting.methods
         },
     }

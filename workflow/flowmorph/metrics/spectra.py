@@ -6,15 +6,37 @@ that is right for each condition differs from the target in every marginal distr
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
-from scipy.stats import chi2_contingency
 
-from flowmorph.alternatives import reweighting
-from flowmorph.metrics import two_sample
-from flowmorph.samples import unweighting
+from flowmorph.samples import moved, unweighting
 
-CLASSIFIER = reweighting.Settings(folds=5, trees=300, learning_rate=0.05)
+CLASSIFIER = {"folds": 5, "trees": 300, "learning_rate": 0.05}
+FEWEST_POINTS = 20  # of either sample, so that they fill the classifier's folds
 LEAST_PVALUE = 0.01  # of equal frequencies of discrete conditions
+
+
+def balanced(sample: moved.MovedSample, discrete: bool = False, seed: int = 0) -> moved.MovedSample:
+    """Weight the reference of a task whose images keep its conditions to the target's spectrum.
+
+    Methods that weigh points keep their weights: these are learnt with the condition, whose
+    spectrum they correct already.
+
+    Args:
+        sample: the task's points.
+        discrete: whether conditions take few values, as in `balancing`.
+        seed: of the classifier, and of unweighting the target where it has weights.
+
+    Returns:
+        The sample with other ``weight_reference``; the very same where `balancing` gives none.
+    """
+    end = sample.condition_target
+    if sample.weight_target is not None:
+        end = end[unweighting.accepted(sample.weight_target, np.random.default_rng(seed))]
+    start, given = sample.condition_reference, sample.weight_reference
+    weights = balancing(start, end, discrete, seed, given)
+    return sample if weights is None else replace(sample, weight_reference=weights)
 
 
 def balancing(
@@ -36,9 +58,11 @@ def balancing(
 
     Returns:
         Weights (N,), which include those given; None where the spectra cannot be told apart, where
-        there is no condition, or where discrete conditions have no value in common.
+        there is no condition, where discrete conditions have no value in common, or where either
+        sample has fewer than `FEWEST_POINTS`.
     """
-    if not start.shape[1]:
+    points = min(unweighting.effective_number(len(start), weights), len(end))
+    if not start.shape[1] or points < FEWEST_POINTS:
         return None
     if discrete:
         factors = _ratios(start, end, weights)
@@ -50,6 +74,9 @@ def balancing(
 
 
 def _ratios(start: np.ndarray, end: np.ndarray, weights: np.ndarray | None) -> np.ndarray | None:
+    # Here and in `_odds`: scripts that draw import this module, and should start fast.
+    from scipy.stats import chi2_contingency
+
     values, place = np.unique(np.concatenate([start, end]), axis=0, return_inverse=True)
     place = place.reshape(-1)
     own, other = place[: len(start)], place[len(start) :]
@@ -66,6 +93,11 @@ def _ratios(start: np.ndarray, end: np.ndarray, weights: np.ndarray | None) -> n
 def _odds(
     start: np.ndarray, end: np.ndarray, seed: int, weights: np.ndarray | None
 ) -> np.ndarray | None:
+    from threadpoolctl import threadpool_limits
+
+    from flowmorph.alternatives import reweighting
+    from flowmorph.metrics import two_sample
+
     told = two_sample.classifier_auc(start, end, seed=seed, weights=weights)
     if told.low <= 0.5:
         return None
@@ -73,5 +105,7 @@ def _odds(
     if weights is not None:
         fair = start[unweighting.resampled(weights, np.random.default_rng(seed))]
     none = [np.empty((len(each), 0)) for each in (fair, end, start)]
-    weigh = reweighting.fit((fair, none[0]), (end, none[1]), CLASSIFIER, seed)
-    return weigh(start, none[2]).weights
+    settings = reweighting.Settings(**CLASSIFIER)
+    with threadpool_limits(1):
+        weigh = reweighting.fit((fair, none[0]), (end, none[1]), settings, seed)
+        return weigh(start, none[2]).weights

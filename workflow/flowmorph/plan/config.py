@@ -42,6 +42,7 @@ def check(config: dict, schema: str | Path) -> None:
     for sample, files in collider["delphes"]["files"].items():
         if collider["source"] == "delphes" and files is None:
             raise InputError(f"config: collider.delphes.files.{sample}: name your files")
+    _check_search(config)
     own_config.check(config)
     _check_alternatives(config)
 
@@ -79,6 +80,21 @@ def _quoting(error: ValidationError) -> str | None:
     else:
         return None
     return f"{said}: put {TEXTS.get(keys[-1], 'it')} in quotes ('{example}')"
+
+
+def _check_search(config: dict) -> None:
+    if not targets.searches(config):
+        return
+    collider = config["collider"]
+    if collider["source"] == "delphes":
+        raise InputError(
+            "config: search.draws: Delphes' events have no labels of signal: set it to 0"
+        )
+    if collider["source"].startswith("lhco") and collider["signal_fraction"] > 0:
+        raise InputError(
+            "config: collider.signal_fraction: the search adds the signal itself: set it to 0, "
+            "or search.draws"
+        )
 
 
 def _check_alternatives(config: dict) -> None:

@@ -186,6 +186,9 @@ ALTERNATIVES = (
     Figure("fig_alternative_distances", "Alternatives", "as Fig. 9", "distance, sidebands"),
 )
 
+#: What a run draws that looks for a signal.
+SEARCH = (Figure("fig_search", "Search", "search", "significance improvement of each template"),)
+
 #: What only the target penalty_scan asks for.
 SCAN = (Figure("fig_penalty_scan", "Collider data", "penalty", "accuracy against distance"),)
 
@@ -201,7 +204,7 @@ OWN_FIGURES = (
     _own("fig_own_apply_distances", "as Fig. 9", "distance, where applied", "distances", "apply"),
 )  # fmt: skip
 
-FIGURES = {figure.name: figure for figure in (*PAPER, *ALTERNATIVES, *SCAN, *OWN_FIGURES)}
+FIGURES = {figure.name: figure for figure in (*PAPER, *ALTERNATIVES, *SEARCH, *SCAN, *OWN_FIGURES)}
 
 
 def of_run(config: dict, own_splits: Sequence[str] = ()) -> list[Figure]:
@@ -212,7 +215,8 @@ def of_run(config: dict, own_splits: Sequence[str] = ()) -> list[Figure]:
     compared = COLLIDER.name in section["tasks"] and any(
         settings is not None for settings in section["methods"].values()
     )
-    return [*PAPER, *(ALTERNATIVES if compared else ())]
+    searched = SEARCH if config["search"]["draws"] else ()
+    return [*PAPER, *(ALTERNATIVES if compared else ()), *searched]
 
 
 def drawn(config: dict) -> list[Figure]:

@@ -55,6 +55,36 @@ def scaling(out: str) -> str:
     return f"{out}/collider/scaling.json"
 
 
+def searched(out: str, sample: str) -> str:
+    """Scaled events of the signal region for the search (ROOT: ``search``, ``train``)."""
+    return f"{out}/search/{sample}.root"
+
+
+def moved_for_search(out: str, training: int | str) -> str:
+    """Reference points of the signal region after every method, for the search (npz)."""
+    return f"{out}/search/moved/{training}.npz"
+
+
+def search_flow_measures(out: str, training: int | str) -> str:
+    """What is measured with the flows on the search's events (CSV, one number a row)."""
+    return f"{out}/search/moved/{training}_flows.csv"
+
+
+def reweighted_for_search(out: str, training: int | str, method: str) -> str:
+    """Reference points of the signal region after a method that is no flow, likewise (npz)."""
+    return f"{out}/search/moved/{training}_{method}.npz"
+
+
+def search_curves(out: str, fraction: float | str, draw: int | str) -> str:
+    """Efficiencies of every template's classifier in one draw of data (npz)."""
+    return f"{out}/search/{fraction}/{draw}.npz"
+
+
+def search_measures(out: str, fraction: float | str, draw: int | str) -> str:
+    """What every template finds in one draw of data (CSV, one number a row)."""
+    return f"{out}/search/{fraction}/{draw}.csv"
+
+
 def own_prepared(out: str, dataset: str) -> str:
     """One of the user's samples as flows see it (npz: points, conditions, weights by split)."""
     return f"{out}/own/{dataset}.npz"

@@ -15,6 +15,7 @@ TABLES = (
     "two_sample", "movement", "marginals", "costs", "claims",
 )  # fmt: skip
 OWN_TABLES = ("own_rows", "likelihoods", "two_sample", "movement", "marginals", "costs")
+SEARCH_TABLES = ("search",)
 PUBLISHED_TABLES = ("event_counts",)  # compare published events with published numbers
 
 
@@ -171,8 +172,65 @@ def chunks(config: dict, sample: str) -> list[tuple[int, int]]:
     """
     settings = config["collider"][config["collider"]["source"]]
     size = settings["chunk_events"]
-    count = -(-settings["events"][sample] // size)
+    events = settings["events"]
+    if config["collider"]["source"] == "pythia":
+        events = events | config["search"]["pythia"]["events"]
+    elif sample == tasks.SIGNAL:  # which is in the target's file
+        sample = "target"
+    count = -(-events[sample] // size)
     return [(index * size, (index + 1) * size) for index in range(count)]
+
+
+def searches(config: dict) -> bool:
+    """Whether a run looks for a signal."""
+    return bool(config["search"]["draws"]) and not own_config.given(config)
+
+
+def search_draws(config: dict) -> list[tuple[float, int]]:
+    """Fraction of signal and number of each draw of data that is searched."""
+    section = config["search"]
+    return [
+        (fraction, draw)
+        for fraction in section["fractions"]
+        for draw in range(1, section["draws"] + 1)
+    ]
+
+
+def searched_samples(sample: str, config: dict) -> list[str]:
+    """Samples whose events of the signal region a sample has for the search: its own first."""
+    if config["collider"]["source"] != "pythia":  # files have what they have
+        return [sample]
+    return [sample, *(each for each, of in tasks.FURTHER_EVENTS.items() if of == sample)]
+
+
+def leaking_signal(out: str, config: dict) -> list[str]:
+    """Features of the signal events that leak into the target's sidebands, if any do.
+
+    The first chunk is enough, and stays as it is when more events are asked for.
+    """
+    if not (searches(config) and config["search"]["leak"]):
+        return []
+    if config["collider"]["source"] == "lhco_features":
+        return [paths.features(out, tasks.SIGNAL)]
+    return [paths.chunk_features(out, tasks.SIGNAL, "0000")]
+
+
+def search_shown(config: dict) -> float:
+    """Fraction of signal that stands for the search: the one that leaked, if it is searched."""
+    section = config["search"]
+    leak = section["leak"]
+    return leak if leak in section["fractions"] else max(section["fractions"])
+
+
+def search_training(draw: int, config: dict) -> int:
+    """Number of the collider flows' training that a draw's templates come from."""
+    numbers = trainings(tasks.COLLIDER.family, config)
+    return numbers[(draw - 1) % len(numbers)]
+
+
+def search_weighing(config: dict) -> list[str]:
+    """Methods that are no flows whose samples are templates, too."""
+    return [m for m in alternatives(tasks.COLLIDER.name, config) if m == "reweighting"]
 
 
 def results(out: str, config: dict) -> list[str]:
@@ -181,6 +239,8 @@ def results(out: str, config: dict) -> list[str]:
     tables = OWN_TABLES if own else TABLES
     if not own and config["collider"]["source"].startswith("lhco"):
         tables += PUBLISHED_TABLES
+    if searches(config):
+        tables += SEARCH_TABLES
     drawn = [figure.name for figure in figures.of_run(config, splits(tasks.OWN, config))]
     models = [paths.density(out, each.name, number) for each, number in densities_trained(config)]
     models += [
@@ -227,7 +287,11 @@ def samples(out: str, config: dict) -> list[str]:
     """Files beside its results that a run writes, of formats in which users keep samples."""
     if not own_config.given(config):
         places = (paths.features, paths.prepared)
-        return [place(out, sample) for place in places for sample in tasks.SAMPLES]
+        written = [place(out, sample) for place in places for sample in tasks.SAMPLES]
+        if searches(config):
+            written += [paths.searched(out, name) for name in (*tasks.SAMPLES, tasks.SIGNAL)]
+            written += [paths.features(out, name) for name in (tasks.SIGNAL, *tasks.FURTHER_EVENTS)]
+        return written
     names = own_config.named(config["apply"])
     return [
         *(paths.own_prepared(out, dataset.name) for dataset in tasks.OWN.datasets),

@@ -11,6 +11,10 @@ from itertools import permutations
 
 TOYS = {"fourcircles": "four circles", "star": "star", "checkerboard": "checkerboard"}
 SAMPLES = ("reference", "target")
+SEARCH = "search"  # name of the signal region's events that the search uses
+SIGNAL = "signal"  # events of a new resonance, which the search is for
+#: Further events of the signal region for the search, by the sample that they are events of.
+FURTHER_EVENTS = {"template": "reference", "background": "target"}
 ENSEMBLE = "ensemble"  # in place of a training's number: each point through one of them
 
 #: Columns of the collider samples that are morphed, in the flows' order, and the condition.

@@ -16,7 +16,7 @@ from flowmorph.plan.tasks import ENSEMBLE
 from flowmorph.tables import causes
 from flowmorph.tables.table import Column, Table
 
-MORE_IS_BETTER = ("same_circle",)  # of all other metrics, less is
+MORE_IS_BETTER = ("same_circle", "sic_max")  # of all other metrics, less is
 PICKS = {"largest": max, "smallest": min}
 
 

@@ -20,6 +20,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--signal-fraction", type=float, default=0.0, help="part of the signal events that is kept"
     )
+    parser.add_argument(
+        "--no-background", action="store_true", help="keep signal events only, of a labelled file"
+    )
     parser.add_argument("--output", required=True, help="chunk of events, parquet")
     args = parser.parse_args(argv)
 
@@ -27,7 +30,9 @@ def main(argv: list[str] | None = None) -> None:
     if args.start >= rows:
         raise InputError(f"{args.input}: only {rows} events: lower collider.lhco.events")
     stop = min(args.stop, rows)
-    chunk = lhco.read_lhco(args.input, args.start, stop, args.signal_fraction)
+    chunk = lhco.read_lhco(
+        args.input, args.start, stop, args.signal_fraction, not args.no_background
+    )
     print(f"read {len(chunk)} events, rows {args.start} to {stop}", file=sys.stderr, flush=True)
     with atomic(args.output) as part:
         events.write_events(part, chunk)

@@ -21,6 +21,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--reference", required=True, help="ROOT file, tree 'features'")
     parser.add_argument("--target", required=True, help="ROOT file, tree 'features'")
+    parser.add_argument("--signal", help="signal events that leak into the target, likewise")
     parser.add_argument("--job", required=True, help="PrepareJob (JSON)")
     parser.add_argument("--output-reference", required=True, help="ROOT")
     parser.add_argument("--output-target", required=True, help="ROOT")
@@ -36,6 +37,10 @@ def main(argv: list[str] | None = None) -> None:
         table = flat_root.read_table(path, "features", list(regions.COLUMNS))
         rng = np.random.default_rng(seed_for(job.seed, "split", name))
         side = regions.select(table, regions.CONDITION, bands)
+        if name == "target" and args.signal:
+            background = regions.inside(table[regions.CONDITION], signal).sum()
+            leaking = leak(args.signal, round(job.leak * background), signal, bands)
+            side = flat_root.concatenate([side, leaking])
         train, validation = regions.split(side, job.validation_fraction, rng)
         trees = {
             "train": train,
@@ -62,6 +67,24 @@ def main(argv: list[str] | None = None) -> None:
             )
     with atomic(args.output_scaling) as part:
         scaling.save(part)
+
+
+def leak(path: str, count: int, signal: np.ndarray, bands: np.ndarray) -> dict[str, np.ndarray]:
+    """Signal events in the bands, of a file's first ones with ``count`` in the signal region."""
+    table = flat_root.read_table(path, "features", list(regions.COLUMNS))
+    before = np.cumsum(regions.inside(table[regions.CONDITION], signal))
+    if count > before[-1]:
+        raise InputError(
+            f"{path}: {before[-1]} signal events in the signal region, {count} needed: "
+            "raise search.pythia.events.signal or lower search.leak"
+        )
+    rows = int(np.searchsorted(before, count))
+    leaking = regions.select(
+        {name: column[:rows] for name, column in table.items()}, regions.CONDITION, bands
+    )
+    events = len(leaking[regions.CONDITION])
+    print(f"signal: {count} beside {events} in the sidebands", file=sys.stderr, flush=True)
+    return leaking
 
 
 if __name__ == "__main__":

@@ -19,10 +19,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--signal-fraction", type=float, default=0.0, help="part of the signal events that is kept"
     )
+    parser.add_argument(
+        "--no-background", action="store_true", help="keep signal events only, of a labelled file"
+    )
     parser.add_argument("--output", required=True, help="ROOT file, tree 'features'")
     args = parser.parse_args(argv)
 
-    columns = lhco.read_lhco_features(args.input, args.signal_fraction)
+    columns = lhco.read_lhco_features(args.input, args.signal_fraction, not args.no_background)
     table, counts = features_of_jets(columns, args.trigger_pt)
     print(counts, file=sys.stderr, flush=True)
     with atomic(args.output) as part:

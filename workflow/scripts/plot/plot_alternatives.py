@@ -6,6 +6,7 @@ import argparse
 
 from flowmorph.errors import cli
 from flowmorph.figures import distances, features, looks, style
+from flowmorph.metrics import spectra
 from flowmorph.samples import moved
 
 
@@ -26,8 +27,13 @@ def main(argv: list[str] | None = None) -> None:
     names = [*args.methods, *args.alternatives]
     known = looks.with_spares(names)
     if args.drawing == "ratios":
+        balanced = spectra.balanced(sample)
         fig = features.feature_ratios(
-            sample, names=("reference", *names), note=args.note, known=known
+            balanced,
+            names=("reference", *names),
+            note=args.note,
+            balanced=balanced is not sample,
+            known=known,
         )
     else:  # weighted points stay where they are
         moving = [name for name in names if name not in sample.method_weights]

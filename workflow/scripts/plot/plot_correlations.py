@@ -7,6 +7,7 @@ import argparse
 from flowmorph.errors import cli
 from flowmorph.figures import correlations, style
 from flowmorph.figures.features import MASS, SYMBOLS
+from flowmorph.metrics import spectra
 from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples import moved
 
@@ -25,12 +26,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--note", default="", help="text in the figure, such as the region")
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)
+    first, *further_trainings = (moved.MovedSample.load(path, args.methods) for path in args.moved)
+    sample = spectra.balanced(first)
     fig = correlations.correlation_figure(
-        [moved.MovedSample.load(path, args.methods) for path in args.moved],
+        [sample, *further_trainings],
         names=("reference", *args.methods),
         labels=args.labels,
         conditions=args.conditions,
         note=args.note,
+        balanced=sample is not first,
     )
     style.save(fig, args.output)
 

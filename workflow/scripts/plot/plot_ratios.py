@@ -6,6 +6,7 @@ import argparse
 
 from flowmorph.errors import cli
 from flowmorph.figures import features, style
+from flowmorph.metrics import spectra
 from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples import moved
 
@@ -25,13 +26,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)
     first, *further_trainings = (moved.MovedSample.load(path, args.methods) for path in args.moved)
+    sample = spectra.balanced(first)
     fig = features.feature_ratios(
-        first,
+        sample,
         further_trainings=further_trainings,
         names=("reference", *args.methods),
         labels=args.labels,
         limits=tuple(args.limits),
         note=args.note,
+        balanced=sample is not first,
     )
     style.save(fig, args.output)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from flowmorph.plan import own_config, paths, targets, tasks
 from flowmorph.plan.intervals import widest_gap
@@ -16,6 +17,7 @@ from flowmorph.plan.jobs.measuring import (
     TrainedDensity,
 )
 from flowmorph.plan.jobs.moving import BundleJob, MoveJob
+from flowmorph.plan.jobs.searching import SearchClassifier, SearchJob
 from flowmorph.plan.jobs.training import (
     AlternativeJob,
     DensityJob,
@@ -153,6 +155,45 @@ class Jobs:
             **self.where,
         )
 
+    def searched(self, dataset: Dataset) -> FileData:
+        """Where a collider sample's events for the search are."""
+        return replace(self.data(dataset), path=paths.searched(self.out, dataset.name))
+
+    def search_move(self, training: str) -> MoveJob:
+        """Move the reference's events for the search by the paper's methods."""
+        methods = targets.trained_methods(self.config)
+        seed = key(COLLIDER.name, int(training), tasks.SEARCH)
+        job = self._move(COLLIDER.name, training, tasks.SEARCH, methods, seed)
+        samples = map(self.searched, COLLIDER.datasets)
+        return replace(job, **dict(zip(tasks.SAMPLES, samples, strict=True)))
+
+    def search_alternative(self, training: str, method: str) -> AlternativeJob:
+        """Morph the reference's events for the search by a method that is no flow."""
+        job = self.alternative(COLLIDER.name, int(training), method)
+        samples = map(self.searched, COLLIDER.datasets)
+        return replace(
+            job, splits=(tasks.SEARCH,), **dict(zip(tasks.SAMPLES, samples, strict=True))
+        )
+
+    def search(self, fraction: str, draw: int) -> SearchJob:
+        """Look for a signal in one draw of data."""
+        section = self.config["search"]
+        signal = FileData(
+            tasks.SIGNAL, paths.searched(self.out, tasks.SIGNAL), tasks.COLLIDER_FEATURES, ()
+        )
+        return SearchJob(
+            COLLIDER.name,
+            tasks.SEARCH,
+            draw,
+            float(fraction),
+            section["background_events"],
+            tuple(targets.methods(self.config)),
+            tuple(targets.search_weighing(self.config)),
+            signal,
+            SearchClassifier(**section["classifier"]),
+            self.seed("search", draw),
+        )
+
     def mixing_seed(self, task: str, split: str) -> int:
         """Seed of the choice of one training for each point."""
         return self.seed("ensemble", key(task, 1, split))
@@ -223,23 +264,29 @@ class Jobs:
         return CostsJob(tuple(CountedTraining(t.name, t.method, t.training) for t in every))
 
     def generate(self, sample: str, chunk: str) -> GenerateJob:
-        """Generate a chunk of collider events."""
-        settings = self.config["collider"]["pythia"]
+        """Generate a chunk of collider events, of a sample or of those for the search."""
+        settings, search = self.config["collider"]["pythia"], self.config["search"]["pythia"]
+        seed = self.seed("events", sample, chunk)
+        if sample == tasks.SIGNAL:
+            return GenerateJob(
+                shower=settings["shower"]["target"],
+                settings=[*settings["settings"]["target"], *search["signal_settings"]],
+                events=settings["chunk_events"],
+                seed=seed,
+                # A resonance has a mass of its own, and decays after the early look.
+                pthat_min_gev=0.0,
+                mhat_min_gev=settings["mhat_min_gev"],
+            )
+        cuts = ("pthat_min_gev", "mhat_min_gev", "mhat_max_gev", "early_jet_pt_gev")
+        further = sample in tasks.FURTHER_EVENTS
+        process = tasks.FURTHER_EVENTS.get(sample, sample)
         return GenerateJob(
-            shower=settings["shower"][sample],
-            settings=settings["settings"][sample],
+            shower=settings["shower"][process],
+            settings=settings["settings"][process],
             events=settings["chunk_events"],
-            seed=self.seed("events", sample, chunk),
-            **{
-                name: settings[name]
-                for name in (
-                    "pthat_min_gev",
-                    "mhat_min_gev",
-                    "mhat_max_gev",
-                    "early_jet_pt_gev",
-                    "early_mass_gev",
-                )
-            },
+            seed=seed,
+            early_mass_gev=(search if further else settings)["early_mass_gev"],
+            **{name: settings[name] for name in cuts},
         )
 
     def prepare(self) -> PrepareJob:
@@ -252,6 +299,7 @@ class Jobs:
             settings["scaling"]["low"],
             settings["scaling"]["high"],
             self.seed("prepare_samples"),
+            self.config["search"]["leak"] if targets.searches(self.config) else 0.0,
         )
 
     def prepare_own(self) -> OwnJob:

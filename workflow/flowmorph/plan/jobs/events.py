@@ -52,6 +52,8 @@ class PrepareJob:
         low: lower end of the scaled range.
         high: upper end of the scaled range.
         seed: of the split into training and validation.
+        leak: signal events in the signal region for each background event of the target there;
+            those that fall into the sidebands beside them are trained on.
     """
 
     sidebands_tev: tuple[tuple[float, float], ...]
@@ -60,6 +62,7 @@ class PrepareJob:
     low: float
     high: float
     seed: int
+    leak: float = 0.0
 
 
 @job
