@@ -137,3 +137,10 @@ rule fig_search:
         "python {input.script} --curves {input.curves} --measures {input.measures} "
         " --fractions {params.fractions} --shown {params.shown} "
         " --output {output.pdf} {output.png} --table {output.tables} > {log} 2>&1"
+
+
+rule search:
+    """Look for a signal with each method's template, without the rest of the run."""
+    input:
+        rules.fig_search.output,
+    localrule: True
