@@ -15,7 +15,7 @@ from flowmorph.metrics import measures
 from flowmorph.metrics.measures import Measure
 from flowmorph.plan import targets, tasks
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.tables import causes, claims
+from flowmorph.tables import causes, claims, search
 from flowmorph.tables import table as tables
 from flowmorph.tables.claims import Claim, Quantity
 from flowmorph.tables.measures import KINDS, measure_table
@@ -173,9 +173,9 @@ def test_malformed_claims_are_named(tmp_path, change, message):
 
 
 def test_every_claim_asks_for_something_that_is_measured():
-    known = {c.key for kind in KINDS.values() for c in kind.columns}
-    known_tasks = {*tasks.GROUPS, *tasks.PAPER, "collider_signal"}
-    methods = {*PUBLISHED, "baseline", "ceiling", "movement_penalty_w1", "reweighting"}
+    known = {c.key for kind in KINDS.values() for c in kind.columns} | set(search.METRICS)
+    known_tasks = {*tasks.GROUPS, *tasks.PAPER, "collider_signal", "collider_search"}
+    methods = {*PUBLISHED, "reference", "baseline", "ceiling", "movement_penalty_w1", "reweighting"}
     loaded, limits = claims.load(ROOT / "config/claims.yaml")
     assert len(loaded) > 40
     facts = PAPER["science_preparation"]["events"]
@@ -194,7 +194,12 @@ def every_measure(value: float) -> list[Measure]:
     single = {c.key for kind in KINDS.values() if kind.per_feature for c in kind.columns}
     features = ("m_j1", "delta_m_jj", "tau21_j1", "tau21_j2", "delta_r_jj")
     names = (*PUBLISHED, "baseline", "floor", "ceiling", "reweighting")
-    return [
+    found = [
+        Measure("collider", tasks.SEARCH, "1", name, "", metric, value)
+        for name in ("reference", *PUBLISHED)
+        for metric in search.METRICS
+    ]
+    return found + [
         Measure(task, split, "1", name, feature, metric, value)
         for task, _, split in targets.moved(CONFIG)
         for name in names

@@ -210,3 +210,28 @@ def test_raising_the_number_of_events_changes_no_chunk():
     config["collider"]["pythia"]["events"]["target"] += 1
     assert targets.chunks(config, "target")[: len(before)] == before
     assert len(targets.chunks(config, "target")) == len(before) + 1
+
+
+def test_events_whose_signal_is_known_are_searched():
+    config = read("config")
+    assert targets.searches(config)
+    found = targets.search_draws(config)
+    assert found == [(fraction, draw) for fraction in (0.0, 0.01) for draw in (1, 2)]
+    assert "fig_search" in "".join(targets.results("out", config))
+    config["collider"]["source"] = "delphes"
+    config["collider"]["delphes"]["files"] = {"reference": "a.root", "target": "b.root"}
+    check(config, SCHEMA)
+    assert not targets.searches(config)
+    assert "fig_search" not in "".join(targets.results("out", config))
+    config = read("config")
+    config["collider"] |= {"source": "lhco", "signal_fraction": 0.1}
+    with pytest.raises(InputError, match="collider.signal_fraction: the search adds the signal"):
+        check(config, SCHEMA)
+    config["search"]["draws"] = 0
+    check(config, SCHEMA)
+
+
+def test_draws_of_a_search_take_the_trainings_in_turn():
+    config = read("config")
+    config["seeds"]["collider"] = 3
+    assert [targets.search_training(draw, config) for draw in range(1, 8)] == [1, 2, 3, 1, 2, 3, 1]

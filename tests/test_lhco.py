@@ -130,6 +130,8 @@ def test_signal_is_dropped_or_kept_by_row_and_not_by_chunk(tmp_path):
     part = lhco.kept(label, 0.25)
     assert part[label == 0].all()
     assert part[label == 1].mean() == pytest.approx(0.25, abs=0.05)
+    assert (lhco.kept(label, 1.0, background=False) == (label == 1)).all()
+    assert (lhco.kept(label, 0.25, background=False) == (part & (label == 1))).all()
     pieces = [lhco.kept(label[low : low + 77], 0.25, low) for low in range(0, 10_000, 77)]
     assert (np.concatenate(pieces) == part).all()
 
@@ -138,6 +140,8 @@ def test_signal_is_dropped_or_kept_by_row_and_not_by_chunk(tmp_path):
     halves = [lhco.read_lhco(path, low, low + 100, signal_fraction=0.5) for low in (0, 100)]
     assert whole.tolist() == [event for half in halves for event in half.tolist()]
     assert 0 < np.sum(whole.label) < np.sum(lhco_rows(200)[:, 2100])
+    signal = lhco.read_lhco(path, 0, 200, background=False)
+    assert np.all(signal.label == 1) and len(signal) == np.sum(lhco_rows(200)[:, 2100])
 
 
 def test_feature_files_through_the_script(tmp_path):

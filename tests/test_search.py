@@ -105,6 +105,12 @@ def test_cuts_that_leave_too_few_events_do_not_count():
     assert np.isnan(search.background_efficiency(known)).all()
 
 
+def test_no_cut_at_all_improves_nothing():
+    # All of the signal lies below the background.
+    known = Scores(np.linspace(0.1, 1, 1000), np.empty(0), np.zeros(100))
+    assert search.numbers(known)["sic_max"] == 1
+
+
 def test_background_efficiency_falls_with_that_of_the_signal():
     uniform = Scores(np.linspace(0, 1, 1000), np.empty(0), np.linspace(0, 1, 1000))
     found = search.background_efficiency(uniform)

@@ -264,7 +264,7 @@ def test_the_report_holds_every_figure_and_table_and_the_data_of_another_run(pro
     chain.snakemake(*CHAIN, "--report", str(again))
     shown = results(again.read_text())
     assert shown and {name: results(html)[name] for name in shown} == shown
-    for figure in figures.of_run(CONFIG):
+    for figure in figures.of_run(CONFIG, (), True):
         assert f"{figure.name}.png" in html
     for name in targets.TABLES:
         assert f"{name}.csv" in html

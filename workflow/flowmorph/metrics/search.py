@@ -166,7 +166,7 @@ def numbers(scores: Scores, weights: np.ndarray | None = None) -> dict[str, floa
         weights: of the template's points, (n,); None for all the same.
     """
     background, signal = np.sort(scores.background), scores.signal
-    cuts = np.unique(background)
+    cuts = np.concatenate([[-np.inf], np.unique(background)])  # the first one is no cut
     eps_b = _above(background, cuts) / len(background)
     eps_s = _above(signal, cuts) / len(signal)
     kept = eps_b * len(background) >= LEAST_BACKGROUND

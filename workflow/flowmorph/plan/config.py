@@ -83,14 +83,9 @@ def _quoting(error: ValidationError) -> str | None:
 
 
 def _check_search(config: dict) -> None:
-    if not targets.searches(config):
-        return
     collider = config["collider"]
-    if collider["source"] == "delphes":
-        raise InputError(
-            "config: search.draws: Delphes' events have no labels of signal: set it to 0"
-        )
-    if collider["source"].startswith("lhco") and collider["signal_fraction"] > 0:
+    mixed = collider["source"].startswith("lhco") and collider["signal_fraction"] > 0
+    if targets.searches(config) and mixed:
         raise InputError(
             "config: collider.signal_fraction: the search adds the signal itself: set it to 0, "
             "or search.draws"

@@ -207,16 +207,18 @@ OWN_FIGURES = (
 FIGURES = {figure.name: figure for figure in (*PAPER, *ALTERNATIVES, *SEARCH, *SCAN, *OWN_FIGURES)}
 
 
-def of_run(config: dict, own_splits: Sequence[str] = ()) -> list[Figure]:
-    """Figures that a run makes; ``own_splits`` are those of the user's own task."""
+def of_run(config: dict, own_splits: Sequence[str], searched: bool) -> list[Figure]:
+    """Figures that a run makes.
+
+    ``own_splits`` are those of the user's own task; ``searched`` is whether it looks for a signal.
+    """
     if own_config.given(config):
         return [each for each in OWN_FIGURES if not each.split or each.split in own_splits]
     section = config["alternatives"]
     compared = COLLIDER.name in section["tasks"] and any(
         settings is not None for settings in section["methods"].values()
     )
-    searched = SEARCH if config["search"]["draws"] else ()
-    return [*PAPER, *(ALTERNATIVES if compared else ()), *searched]
+    return [*PAPER, *(ALTERNATIVES if compared else ()), *(SEARCH if searched else ())]
 
 
 def drawn(config: dict) -> list[Figure]:

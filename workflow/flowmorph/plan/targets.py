@@ -182,8 +182,9 @@ def chunks(config: dict, sample: str) -> list[tuple[int, int]]:
 
 
 def searches(config: dict) -> bool:
-    """Whether a run looks for a signal."""
-    return bool(config["search"]["draws"]) and not own_config.given(config)
+    """Whether a run looks for a signal; Delphes' files do not say which events are one."""
+    labelled = config["collider"]["source"] != "delphes"
+    return bool(config["search"]["draws"]) and labelled and not own_config.given(config)
 
 
 def search_draws(config: dict) -> list[tuple[float, int]]:
@@ -241,7 +242,10 @@ def results(out: str, config: dict) -> list[str]:
         tables += PUBLISHED_TABLES
     if searches(config):
         tables += SEARCH_TABLES
-    drawn = [figure.name for figure in figures.of_run(config, splits(tasks.OWN, config))]
+    drawn = [
+        figure.name
+        for figure in figures.of_run(config, splits(tasks.OWN, config), searches(config))
+    ]
     models = [paths.density(out, each.name, number) for each, number in densities_trained(config)]
     models += [
         paths.transport(out, task.name, method, number)

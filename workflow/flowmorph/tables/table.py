@@ -67,7 +67,8 @@ class Table:
         cells = [[column.heading for column in self.columns]]
         cells += [[_rounded(row[c.key], c.decimals) for c in self.columns] for row in self.rows]
         words = [all(isinstance(r[c.key], str) for r in self.rows) for c in self.columns]
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        # Two at least: a number's mark, such as "-:", is no mark without its dash.
+        widths = [max(2, *map(len, column)) for column in zip(*cells, strict=True)]
         lines = []
         for line in cells:
             aligned = zip(line, widths, words, strict=True)
