@@ -76,13 +76,18 @@ def why(claim: dict, *measures: Measure) -> str:
 
 
 def test_samples_that_are_not_the_papers_are_the_first_cause():
-    claim = {"number": Quantity("distance_mean", ("flows_for_flows",), "identical")}
-    task = "star_to_star_twin"
-    ours = Measure(task, "", "1", "flows_for_flows", "", "distance_mean", 1.0)
-    far = Measure(task, "", "1", "flows_for_flows", "", "divergence", 0.5)
-    for baseline, cause in ((2.470, "budget: "), (3.138, "data: the baseline distance is 3.14")):
-        drawn = Measure(task, "", "1", "baseline", "", "distance_mean", baseline)
-        assert why(claim, ours, drawn, far).startswith(cause)
+    # The collider's reference may be another; the toys are the paper's, whatever is measured.
+    for task, group in (("collider", "collider"), ("star_to_star_twin", "identical")):
+        claim = {"number": Quantity("distance_mean", ("flows_for_flows",), group)}
+        ours = Measure(task, "", "1", "flows_for_flows", "", "distance_mean", 1.0)
+        far = Measure(task, "", "1", "flows_for_flows", "", "divergence", 0.5)
+        alike = [Measure(task, "", "1", "ceiling", "", "auc_low", 0.6)]
+        alike += [Measure(task, "", "1", "floor", "", "auc_high", 0.5)]
+        for baseline in (2.6, 3.138):
+            drawn = Measure(task, "", "1", "baseline", "", "distance_mean", baseline)
+            other = task == "collider" and baseline > 3
+            cause = "data: the baseline distance is 3.14" if other else "budget: "
+            assert why(claim, ours, drawn, far, *alike).startswith(cause)
 
 
 @pytest.mark.parametrize(

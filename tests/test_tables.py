@@ -123,6 +123,12 @@ def test_distance_table_script_pools_the_tasks_of_a_block(tmp_path):
     )
     with output.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert len(rows) == 3 * 6
-    pooled = [row for row in rows if row["sample"].startswith("different")][2]
+    assert len(rows) == 3 * 6 + 2
+    pooled = [row for row in rows if row["sample"].startswith("different")][3]
     assert (pooled["mean"], pooled["std"], pooled["points"]) == ("2", "1", "4")
+    # The published baseline is one of points that are paired in the order in which they are drawn.
+    in_order = [row for row in rows if row["method"] == "baseline in order"]
+    for row in in_order:
+        for ours, published in (("mean", "paper_mean"), ("std", "paper_std")):
+            assert float(row[ours]) == pytest.approx(float(row[published]), abs=0.01)
+    assert [row["paper_mean"] for row in in_order] == ["3.185", "2.47"]

@@ -28,6 +28,20 @@ def sample_toy(name: str, n: int, rng: np.random.Generator) -> np.ndarray:
     return _toy(name)[0](n, rng)
 
 
+def sample_part_by_part(name: str, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw ``n`` points of each part of a toy, one part after the other: circles, or arms.
+
+    The order is that of the authors' code. The checkerboard has no such parts: its 4 ``n`` points
+    come in any order. Returns float64 of shape (4 n, 2). Raises InputError for an unknown name.
+    """
+    part = np.repeat(np.arange(4), n)
+    if name == "fourcircles":
+        return _circles(part, rng)
+    return (
+        _quarter_turns(_bar(4 * n, rng), part) if name == "star" else sample_toy(name, 4 * n, rng)
+    )
+
+
 def log_density(name: str, x: np.ndarray) -> np.ndarray:
     """Evaluate the exact log-density of a toy, in nats.
 
@@ -83,7 +97,11 @@ def _log_gaussian(x: np.ndarray) -> np.ndarray:
 
 
 def _sample_fourcircles(n: int, rng: np.random.Generator) -> np.ndarray:
-    centre = geometry.CENTRES[rng.integers(4, size=n)]
+    return _circles(rng.integers(4, size=n), rng)
+
+
+def _circles(circle: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    n, centre = len(circle), geometry.CENTRES[circle]
     angle = rng.uniform(0, 2 * np.pi, size=n)
     ring = geometry.RADIUS * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     return centre + ring + SMEAR * rng.standard_normal((n, 2))
@@ -102,9 +120,13 @@ def _log_density_fourcircles(x: np.ndarray) -> np.ndarray:
 
 
 def _sample_star(n: int, rng: np.random.Generator) -> np.ndarray:
-    along = rng.uniform(*geometry.BAR, size=n)
-    bar = np.stack([along, np.zeros(n)], axis=1) + SMEAR * rng.standard_normal((n, 2))
+    bar = _bar(n, rng)
     return _quarter_turns(bar, rng.integers(4, size=n))
+
+
+def _bar(n: int, rng: np.random.Generator) -> np.ndarray:
+    along = rng.uniform(*geometry.BAR, size=n)
+    return np.stack([along, np.zeros(n)], axis=1) + SMEAR * rng.standard_normal((n, 2))
 
 
 def _log_density_star(x: np.ndarray) -> np.ndarray:
