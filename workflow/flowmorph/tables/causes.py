@@ -2,9 +2,9 @@
 
 The rule is stated in ``config/claims.yaml``, which also holds its limits, and asks in this order:
 
-1. *data*: are the samples others than the paper's? The toys are not. The collider's are if the claim
-   is about distances and the baseline distance, which no training enters, is off the paper's; or if
-   the classifier cannot tell the reference from the target in the first place.
+1. *data*: are the samples others than the paper's? The toys are not. The collider's are if the
+   claim is about distances and the baseline distance, which no training enters, is off the paper's;
+   or if the classifier cannot tell the reference from the target in the first place.
 2. *budget*: are the flows that should do well in the claim less trained than the paper's? They are
    if their moved densities are farther from the exact target than the paper's recipe leaves one,
    or, where no density is exact, if they were shown fewer points than the paper's.
