@@ -12,6 +12,7 @@ from flowmorph.formats import open_sample
 from flowmorph.plan.intervals import gaps
 from flowmorph.plan.seeds import seed_for
 from flowmorph.preprocess.preprocessor import Preprocessor
+from flowmorph.samples.dependence import STRONG, strength
 from flowmorph.samples.reading import check_pair, read_sample
 from flowmorph.samples.regions import inside
 from flowmorph.samples.unweighting import effective_number, relative
@@ -130,8 +131,9 @@ def prepare(
 
     Gives, for each sample, arrays ``<split>.points`` (N, D), ``<split>.condition`` (N, C), float32,
     and, where there are weights, ``<split>.weights`` (N,), float64; ``condition.gaps`` (C,), the
-    widest gap of the training region in each condition, scaled; the preprocessing, which is
-    fitted on the training rows of both; and what became of the rows.
+    widest gap of the training region in each condition, scaled, and 0 for a condition on which a
+    feature depends so strongly that noise on it would do harm; the preprocessing, which is fitted
+    on the training rows of both; and what became of the rows.
     """
     read = {name: read_splits(name, sample, settings) for name, sample in samples.items()}
     features, conditions = list(settings.features), list(settings.condition)
@@ -158,8 +160,35 @@ def prepare(
                 prepared[name][f"{split}.{kind}"] = values
             if weights[name]:
                 prepared[name][f"{split}.weights"] = table[weights[name]]
-        prepared[name]["condition.gaps"] = _gaps(settings, preprocessing)
-    return prepared, preprocessing, Table(ROWS_COLUMNS, [counts for _, counts in read.values()])
+    widths = _gaps(settings, preprocessing)
+    notes = _without_noise(prepared, settings, widths)
+    for arrays in prepared.values():
+        arrays["condition.gaps"] = widths
+    rows = Table(ROWS_COLUMNS, [counts for _, counts in read.values()], notes)
+    return prepared, preprocessing, rows
+
+
+def _without_noise(
+    prepared: Mapping[str, Mapping[str, np.ndarray]], settings: Settings, widths: np.ndarray
+) -> list[str]:
+    """Set the gap of each condition that a feature depends on strongly to 0; says which and why."""
+    notes, features = [], list(settings.features)
+    for i, column in enumerate(settings.condition):
+        found = np.max(
+            [
+                strength(arrays["train.points"], arrays["train.condition"][:, i])
+                for arrays in prepared.values()
+            ],
+            axis=0,
+        )
+        if widths[i] and found.max() > STRONG:
+            widths[i] = 0.0
+            notes.append(
+                f"No noise on the condition {column} in trainings: the mean of "
+                f"{features[found.argmax()]} moves by {found.max():.1f} of its widths with it, and "
+                "noise would blur this."
+            )
+    return notes
 
 
 def _gaps(settings: Settings, preprocessing: Preprocessor) -> np.ndarray:
