@@ -265,6 +265,26 @@ def test_files_are_downloaded_unless_they_are_named(tmp_path):
 
 
 @pytest.mark.workflow
+def test_the_search_takes_the_signal_events_of_the_file(tmp_path, lhco_tiny):
+    project = Project(tmp_path)
+    settings = yaml.safe_load((tmp_path / "tiny.yaml").read_text())
+    events = {"reference": 1000, "target": 1000}
+    files = dict.fromkeys(events, str(lhco_tiny))
+    settings["collider"] |= {
+        "source": "lhco",
+        "lhco": {"files": files, "events": events, "chunk_events": 500},
+    }
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(settings))
+    samples = {name: tmp_path / paths.features(OUT, name) for name in ("signal", "target")}
+    project.snakemake("--cores", "2", *(paths.features(OUT, name) for name in samples))
+    both, _ = build_features(lhco.read_lhco(lhco_tiny, 0, 1000))
+    for name, label in (("signal", 1), ("target", 0)):
+        found = flat_root.read_table(samples[name], "features")
+        assert len(found["m_jj"]) > 10
+        assert np.array_equal(found["m_jj"], both["m_jj"][both["label"] == label])
+
+
+@pytest.mark.workflow
 def test_own_files_go_through_the_rules_where_they_are(tmp_path, lhco_tiny):
     """Real events in chunks, a verified file, a loud table of counts; then nothing is left."""
     project = Project(tmp_path)
@@ -281,6 +301,7 @@ def test_own_files_go_through_the_rules_where_they_are(tmp_path, lhco_tiny):
         },
         "signal_fraction": 1.0,
     }
+    settings["search"]["draws"] = 0
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(settings))
     wanted = paths.table(OUT, "event_counts", "csv")
     project.snakemake("--cores", "2", wanted)
