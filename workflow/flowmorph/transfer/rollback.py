@@ -1,9 +1,9 @@
 """Whether a training has lost what it had learnt, told from its loss history.
 
 While the learning rate is high, validation losses go up and down from one to the next, in
-proportion to the rate. As it falls they settle. A jump that is large for the rate at which it
-happens is not undone: what is left of the rate no longer suffices. The training then goes back to
-the state of the lowest validation loss and takes its points in another order from there.
+proportion to the rate. As it falls they settle. After a jump that is large for the rate at which it
+happens, what is left of the rate no longer suffices. The training then goes back to the state of
+the lowest validation loss and takes its points in another order from there.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 Row = dict[str, float]
 
 RETURNS = 3  # of one training at most
-# A rise that counts, in units of the usual change between two validations at the same rate. Of 72
+# A rise that counts, in units of the usual change between two validations at the same rate. In 100
 # trainings without a jump, the largest that the training loss shared was 4.0.
 RISE = 5.0
 CHANGES = 4  # changes between validations that tell what is usual
