@@ -64,8 +64,9 @@ class Killed(Exception):
 def run(path: Path, planted: str = "", kill_at: int | None = None, minutes: float = 60):
     """Train; in the first order of the points, and once, a step may go wrong.
 
-    ``planted`` is jump (the parameters are moved away), nan (the loss is none), always (it is none
-    in each order) or nothing; ``kill_at`` counts the steps of this process.
+    ``planted`` is jump (the parameters are moved away), stays (they are in each order, and from
+    then on), nan (the loss is none), always (it is none in each order) or nothing; ``kill_at``
+    counts the steps of this process.
     """
     torch.manual_seed(0)
     points = torch.randn(300, 2)
@@ -82,7 +83,7 @@ def run(path: Path, planted: str = "", kill_at: int | None = None, minutes: floa
         if steps == kill_at:
             raise Killed
         wrong = step == PLANTED and (planted == "always" or torch.equal(batch[0], unlucky))
-        if wrong and planted == "jump":
+        if (wrong and planted == "jump") or (step >= PLANTED and planted == "stays"):
             with torch.no_grad():
                 flow.flat += away
         value = -flow.log_prob(batch[0]).mean()
@@ -133,6 +134,15 @@ def test_a_return_in_vain_ends(tmp_path, capsys):
     with pytest.raises(InputError, match="the loss is not finite at step 260"):
         run(tmp_path / "c", "always")
     assert capsys.readouterr().out.count("goes back") == RETURNS
+
+
+def test_a_loss_that_rises_each_time_is_said_to_have_risen(tmp_path, capsys):
+    rows = run(tmp_path / "c", "stays")[1]
+    assert rows[-1]["returns"] == RETURNS and rows[-1]["step"] == STEPS
+    kept = min(rows, key=lambda row: row["validation_loss"])
+    assert kept["step"] <= PLANTED
+    said = f"the loss has risen after {RETURNS} returns; the parameters of step {kept['step']}"
+    assert said in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kill_at", [PLANTED, 255, 260, 261, 262, 300, STEPS + 10])

@@ -314,9 +314,9 @@ class Training:
         with torch.no_grad():
             self.flow.flat.copy_(self.best["flat"])
         name, best = self.problem.name, lowest(self.history)
-        if is_lost(self.history):
+        if self.returns == RETURNS and is_lost(self.history):
             print(
-                f"{name}: warning: the loss has risen after {self.returns} returns; the parameters "
+                f"{name}: warning: the loss has risen after {RETURNS} returns; the parameters "
                 f"of step {best['step']} are kept",
                 flush=True,
             )
@@ -329,8 +329,9 @@ class Training:
 def train(problem: Problem, checkpoint: Checkpoint, graphs: bool = False) -> list[dict[str, float]]:
     """Train and return the history: one row per validation; ``graphs`` is for a GPU.
 
-    Raises InputError when the loss stops being finite, since nothing after that step has meaning,
-    and when a signal asked it to stop.
+    A training that has lost what it had learnt goes back (`flowmorph.transfer.rollback`). Raises
+    InputError when the loss is not finite and there is no return left, since nothing after that
+    step has meaning, and when a signal asked it to stop.
     """
     training = Training(problem, graphs)
     training.restore(checkpoint)
