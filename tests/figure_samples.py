@@ -10,10 +10,10 @@ from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples import moved, toys
 
 ANGLES = (7.5, 45.0)
-LOSS_CSV = """step,epoch,train_loss,validation_loss,learning_rate
-0,0,3.5,,0.001
-50,0.5,2.5,2.6,0.0005
-100,1,2.25,2.375,0
+LOSS_CSV = """step,epoch,train_loss,validation_loss,learning_rate,returns
+0,0,3.5,,0.001,0
+50,0.5,2.5,2.6,0.0005,0
+100,1,2.25,2.375,0,0
 """
 
 
@@ -72,6 +72,7 @@ def loss_history() -> dict[str, np.ndarray]:
         "train_loss": 1.2 + np.exp(-step / 100),
         "validation_loss": validation,
         "learning_rate": 1e-3 * (1 - step / 1000),
+        "returns": np.zeros(100),
     }
 
 

@@ -375,6 +375,14 @@ def test_loss_curve_shows_the_table(tmp_path):
     assert fig.axes[0].get_ylabel() == "loss [nats]" and "density of star" in texts(fig)
 
 
+def test_loss_curve_shows_where_a_training_went_back(tmp_path):
+    (tmp_path / "loss.csv").write_text(LOSS_CSV + "100,1,2.2,2.3,0,1\n")
+    lines = losses.loss_curve(losses.read_losses(tmp_path / "loss.csv")).axes[0].lines
+    back = lines[3]
+    assert back.get_label() == "went back"
+    assert (*back.get_xdata(), *back.get_ydata()) == (100, 2.375)
+
+
 def test_loss_curve_without_validation(history):
     history["validation_loss"][:] = np.nan
     assert len(losses.loss_curve(history).axes[0].lines) == 1

@@ -143,6 +143,26 @@ def test_a_moved_density_is_held_against_the_one_that_it_comes_from():
     assert own == {"base transfer": 0.03, "unidirectional": 0.01}
 
 
+def test_a_training_far_worse_than_others_of_the_same_toy_is_said_to_have_failed():
+    def table(*values: float):
+        names = ("checkerboard", "checkerboard_twin", "rotated_checkerboard", "star")
+        return measure_table(
+            "divergences",
+            [
+                Measure(name, "", "1", "density", "", "divergence", value)
+                for name, value in zip(names, values, strict=True)
+            ],
+        )
+
+    assert not table(0.012, 0.007, 0.05, 0.002).notes
+    table = table(0.133, 0.007, 0.05, 0.002)
+    assert table.notes == [
+        "checkerboard: training 1 failed. Its density is 0.1330 nats from the exact one, "
+        "that of checkerboard_twin, training 1, 0.0070 nats."
+    ]
+    assert table.notes[0] in table.markdown()
+
+
 # --- ensembles
 
 
@@ -256,7 +276,7 @@ def test_costs_are_counted_from_histories_and_weights(tmp_path):
 
     note = {"flowmorph": '{"config": {"recipe": {"batch": 256}}}'}
     save_file({"w": np.zeros(3)}, tmp_path / "w.safetensors", metadata=note)
-    (tmp_path / "loss.csv").write_text("step,train_loss\n20,1.5\n40,1.25\n")
+    (tmp_path / "loss.csv").write_text("step,steps_taken,returns\n20,20,0\n40,60,1\n")
     script("count_costs").main(
         ["--job", to_json(CostsJob((CountedTraining("collider", "unidirectional", 1),)))]
         + ["--flows", str(tmp_path / "w.safetensors"), "--histories", str(tmp_path / "loss.csv")]
@@ -264,7 +284,7 @@ def test_costs_are_counted_from_histories_and_weights(tmp_path):
     )
     with (tmp_path / "costs.csv").open(newline="") as stream:
         rows = {row["metric"]: row["value"] for row in csv.DictReader(stream)}
-    assert rows == {"steps": "40", "points_shown": "10240"}
+    assert rows == {"steps": "60", "points_shown": "15360", "returns": "1"}
     (tmp_path / "loss.csv").write_text("nothing\n")
     with pytest.raises(InputError, match="not a loss history"):
-        script("count_costs").steps_of(str(tmp_path / "loss.csv"))
+        script("count_costs").counts_of(str(tmp_path / "loss.csv"))

@@ -13,7 +13,7 @@ from matplotlib.ticker import EngFormatter
 from flowmorph.errors import InputError
 from flowmorph.figures import style
 
-COLUMNS = ("step", "epoch", "train_loss", "validation_loss", "learning_rate")
+COLUMNS = ("step", "epoch", "train_loss", "validation_loss", "learning_rate", "returns")
 
 
 def read_losses(path: str | os.PathLike) -> dict[str, np.ndarray]:
@@ -43,7 +43,8 @@ def read_losses(path: str | os.PathLike) -> dict[str, np.ndarray]:
 def loss_curve(losses: dict[str, np.ndarray], *, title: str = "") -> Figure:
     """Draw training and validation loss (nats) and, below, the learning rate.
 
-    A ring marks the lowest validation loss, whose parameters are kept.
+    A ring marks the lowest validation loss, whose parameters are kept, and a cross one at which the
+    training went back to the lowest until then.
     The loss axis covers the second half of the training with some margin, so that the first steps
     do not flatten the rest; points above it are not seen.
     """
@@ -73,6 +74,17 @@ def loss_curve(losses: dict[str, np.ndarray], *, title: str = "") -> Figure:
             mfc="none",
             ls="",
             label=f"kept, {validation[kept]:.4f}",
+        )
+    given_up = np.flatnonzero(np.diff(losses["returns"]))
+    if given_up.size:
+        axes[0].plot(
+            step[given_up],
+            validation[given_up],
+            color="black",
+            marker="x",
+            ms=5.0,
+            ls="",
+            label="went back",
         )
     late = np.concatenate([train[len(train) // 2 :], validation[checked][-1:]])
     late = late[np.isfinite(late)]

@@ -10,8 +10,12 @@ import numpy as np
 from flowmorph.figures.looks import label
 from flowmorph.metrics.measures import BASELINE, CEILING, DENSITY, FLOOR, TOO_FEW, Measure
 from flowmorph.plan.methods import SCANNED, UNTRAINED
-from flowmorph.plan.tasks import ENSEMBLE, TASKS
+from flowmorph.plan.tasks import DATASETS, ENSEMBLE, TASKS
 from flowmorph.tables.table import Column, Table
+
+# A density this many times farther from the exact one than another of the same toy was not trained
+# as well: seeds of one recipe differ by a factor of two.
+FAILED = 3.0
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ COSTS = (
     Column("parameters", "parameters", 0),
     Column("steps", "optimizer steps", 0),
     Column("points_shown", "points shown", 0),
+    Column("returns", "returns to an earlier state", 1),
 )
 PENALTY_COLUMNS = (
     "auc", "auc_low", "auc_high", "sliced_wasserstein", "distance_mean", "distance_std", "l1_mean",
@@ -151,7 +156,28 @@ def measure_table(kind: str, measures: Iterable[Measure]) -> Table:
         for m in measures
         if chosen.compares and m.metric == TOO_FEW
     ]
+    if kind == "divergences":
+        notes += failed(measures)
     return Table((*keys, *columns), rows, list(dict.fromkeys(notes)))
+
+
+def failed(measures: Iterable[Measure]) -> list[str]:
+    """Say which trainings of a toy's density failed: others of the same toy are far better."""
+    trainings: dict[tuple[str, str], list[Measure]] = {}
+    for m in measures:
+        if (m.method, m.metric) == (DENSITY, "divergence"):
+            dataset = DATASETS[m.task]
+            trainings.setdefault((dataset.toy, dataset.family.name), []).append(m)
+    notes = []
+    for alike in trainings.values():
+        best = min(alike, key=lambda m: m.value)
+        notes += [
+            f"{m.name}: training {m.training} failed. Its density is {m.value:.4f} nats from the "
+            f"exact one, that of {best.name}, training {best.training}, {best.value:.4f} nats."
+            for m in alike
+            if m.value > FAILED * best.value
+        ]
+    return notes
 
 
 def penalty_table(

@@ -46,4 +46,5 @@ def problem(name: str, splits: Splits, network: Network, recipe: Recipe, seed: i
         recipe.steps(points),
         points / recipe.batch,
         [(flow, ["forward"])],
+        splits.floor,
     )

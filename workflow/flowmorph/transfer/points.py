@@ -22,6 +22,7 @@ class Splits:
     train: Points
     validation: Points
     gaps: Tensor | None = None  # (C,), of the training region in each condition, in scaled units
+    floor: float | None = None  # loss of the exact density on the validation points, if it is known
 
     def sample(self, recipe: Recipe, seed: int) -> Sample:
         """Training points to draw batches from."""
@@ -48,7 +49,13 @@ def load(data: Data, device: torch.device) -> Splits:
             for split in ("train", "validation")
         ),
         torch.from_numpy(datasets.condition_gaps(data).astype(np.float32)).to(device),
+        _floor(data),
     )
+
+
+def _floor(data: Data) -> float | None:
+    exact = datasets.exact_log_density(data, *datasets.load(data, "validation"))
+    return None if exact is None else -float(exact.mean())
 
 
 def chunk(recipe: Recipe, device: torch.device) -> int:

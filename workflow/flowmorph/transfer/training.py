@@ -23,6 +23,7 @@ from flowmorph.plan.jobs.training import Recipe
 from flowmorph.plan.seeds import seed_for
 from flowmorph.samples.resampling import systematic
 from flowmorph.transfer.checkpoint import Checkpoint
+from flowmorph.transfer.rollback import FAR, RETURNS, is_lost, lowest
 
 VALIDATIONS = 20  # evaluations of the validation loss in one training ...
 VALIDATION_STEPS = 20  # ... but not more often than this, or they would cost more than the training
@@ -90,6 +91,11 @@ class Sample:
             order = equal_weights(self.weights, self.generator)[order]
         self.order, self.position = order.to(self.x.device), 0
 
+    def reorder(self, number: int) -> None:
+        """Begin an epoch in another order, which follows from the seed and this number."""
+        self.generator.manual_seed(seed_for(self.seed, "order", number))
+        self._shuffle()
+
     def resume(self, before: Tensor, position: int, drawn: int) -> None:
         """Go on at ``position`` of the epoch whose order the random state ``before`` gives.
 
@@ -133,6 +139,7 @@ class Problem:
         steps: number of optimizer steps.
         steps_per_epoch: steps that count as one epoch in the loss history.
         uses: flows that the losses take, each with its directions, "forward" or "inverse".
+        floor: validation loss of the exact density, in nats; None where it is not known.
     """
 
     name: str
@@ -144,6 +151,7 @@ class Problem:
     steps: int
     steps_per_epoch: float
     uses: Sequence[tuple[Flow, Sequence[str]]] = ()
+    floor: float | None = None
 
     def prepare(self, choice: str) -> bool:
         """Compile the flows, if that is worth it; gives whether steps are to be CUDA graphs.
@@ -181,19 +189,28 @@ class Training:
         # Kept on the device: to read the loss at each step would mean to wait for the device each
         # time.
         self.recent = torch.zeros((), device=flow.flat.device)
-        self.done = 0
-        self.best: Tensor | None = None  # parameters with the lowest validation loss so far
+        self.done = 0  # steps of the schedule
+        self.taken = 0  # optimizer steps: those that were given up, too
+        self.returns = 0
+        self.best: dict[str, Tensor] = {}  # state with the lowest validation loss so far
+
+    def _state(self) -> dict[str, Tensor]:
+        """What a step changes: parameters, and the optimizer's means."""
+        adam = self.optimizer.state[self.flow.flat]
+        return {"flat": self.flow.flat.detach()} | {f"adam.{k}": v for k, v in adam.items()}
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write all that changes from step to step."""
-        adam = self.optimizer.state_dict()["state"][0]
-        tensors = {"flat": self.flow.flat.detach(), "recent": self.recent}
-        tensors |= {f"adam.{name}": value for name, value in adam.items()}
+        tensors = self._state() | {"recent": self.recent}
+        tensors |= {f"best.{name}": value for name, value in self.best.items()}
         tensors |= {f"order.{i}": sample.before for i, sample in enumerate(self.samples)}
-        positions = [sample.position for sample in self.samples]
-        if self.best is not None:
-            tensors["best"] = self.best
-        note = {"step": self.done, "positions": positions, "history": self.history}
+        note = {
+            "step": self.done,
+            "taken": self.taken,
+            "returns": self.returns,
+            "positions": [sample.position for sample in self.samples],
+            "history": self.history,
+        }
         checkpoint.save(tensors, note)
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -209,9 +226,10 @@ class Training:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": {0: adam}, "param_groups": groups})
         for i, sample in enumerate(self.samples):
-            sample.resume(tensors[f"order.{i}"], note["positions"][i], note["step"])
+            sample.resume(tensors[f"order.{i}"], note["positions"][i], note["taken"])
         self.done, self.history = note["step"], note["history"]
-        self.best = tensors.get("best")
+        self.taken, self.returns = note["taken"], note["returns"]
+        self.best = {name[5:]: value for name, value in tensors.items() if name[:5] == "best."}
         print(f"goes on from step {self.done} of checkpoint {checkpoint.path}", flush=True)
 
     def step(self) -> None:
@@ -231,6 +249,7 @@ class Training:
         else:
             self.recorder(turn, update, batches)
         self.done += 1
+        self.taken += 1
 
     def _update(self, loss: Callable[..., Tensor], batches: list[Batch]) -> None:
         self.optimizer.zero_grad()
@@ -241,44 +260,84 @@ class Training:
         self.recent += value.detach()
 
     def record(self) -> None:
-        """Add the mean loss since the last record, and the validation loss, to the history."""
-        since = self.done - (self.history[-1]["step"] if self.history else 0)
+        """Add the mean loss since the last record, and the validation loss, to the history.
+
+        A training that has lost what it had learnt goes back to its best state.
+        """
+        since = self.taken - (self.history[-1]["steps_taken"] if self.history else 0)
         row = {
             "step": self.done,
             "epoch": self.done / self.problem.steps_per_epoch,
             "train_loss": self.recent.item() / since,
             "validation_loss": self.problem.validate(),
             "learning_rate": self.recipe.rate(self.done - 1, self.steps),
+            "steps_taken": self.taken,
+            "returns": self.returns,
         }
         self.recent.zero_()
-        if not math.isfinite(row["train_loss"]):
+        self.history.append(row)
+        if row is lowest(self.history):
+            self.best = {name: value.clone() for name, value in self._state().items()}
+        finite = math.isfinite(row["train_loss"])
+        # At the end of the schedule nothing is left to go on with, and the best state is kept.
+        lost = not finite or (self.done < self.steps and is_lost(self.history))
+        if lost and self.best and self.returns < RETURNS:
+            self._go_back()
+        elif not finite:
             raise InputError(
                 f"{self.problem.name}: the loss is not finite at step {self.done}; lower the "
                 "learning rate"
             )
-        lowest = min((each["validation_loss"] for each in self.history), default=math.inf)
-        self.history.append(row)
-        if row["validation_loss"] < lowest:
-            self.best = self.flow.flat.detach().clone()
+
+    def _go_back(self) -> None:
+        """Go on from the best state, at its place in the schedule, with another order of points."""
+        last, best = self.history[-1], lowest(self.history)
+        # In place, since recorded CUDA graphs read and write these tensors.
+        for name, value in self._state().items():
+            value.copy_(self.best[name])
+        self.done = best["step"]
+        self.returns += 1
+        for sample in self.samples:
+            sample.reorder(self.returns)
+        print(
+            f"{self.problem.name}: the validation loss {last['validation_loss']:.4f} at step "
+            f"{last['step']} is above the {best['validation_loss']:.4f} at step {best['step']}: "
+            f"goes back there, and on with another order of the points (return {self.returns} of "
+            f"at most {RETURNS})",
+            flush=True,
+        )
 
     def finish(self) -> None:
-        """Take the parameters with the lowest validation loss."""
-        if self.best is not None:
-            with torch.no_grad():
-                self.flow.flat.copy_(self.best)
+        """Take the parameters with the lowest validation loss, and say if they are bad."""
+        if not self.best:
+            return
+        with torch.no_grad():
+            self.flow.flat.copy_(self.best["flat"])
+        name, best = self.problem.name, lowest(self.history)
+        if self.returns == RETURNS and is_lost(self.history):
+            print(
+                f"{name}: warning: the loss has risen after {RETURNS} returns; the parameters "
+                f"of step {best['step']} are kept",
+                flush=True,
+            )
+        if self.problem.floor is not None:
+            above = best["validation_loss"] - self.problem.floor
+            warning = "warning: " if above > FAR else ""
+            print(f"{name}: {warning}ends {above:.4f} nats above the exact density", flush=True)
 
 
 def train(problem: Problem, checkpoint: Checkpoint, graphs: bool = False) -> list[dict[str, float]]:
     """Train and return the history: one row per validation; ``graphs`` is for a GPU.
 
-    Raises InputError when the loss stops being finite, since nothing after that step has meaning,
-    and when a signal asked it to stop.
+    A training that has lost what it had learnt goes back (`flowmorph.transfer.rollback`). Raises
+    InputError when the loss is not finite and there is no return left, since nothing after that
+    step has meaning, and when a signal asked it to stop.
     """
     training = Training(problem, graphs)
     training.restore(checkpoint)
     name, steps = problem.name, problem.steps
     every = max(VALIDATION_STEPS, steps // VALIDATIONS)
-    first, start = training.done, time.monotonic()
+    first, start = training.taken, time.monotonic()
     reported = start
     with checkpoint.listening():
         while training.done < steps:
@@ -290,13 +349,14 @@ def train(problem: Problem, checkpoint: Checkpoint, graphs: bool = False) -> lis
             if training.history and (now - reported > PROGRESS_SECONDS or done == steps):
                 reported = now
                 row = training.history[-1]
+                speed = (training.taken - first) / (now - start)
                 meter = tqdm.format_meter(
-                    done, steps, now - start, initial=first, unit=" steps", ncols=70
+                    done, steps, now - start, rate=speed, unit=" steps", ncols=70
                 )
-                points_per_second = problem.recipe.batch * (done - first) / (now - start)
                 print(
                     f"{name} {meter} loss {row['train_loss']:.4f} "
-                    f"validation {row['validation_loss']:.4f} {points_per_second:,.0f} points/s",
+                    f"validation {row['validation_loss']:.4f} "
+                    f"{problem.recipe.batch * speed:,.0f} points/s",
                     flush=True,
                 )
             if checkpoint.due() and done < steps:

@@ -1,4 +1,7 @@
-"""Count what each training took: optimizer steps and points shown. Times are in the benchmarks."""
+"""Count what each training took: optimizer steps, points shown, and returns to an earlier state.
+
+Times are in the benchmarks.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,13 @@ from flowmorph.plan.jobs import form
 from flowmorph.plan.jobs.measuring import CostsJob
 
 
-def steps_of(path: str) -> int:
-    """Number of the last step of a loss history."""
+def counts_of(path: str) -> tuple[int, int]:
+    """Optimizer steps, those that were given up included, and returns of a loss history."""
     with open(path, newline="") as stream:
         rows = list(csv.DictReader(stream))
-    if not rows or "step" not in rows[-1]:
+    if not rows or not {"steps_taken", "returns"} <= set(rows[-1]):
         raise InputError(f"{path}: not a loss history")
-    return int(float(rows[-1]["step"]))
+    return int(float(rows[-1]["steps_taken"])), int(rows[-1]["returns"])
 
 
 def batch_of(path: str) -> int:
@@ -40,8 +43,9 @@ def main(argv: list[str] | None = None) -> None:
     counted = []
     trainings = form.read(CostsJob, args.job).trainings
     for one, flow, history in zip(trainings, args.flows, args.histories, strict=True):
-        steps = steps_of(history)
-        for metric, number in (("steps", steps), ("points_shown", steps * batch_of(flow))):
+        steps, returns = counts_of(history)
+        shown = steps * batch_of(flow)
+        for metric, number in (("steps", steps), ("points_shown", shown), ("returns", returns)):
             row = (one.name, "", str(one.training), one.method, "", metric, number)
             counted.append(measures.Measure(*row))
     measures.write(counted, args.output)
