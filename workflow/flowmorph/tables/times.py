@@ -14,8 +14,8 @@ from flowmorph.tables.table import Column, Table
 
 #: Stages of the workflow, in its order; a rule says in which it is.
 STAGES = (
-    "events", "features", "densities", "transports", "alternatives", "moving", "measures",
-    "figures",
+    "events", "features", "densities", "transports", "alternatives", "moving", "search",
+    "measures", "figures",
 )  # fmt: skip
 EVIDENCE = ("measures", "figures")  # stages that describe results and make none
 TITLES = {
