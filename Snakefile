@@ -25,7 +25,16 @@ LIBRARY = os.path.join(workflow.basedir, "workflow")
 sys.path.insert(0, LIBRARY)
 
 from flowmorph.errors import InputError
-from flowmorph.plan import figures, inputs, methods, own_config, paths, targets, tasks
+from flowmorph.plan import (
+    figures,
+    inputs,
+    methods,
+    own_config,
+    paths,
+    scheduler,
+    targets,
+    tasks,
+)
 from flowmorph.plan.config import check
 from flowmorph.plan.jobs.build import Jobs
 from flowmorph.plan.jobs.form import to_json
@@ -55,6 +64,10 @@ shell.prefix(
     f"export PYTHONPATH={shlex.quote(LIBRARY)} "
     f"FLOWMORPH_CHECKPOINT_MINUTES={config['checkpoint_minutes']}; "
 )
+
+
+onstart:
+    scheduler.look_once(workflow.scheduler)
 
 
 report: f"workflow/report/{'own' if own_config.given(config) else 'workflow'}.rst"
