@@ -12,6 +12,7 @@ import shlex
 import sys
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -31,6 +32,7 @@ from flowmorph.plan import (
     methods,
     own_config,
     paths,
+    progress,
     scheduler,
     targets,
     tasks,
@@ -64,6 +66,17 @@ shell.prefix(
     f"export PYTHONPATH={shlex.quote(LIBRARY)} "
     f"FLOWMORPH_CHECKPOINT_MINUTES={config['checkpoint_minutes']}; "
 )
+
+# Not where Snakemake starts itself for single jobs, as on a cluster.
+if workflow.is_main_process:
+    logger.addHandler(
+        progress.Progress(
+            logger,
+            OUT,
+            lambda: progress.planned(workflow.dag.needrun_jobs(), workflow.dag.jobid),
+            os.path.join(workflow.basedir, "config", "job_times.yaml"),
+        )
+    )
 
 
 onstart:
