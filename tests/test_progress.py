@@ -183,10 +183,10 @@ def test_a_run_says_that_a_figure_is_there_and_a_dry_run_says_nothing(tmp_path):
     project = Project(tmp_path)
     there = f"Fig. 1 is there: {paths.figure(OUT, 'fig1', 'png')}"
     assert there not in project.snakemake("--dry-run", "fig1").stdout
-    done = project.snakemake("--cores", "1", "--quiet", "rules", "fig1")
+    done = project.snakemake("fig1", "--cores", "1", "--quiet", "rules")
     assert done.stderr.splitlines().count(there) == 1
     assert "rule fig1" not in done.stderr
-    again = project.snakemake("--cores", "1", "--quiet", "--forcerun", "fig1")
+    again = project.snakemake("--forcerun", "fig1", "--cores", "1", "--quiet")
     assert "is there" not in again.stderr
 
 
