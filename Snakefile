@@ -12,6 +12,7 @@ import shlex
 import sys
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -25,7 +26,17 @@ LIBRARY = os.path.join(workflow.basedir, "workflow")
 sys.path.insert(0, LIBRARY)
 
 from flowmorph.errors import InputError
-from flowmorph.plan import figures, inputs, methods, own_config, paths, targets, tasks
+from flowmorph.plan import (
+    figures,
+    inputs,
+    methods,
+    own_config,
+    paths,
+    progress,
+    scheduler,
+    targets,
+    tasks,
+)
 from flowmorph.plan.config import check
 from flowmorph.plan.jobs.build import Jobs
 from flowmorph.plan.jobs.form import to_json
@@ -55,6 +66,21 @@ shell.prefix(
     f"export PYTHONPATH={shlex.quote(LIBRARY)} "
     f"FLOWMORPH_CHECKPOINT_MINUTES={config['checkpoint_minutes']}; "
 )
+
+# Not where Snakemake starts itself for single jobs, as on a cluster.
+if workflow.is_main_process:
+    logger.addHandler(
+        progress.Progress(
+            logger,
+            OUT,
+            lambda: progress.planned(workflow.dag.needrun_jobs(), workflow.dag.jobid),
+            os.path.join(workflow.basedir, "config", "job_times.yaml"),
+        )
+    )
+
+
+onstart:
+    scheduler.look_once(workflow.scheduler)
 
 
 report: f"workflow/report/{'own' if own_config.given(config) else 'workflow'}.rst"

@@ -28,6 +28,12 @@ def module_of(method: str) -> list[str]:
     return [f"workflow/flowmorph/{module}" for module in (name, *own)]
 
 
+def soon(wildcards) -> int:
+    """Give the priority of what is made of one task or data set."""
+    names = [getattr(wildcards, key) for key in ("task", "dataset") if hasattr(wildcards, key)]
+    return sum(figures.urgency(name, wildcards.training) for name in names)
+
+
 def densities_of(task: str, training: str) -> dict[str, str]:
     """Give the densities between which a task's transport is trained."""
     return {

@@ -14,6 +14,8 @@ rule train_density:
         paths.log(OUT, "train_density", "{dataset}", "{training}"),
     benchmark:
         paths.benchmark(OUT, "densities", "train_density", "{dataset}", "{training}")
+    # Ahead of every transport, several of which wait for it.
+    priority: lambda wildcards: 10 * soon(wildcards)
     conda:
         "../envs/environment.yaml"
     threads: config["threads"]

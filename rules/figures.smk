@@ -16,6 +16,7 @@ for row in figures.drawn(config):
             paths.log(OUT, row.name),
         benchmark:
             paths.benchmark(OUT, "figures", row.name)
+        priority: figures.urgency(row.name)
         localrule: True
         conda:
             "../envs/environment.yaml"

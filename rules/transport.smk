@@ -15,6 +15,7 @@ rule train_transport:
         paths.log(OUT, "train_transport", "{task}", "{method}", "{training}"),
     benchmark:
         paths.benchmark(OUT, "transports", "train_transport", "{task}", "{method}", "{training}")
+    priority: soon
     conda:
         "../envs/environment.yaml"
     threads: config["threads"]
@@ -52,6 +53,7 @@ rule move_samples:
         paths.log(OUT, "move_samples", "{task}", "{training}", "{split}"),
     benchmark:
         paths.benchmark(OUT, "moving", "move_samples", "{task}", "{training}", "{split}")
+    priority: soon
     conda:
         "../envs/environment.yaml"
     threads: config["threads"]

@@ -192,6 +192,12 @@ def benchmarks(tmp_path) -> Path:
     return tmp_path / "benchmarks"
 
 
+def test_every_stage_of_the_rules_is_one_that_times_adds_up():
+    rules = "".join(path.read_text() for path in ROOT.glob("rules/*.smk"))
+    stages = set(re.findall(r'paths\.benchmark\(\s*OUT, "(\w+)"', rules))
+    assert stages == set(times.STAGES)
+
+
 def test_times_are_added_by_stage_rule_and_training(benchmarks):
     jobs = times.read(benchmarks)
     stages = {row["stage"]: row for row in times.stage_table(jobs).rows}

@@ -204,6 +204,9 @@ OWN_FIGURES = (
     _own("fig_own_apply_distances", "as Fig. 9", "distance, where applied", "distances", "apply"),
 )  # fmt: skip
 
+#: Figures of the paper that a reader wants to see first, and within minutes, in this order.
+FIRST = ("fig3", "fig4")
+
 FIGURES = {figure.name: figure for figure in (*PAPER, *ALTERNATIVES, *SEARCH, *SCAN, *OWN_FIGURES)}
 
 
@@ -224,3 +227,23 @@ def of_run(config: dict, own_splits: Sequence[str], searched: bool) -> list[Figu
 def drawn(config: dict) -> list[Figure]:
     """Figures that are drawn of moved samples alone, of the paper's tasks or the user's own."""
     return [each for each in (OWN_FIGURES if own_config.given(config) else PAPER) if each.drawing]
+
+
+def urgency(name: str, training: int | str = 1) -> int:
+    """How early a job comes: 0, or the more, the earlier the figures are that it is needed for.
+
+    Args:
+        name: that of a figure, a task or a data set.
+        training: number of the training of its flows; the first figures show the first only.
+    """
+    if str(training) != "1":
+        return 0
+    return sum(
+        len(FIRST) - place
+        for place, figure in enumerate(FIRST)
+        if name == figure
+        or any(
+            name in (task.name, *(each.name for each in task.datasets))
+            for task in FIGURES[figure].tasks
+        )
+    )

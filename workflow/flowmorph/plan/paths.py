@@ -207,9 +207,14 @@ def log(out: str, rule: str, *wildcards: str) -> str:
 
 def times(out: str) -> str:
     """What the run's time went into (Markdown); it differs from run to run, as benchmarks do."""
-    return f"{out}/benchmarks/times.md"
+    return f"{benchmarks(out)}/times.md"
+
+
+def benchmarks(out: str) -> str:
+    """Folder of what Snakemake measures of a run's jobs."""
+    return f"{out}/benchmarks"
 
 
 def benchmark(out: str, stage: str, rule: str, *wildcards: str) -> str:
     """Time and memory of a job, measured by Snakemake, in the folder of its stage."""
-    return f"{out}/benchmarks/{'/'.join((stage, rule, *wildcards))}.tsv"
+    return f"{benchmarks(out)}/{'/'.join((stage, rule, *wildcards))}.tsv"
