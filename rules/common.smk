@@ -8,6 +8,11 @@ def scaled(amount: int):
     return lambda wildcards, attempt: amount * attempt
 
 
+def literal(value):
+    """Give a parameter as it is: Snakemake would take {braces} of a user's text for wildcards."""
+    return lambda wildcards: value
+
+
 def script(name: str) -> str:
     """Give a script's path."""
     return f"workflow/scripts/{name}"

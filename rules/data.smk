@@ -45,8 +45,8 @@ if config["collider"]["source"].startswith("lhco"):
             "../envs/environment.yaml"
         params:
             facts=LHCO_FACTS,
-            folder=config["collider"]["download"]["folder"],
-            mirrors=config["collider"]["download"]["mirrors"],
+            folder=literal(config["collider"]["download"]["folder"]),
+            mirrors=literal(config["collider"]["download"]["mirrors"]),
         shell:
             "python {input.script} --facts {params.facts} --name {wildcards.name} "
             " --folder {params.folder:q} --mirrors {params.mirrors:q} "
@@ -246,7 +246,7 @@ rule prepare_samples:
         mem_mb=scaled(1500),
         runtime=scaled(30),
     params:
-        job=to_json(JOBS.prepare()),
+        job=literal(to_json(JOBS.prepare())),
         signal=lambda wildcards, input: f"--signal {input.signal}" if input.signal else "",
     shell:
         "python {input.script} --reference {input.reference} --target {input.target} "

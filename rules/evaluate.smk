@@ -56,7 +56,7 @@ rule evaluate_densities:
         mem_mb=scaled(1500),
         runtime=scaled(60),
     params:
-        job=to_json(JOBS.densities()),
+        job=literal(to_json(JOBS.densities())),
     shell:
         "python {input.script} --job {params.job:q} --densities {input.densities} "
         " --threads {threads} --output {output.csv} > {log} 2>&1"
@@ -134,7 +134,7 @@ use rule measure_task as measure_scan with:
     benchmark:
         paths.benchmark(OUT, "measures", "measure_scan")
     params:
-        job=to_json(JOBS.scan_measure()),
+        job=literal(to_json(JOBS.scan_measure())),
 
 
 for kind, (shows, files) in MEASURE_TABLES.items():

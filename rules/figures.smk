@@ -22,7 +22,7 @@ for row in figures.drawn(config):
             "../envs/environment.yaml"
         params:
             moved="--moved" if row.tasks else "",
-            options=row.options(config),
+            options=literal(row.options(config)),
         shell:
             "python {input.script} {params.moved} {input.moved} {params.options} "
             " --output {output.pdf} {output.png} > {log} 2>&1"

@@ -26,7 +26,7 @@ rule prepare_own_samples:
         mem_mb=scaled(4000),
         runtime=scaled(60),
     params:
-        job=to_json(JOBS.prepare_own()),
+        job=literal(to_json(JOBS.prepare_own())),
     shell:
         "python {input.script} --job {params.job:q} {OWN_LAYOUT} "
         " --output-reference {output.reference} --output-target {output.target} "
@@ -89,7 +89,7 @@ rule move_reference:
         runtime=scaled(120),
     params:
         tree=lambda wildcards: own_config.reading_options(config["own"]["reference"]),
-        layout=own_config.layout_options(config),
+        layout=literal(own_config.layout_options(config)),
         outside=config["own"]["output"]["outside"],
         chunk=config["own"]["output"]["chunk_rows"],
         device=config["device"],

@@ -135,4 +135,4 @@ use rule move_samples as move_scanned_samples with:
     benchmark:
         paths.benchmark(OUT, "moving", "move_scanned_samples")
     params:
-        job=to_json(JOBS.scan_move()),
+        job=literal(to_json(JOBS.scan_move())),

@@ -158,3 +158,11 @@ def test_continuous_integration_ends_with_the_test_command():
     lint, test = script.read_text().strip().splitlines()[-2:]
     assert (lint, test.split()[:2]) == ("make lint", ["make", "test"])
     assert "slurm" in test  # the long test on a cluster is for this machine
+
+
+@pytest.mark.parametrize("name", ["lhco", "own", "paper", "quick", "search"])
+def test_every_shipped_configuration_has_a_plan(name):
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "--nolock"]
+    command += ["--configfile", f"config/{name}.yaml"]
+    result = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=300)
+    assert result.returncode == 0, result.stdout + result.stderr

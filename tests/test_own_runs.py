@@ -17,7 +17,7 @@ from flowmorph.plan import paths
 
 pytestmark = pytest.mark.workflow
 
-ODD = "it's; touch pwned"
+ODD = "it's {21}; touch pwned"
 MOVED = paths.moved_reference(OUT, "movement_penalty", ".csv.gz")
 
 
@@ -34,7 +34,7 @@ def settings(rows: int = 600, batch: int = 100, **changes) -> dict:
     own = {
         "reference": {"files": "data/reference.csv.gz", "weights": "w"},
         "target": {"files": "data/target.csv.gz"},
-        "features": ["x", {"column": "n", "integer": True}],
+        "features": ["x", {"column": "n", "integer": True, "label": "$n_{21}$"}],
         "condition": ["m"],
         "methods": ["base_transfer", "movement_penalty"],
         "output": {"methods": ["movement_penalty"], **changes},
