@@ -17,7 +17,7 @@ from flowmorph.plan import paths
 
 pytestmark = pytest.mark.workflow
 
-ODD = "it's {21}; touch pwned"
+ODD = "it's; touch pwned"
 MOVED = paths.moved_reference(OUT, "movement_penalty", ".csv.gz")
 
 
