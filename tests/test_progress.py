@@ -186,7 +186,7 @@ def test_a_run_says_that_a_figure_is_there_and_a_dry_run_says_nothing(tmp_path):
     done = project.snakemake("fig1", "--cores", "1", "--quiet", "rules")
     assert done.stderr.splitlines().count(there) == 1
     assert "rule fig1" not in done.stderr
-    again = project.snakemake("--forcerun", "fig1", "--cores", "1", "--quiet")
+    again = project.snakemake("fig1", "--forcerun", "fig1", "--cores", "1", "--quiet")
     assert "is there" not in again.stderr
 
 
