@@ -65,7 +65,7 @@ use rule morph_by_alternative as morph_search_by_alternative with:
         script=script("train/morph_by_alternative.py"),
         code=code("train/morph_by_alternative.py"),
     output:
-        morphed=paths.reweighted_for_search(OUT, "{training}", "{alternative}"),
+        morphed=paths.alternative_for_search(OUT, "{training}", "{alternative}"),
     log:
         paths.log(OUT, "morph_search_by_alternative", "{training}", "{alternative}"),
     benchmark:
@@ -82,11 +82,11 @@ rule search_draw:
         moved=lambda wildcards: paths.moved_for_search(
             OUT, targets.search_training(int(wildcards.draw), config)
         ),
-        weighed=lambda wildcards: [
-            paths.reweighted_for_search(
+        alternatives=lambda wildcards: [
+            paths.alternative_for_search(
                 OUT, targets.search_training(int(wildcards.draw), config), method
             )
-            for method in targets.search_weighing(config)
+            for method in targets.search_alternatives(config)
         ],
         signal=paths.searched(OUT, tasks.SIGNAL),
         script=script("measure/search_draw.py"),
@@ -110,7 +110,7 @@ rule search_draw:
         job=lambda wildcards: to_json(JOBS.search(wildcards.fraction, int(wildcards.draw))),
     shell:
         "python {input.script} --job {params.job:q} --moved {input.moved} "
-        " --weighed {input.weighed} --output {output.curves} --measures {output.csv} > {log} 2>&1"
+        " --alternatives {input.alternatives} --output {output.curves} --measures {output.csv} > {log} 2>&1"
 
 
 rule fig_search:

@@ -212,7 +212,7 @@ def drawn(tmp_path, size: int = 600, **changes) -> dict[tuple[str, str], float]:
         "fraction": 0.05,
         "background_events": 300,
         "methods": ("flows_for_flows",),
-        "weighing": (),
+        "alternatives": (),
         "signal": FileData("signal", str(tmp_path / "signal.root"), columns, ()),
         "classifier": CLASSIFIER,
         "seed": 3,

@@ -65,27 +65,20 @@ def loss_curve(losses: dict[str, np.ndarray], *, title: str = "") -> Figure:
             label="validation",
         )
         kept = np.nanargmin(validation)
+        mark = {"color": "black", "ls": "", "mfc": "none"}
         axes[0].plot(
             step[kept],
             validation[kept],
-            color="black",
             marker="o",
             ms=6.0,
-            mfc="none",
-            ls="",
             label=f"kept, {validation[kept]:.4f}",
+            **mark,
         )
-    given_up = np.flatnonzero(np.diff(losses["returns"]))
-    if given_up.size:
-        axes[0].plot(
-            step[given_up],
-            validation[given_up],
-            color="black",
-            marker="x",
-            ms=5.0,
-            ls="",
-            label="went back",
-        )
+        given_up = np.flatnonzero(np.diff(losses["returns"]))
+        if given_up.size:
+            axes[0].plot(
+                step[given_up], validation[given_up], marker="x", ms=5.0, label="went back", **mark
+            )
     late = np.concatenate([train[len(train) // 2 :], validation[checked][-1:]])
     late = late[np.isfinite(late)]
     if late.size:

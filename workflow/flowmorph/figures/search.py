@@ -9,9 +9,12 @@ from matplotlib.figure import Figure
 
 from flowmorph.figures import looks, style
 from flowmorph.metrics.measures import Measure
-from flowmorph.metrics.search import EFFICIENCIES, EXCESS_EFFICIENCY
-
-SUPERVISED, IDEALISED = "supervised", "idealised"
+from flowmorph.metrics.search import (
+    EFFICIENCIES,
+    EXCESS_EFFICIENCY,
+    SUPERVISED,
+    mean_and_error,
+)
 
 
 @style.styled
@@ -60,6 +63,8 @@ def search_figure(
                 values = [
                     m.value for m in numbers[fraction] if (m.method, m.metric) == (name, metric)
                 ]
+                if not values:  # too few events were behind the cut
+                    continue
                 mean, error = mean_and_error(values)
                 ax.errorbar(
                     place + offset,
@@ -80,11 +85,3 @@ def search_figure(
     right.set_ylabel(f"excess behind a cut at {100 * EXCESS_EFFICIENCY:g} % [σ]")
     fig.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=5)
     return fig
-
-
-def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
-    """Mean of several draws, and the error of this mean: 0 for a single draw."""
-    if not values:
-        return float("nan"), float("nan")
-    error = np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
-    return float(np.mean(values)), float(error)

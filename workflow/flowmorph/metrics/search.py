@@ -1,9 +1,9 @@
 """A search for a resonance: can a classifier of template against data find the signal in the data?
 
 The data of the signal region are background with some signal; the template is what the background
-is believed to be. A classifier that tells them apart grows with the ratio of signal and background
-if the template is right, and follows the differences of template and background if it is not
-(classification without labels, arXiv:1708.02949).
+is believed to be. The score of a classifier that tells them apart grows with the ratio of signal
+and background if the template is right, and follows the differences of template and background if
+it is not (classification without labels, arXiv:1708.02949).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from flowmorph.plan.jobs.searching import SearchClassifier
 
+SUPERVISED, IDEALISED = "supervised", "idealised"  # what templates are compared with
 #: Background events that a cut must leave: its background efficiency is then known to 20 %.
 LEAST_BACKGROUND = 25
 EFFICIENCIES = np.arange(0.01, 1.005, 0.01)  # of the signal, where curves are kept
@@ -185,6 +186,12 @@ def numbers(scores: Scores, weights: np.ndarray | None = None) -> dict[str, floa
     if scores.template is not None:
         found |= _excess(scores, weights)
     return found
+
+
+def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
+    """Mean over draws, and the error of this mean; None for a single draw, which has no spread."""
+    spread = np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else None
+    return float(np.mean(values)), None if spread is None else float(spread)
 
 
 def _above(values: np.ndarray, cuts: np.ndarray) -> np.ndarray:

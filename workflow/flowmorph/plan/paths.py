@@ -70,7 +70,7 @@ def search_flow_measures(out: str, training: int | str) -> str:
     return f"{out}/search/moved/{training}_flows.csv"
 
 
-def reweighted_for_search(out: str, training: int | str, method: str) -> str:
+def alternative_for_search(out: str, training: int | str, method: str) -> str:
     """Reference points of the signal region after a method that is no flow, likewise (npz)."""
     return f"{out}/search/moved/{training}_{method}.npz"
 

@@ -229,9 +229,10 @@ def search_training(draw: int, config: dict) -> int:
     return numbers[(draw - 1) % len(numbers)]
 
 
-def search_weighing(config: dict) -> list[str]:
-    """Methods that are no flows whose samples are templates, too."""
-    return [m for m in alternatives(tasks.COLLIDER.name, config) if m == "reweighting"]
+def search_alternatives(config: dict) -> list[str]:
+    """Methods that are no flows whose samples are templates, too: of those that the run has."""
+    wanted = config["search"]["alternatives"]
+    return [name for name in alternatives(tasks.COLLIDER.name, config) if name in wanted]
 
 
 def results(out: str, config: dict) -> list[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-#: From here on noise on a condition costs more than it gains: its bias grows with the square of the
-#: strength. The collider features, for which it gains, have up to 2 (docs/recipe.md).
+#: Above this there is no noise on a condition, whose bias grows with the square of the strength. It
+#: helps the collider's features, which have up to 1.8, and ruins a toy that has 6 (docs/recipe.md).
 STRONG = 2.5
 
 

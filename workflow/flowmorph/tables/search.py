@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from flowmorph.figures.looks import label
 from flowmorph.metrics.measures import Measure
-from flowmorph.metrics.search import BACKGROUND_EFFICIENCIES
+from flowmorph.metrics.search import BACKGROUND_EFFICIENCIES, mean_and_error
 from flowmorph.tables.table import Column, Table
 
 METRICS = {
@@ -23,8 +21,7 @@ METRICS = {
 def search_table(numbers: Mapping[float, Sequence[Measure]]) -> Table:
     """Give each template's numbers by fraction of signal: means over draws, and their errors.
 
-    ``numbers`` maps fractions of signal to the measures of all draws. The error is the standard
-    deviation of a draw divided by the square root of their number; a single draw has none.
+    ``numbers`` maps fractions of signal to the measures of all draws.
     """
     rows = []
     for fraction, measures in numbers.items():
@@ -39,11 +36,8 @@ def search_table(numbers: Mapping[float, Sequence[Measure]]) -> Table:
             }
             for metric in METRICS:
                 found = values.get((method, metric), [])
-                several = len(found) > 1
-                row[metric] = float(np.mean(found)) if found else None
-                row[f"{metric}_error"] = (
-                    float(np.std(found, ddof=1) / np.sqrt(len(found))) if several else None
-                )
+                both = mean_and_error(found) if found else (None, None)
+                row[metric], row[f"{metric}_error"] = both
             rows.append(row)
     columns = [Column("signal", "signal"), Column("template", "template"), Column("draws", "draws")]
     for metric, (heading, decimals) in METRICS.items():

@@ -76,7 +76,7 @@ def leak(path: str, count: int, signal: np.ndarray, bands: np.ndarray) -> dict[s
     if count > before[-1]:
         raise InputError(
             f"{path}: {before[-1]} signal events in the signal region, {count} needed: "
-            "raise search.pythia.events.signal or lower search.leak"
+            "lower search.leak, or raise chunk_events: those of the first chunk leak"
         )
     rows = int(np.searchsorted(before, count))
     leaking = regions.select(

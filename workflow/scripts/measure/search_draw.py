@@ -15,21 +15,19 @@ from flowmorph.plan.jobs.searching import SearchJob
 from flowmorph.samples import datasets
 from flowmorph.samples.moved import MovedSample
 
-IDEALISED, SUPERVISED, REFERENCE = "idealised", "supervised", "reference"
-
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--job", required=True, help="SearchJob (JSON)")
     parser.add_argument("--moved", required=True, help="moved points of the region (npz)")
-    parser.add_argument("--weighed", nargs="*", default=[], help="npz, of job.weighing")
+    parser.add_argument("--alternatives", nargs="*", default=[], help="npz, of job.alternatives")
     parser.add_argument("--output", required=True, help="efficiencies (npz)")
     parser.add_argument("--measures", required=True, help="numbers (CSV)")
     args = parser.parse_args(argv)
 
     job = form.read(SearchJob, args.job)
     sample = MovedSample.load(args.moved, job.methods)
-    sample = sample.with_alternatives(job.weighing, args.weighed, job.split)
+    sample = sample.with_alternatives(job.alternatives, args.alternatives, job.split)
     signal, _ = datasets.load(job.signal, job.split)
     rng = np.random.default_rng(job.seed)
     # Draws of one number share background and order of the signal, whatever its fraction.
@@ -55,9 +53,9 @@ def main(argv: list[str] | None = None) -> None:
         print(f"{name}: largest improvement {numbers['sic_max']:.2f}", file=sys.stderr, flush=True)
 
     ideal = sample.target[others]
-    add(SUPERVISED, search.supervised(ideal, labelled, data, job.classifier, seed))
-    add(IDEALISED, search.weakly_supervised(ideal, data, job.classifier, seed))
-    for name in (REFERENCE, *job.methods, *job.weighing):
+    add(search.SUPERVISED, search.supervised(ideal, labelled, data, job.classifier, seed))
+    add(search.IDEALISED, search.weakly_supervised(ideal, data, job.classifier, seed))
+    for name in ("reference", *job.methods, *job.alternatives):
         weights = sample.weights(name)
         weights = None if weights is None else weights[rows]
         template = sample.points(name)[rows]

@@ -188,7 +188,7 @@ class Jobs:
             float(fraction),
             section["background_events"],
             tuple(targets.methods(self.config)),
-            tuple(targets.search_weighing(self.config)),
+            tuple(targets.search_alternatives(self.config)),
             signal,
             SearchClassifier(**section["classifier"]),
             self.seed("search", draw),

@@ -35,7 +35,7 @@ class SearchJob:
         fraction: signal events for each background event in the data.
         background_events: background events in the data.
         methods: methods whose moved points are templates, besides the reference as it is.
-        weighing: methods with files of their own, whose points may have weights.
+        alternatives: methods that are no flows, with files of their own, which are templates too.
         signal: where signal events are.
         classifier: settings of the classifiers.
         seed: of all random choices; the same for all fractions, so that they share their events.
@@ -47,7 +47,7 @@ class SearchJob:
     fraction: float
     background_events: Count
     methods: tuple[str, ...]
-    weighing: tuple[str, ...]
+    alternatives: tuple[str, ...]
     signal: FileData
     classifier: SearchClassifier
     seed: int
