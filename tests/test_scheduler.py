@@ -17,6 +17,19 @@ def test_one_timer_waits_at_a_time(monkeypatch):
     assert started == [1.0, 1.0, 1.0]
 
 
+def test_a_sooner_look_and_a_clock_that_was_set_back_get_their_own_timer(monkeypatch):
+    clock, started = [100.0], []
+    monkeypatch.setattr(scheduler.time, "monotonic", lambda: clock[0])
+    snakemakes = SimpleNamespace(_schedule_reevalutation=started.append)
+    scheduler.look_once(snakemakes)
+    snakemakes._schedule_reevalutation(10.0)
+    snakemakes._schedule_reevalutation(1.0)
+    clock[0] -= 60
+    snakemakes._schedule_reevalutation(1.0)
+    snakemakes._schedule_reevalutation(1.0)
+    assert started == [10.0, 1.0, 1.0]
+
+
 def test_a_snakemake_without_such_timers_is_left_alone():
     other = SimpleNamespace()
     scheduler.look_once(other)

@@ -19,7 +19,8 @@ def look_once(scheduler: Any) -> None:
     def start_first(delay: float) -> None:
         nonlocal due
         now = time.monotonic()
-        if now >= due:
+        # The timer that waits is enough, unless it is to wait longer, or a clock was set back.
+        if not now < due <= now + delay:
             due = now + delay
             start_timer(delay)
 
