@@ -166,6 +166,7 @@ def duration(seconds: float) -> str:
 
 def line(done: int, total: int, share: float, left: float) -> str:
     """What is said of a run: its jobs, its work, and the time left."""
+    share = min(share, 0.99)  # there is work left as long as this is said
     return (
         f"progress: {done} of {total} jobs, {share:.0%} of the work, about {duration(left)} left"
     ).replace("%", " %")
