@@ -47,6 +47,18 @@ def densities_of(task: str, training: str) -> dict[str, str]:
     }
 
 
+def smoothed_densities_of(task: str, training: str) -> dict[str, list[str]]:
+    """Give the smoothed densities between which the transport's training begins, widest first."""
+    row = tasks.TASKS[task]
+    widths = targets.smoothing(row.family, config).widths
+    return {
+        f"smoothed_{role}": [
+            paths.flow(paths.smoothed(OUT, dataset.name, training, width)) for width in widths
+        ]
+        for role, dataset in zip(tasks.SAMPLES, row.datasets, strict=True)
+    }
+
+
 def figure(name: str) -> dict:
     """Give a figure's two outputs, the picture of which goes into the report."""
     row = figures.FIGURES[name]

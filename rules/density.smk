@@ -1,4 +1,4 @@
-"""Density flows: one job per data set, shared by every task that uses it."""
+"""Density flows: one job per data set, and one per width of noise, for all tasks and methods."""
 
 
 rule train_density:
@@ -29,3 +29,23 @@ rule train_density:
         "python {input.script} --job {params.job:q} --threads {threads} "
         " --checkpoint {params.checkpoint} --output {output.flow} --history {output.losses} "
         " 2>&1 | (trap '' INT TERM USR1; exec tee {log})"
+
+
+use rule train_density as train_smoothed_density with:
+    """Train the density of a data set's points with Gaussian noise, where transports begin."""
+    output:
+        flow=paths.flow(paths.smoothed(OUT, "{dataset}", "{training}", "{width}")),
+        losses=paths.loss_table(paths.smoothed(OUT, "{dataset}", "{training}", "{width}")),
+    log:
+        paths.log(OUT, "train_smoothed_density", "{dataset}", "{training}", "{width}"),
+    benchmark:
+        paths.benchmark(
+            OUT, "densities", "train_smoothed_density", "{dataset}", "{training}", "{width}"
+        )
+    params:
+        job=lambda wildcards: to_json(
+            JOBS.smoothed(wildcards.dataset, int(wildcards.training), wildcards.width)
+        ),
+        checkpoint=paths.checkpoint(
+            paths.smoothed(OUT, "{dataset}", "{training}", "{width}")
+        ),

@@ -5,6 +5,7 @@ rule train_transport:
     """Train the transport of one task by one method between its two frozen densities."""
     input:
         unpack(lambda wildcards: densities_of(wildcards.task, wildcards.training)),
+        unpack(lambda wildcards: smoothed_densities_of(wildcards.task, wildcards.training)),
         data=lambda wildcards: JOBS.files(*tasks.TASKS[wildcards.task].datasets),
         script=script("train/train_transport.py"),
         code=code("train/train_transport.py"),
@@ -30,6 +31,8 @@ rule train_transport:
     shell:
         "python {input.script} --job {params.job:q} "
         " --reference-density {input.reference} --target-density {input.target} "
+        " --smoothed-reference {input.smoothed_reference} "
+        " --smoothed-target {input.smoothed_target} "
         " --threads {threads} --checkpoint {params.checkpoint} "
         " --output {output.flow} --history {output.losses} "
         " 2>&1 | (trap '' INT TERM USR1; exec tee {log})"
@@ -100,6 +103,7 @@ use rule train_transport as train_scanned_transport with:
     """Train the collider task's transport with a movement penalty of another strength."""
     input:
         **densities_of(tasks.COLLIDER.name, "1"),
+        **smoothed_densities_of(tasks.COLLIDER.name, "1"),
         data=JOBS.files(*tasks.COLLIDER.datasets),
         script=script("train/train_transport.py"),
         code=code("train/train_transport.py"),

@@ -8,7 +8,7 @@ import torch
 from flowmorph.flows import graphs
 from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.plan.jobs.training import Recipe
-from flowmorph.transfer.training import Points, Problem, Sample, Training
+from flowmorph.transfer.training import Points, Problem, Sample, Stage, Training
 
 RECIPE = Recipe(batch=50, epochs=1, learning_rate=1e-2, warmup_steps=5, clip=0.5)
 STEPS = 21
@@ -28,7 +28,7 @@ def trained(device: str, recorded: bool) -> Training:
         lambda first, second: (flow.inverse(second[0], first[1])[0] - first[0]).square().mean(),
     ]
     training = Training(
-        Problem("test", flow, samples, losses, lambda: 0.0, RECIPE, STEPS, 6.0), recorded
+        Problem("test", flow, samples, [Stage(STEPS, losses)], lambda: 0.0, RECIPE, 6.0), recorded
     )
     for _ in range(STEPS):
         training.step()

@@ -23,7 +23,7 @@ from flowmorph.plan.jobs.training import DensityJob, Recipe, TransportJob
 from flowmorph.transfer.checkpoint import Checkpoint
 from flowmorph.transfer.morph import DensityPair, context_size, morph
 from flowmorph.transfer.points import Splits
-from flowmorph.transfer.training import Points, Problem, Sample, train
+from flowmorph.transfer.training import Points, Problem, Sample, Stage, train
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_the_parameters_of_the_best_validation_are_kept(tmp_path):
 
     problem = Problem(
         "test", flow, [Sample(Points(torch.randn(100, 2), None), 10, 1)],
-        [lambda batch: -flow.log_prob(*batch).mean()], validate, RECIPE, 60, 10.0,
+        [Stage(60, [lambda batch: -flow.log_prob(*batch).mean()])], validate, RECIPE, 10.0,
     )  # fmt: skip
     history = train(problem, Checkpoint(tmp_path / "c", "a", 60))
     assert [row["validation_loss"] for row in history] == losses

@@ -95,8 +95,11 @@ class _Apply(torch.autograd.Function):
     def backward(ctx, g_y: Tensor, g_log_det: Tensor):
         (flat,) = ctx.saved_tensors
         needs_flat = ctx.needs_input_grad[4]
+        # The inverse's tape holds its own image, whose node this is: let go, or only the garbage
+        # collector would free both, long after the step.
+        tapes, ctx.tapes = ctx.tapes, None
         g_x, g_flat = ctx.flow._pull_back(
-            ctx.tapes,
+            tapes,
             ctx.c,
             g_y.contiguous(),
             g_log_det.contiguous(),

@@ -86,6 +86,8 @@ class Layout:
             self.slices[name] = (offset, size)
             offset += size[0] * size[1]
         self.size = offset
+        # Outputs that no hidden unit drives: of several features, the first one's.
+        self.fixed = 3 * shape.bins - 1 if shape.features > 1 else 0
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
         """Matrices and column vectors of a layer as views of its flat vector."""
@@ -154,10 +156,15 @@ class Autoregressive:
             v = torch.relu(t)
             h = h + (w[f"{second}.weight"] @ v + w[f"{second}.bias"])
             activations += [u, v]
-        raw = w["final_layer.weight"] @ h + w["final_layer.bias"]
-        raw = raw.view(self.shape.features, -1, x.shape[1])
-        image, log_slope = evaluate(x, raw, self.bound, inverse=False)
-        return image, log_slope.sum(0), (x, raw, h, from_context, *activations)
+        driven = slice(self.layout.fixed, None)
+        raw = w["final_layer.weight"][driven] @ h + w["final_layer.bias"][driven]
+        raws = [*self._fixed(w), raw.view(-1, 3 * self.shape.bins - 1, x.shape[1])]
+        parts = [
+            evaluate(values, raw, self.bound, inverse=False)
+            for values, raw in zip(self._split(x), raws, strict=True)
+        ]
+        image, log_det = _stack([part for part, _ in parts]), sum(part.sum(0) for _, part in parts)
+        return image, log_det, (x, raws[-1], h, from_context, *activations)
 
     def forward_vjp(
         self, tape: Tape, context: Tensor | None, flat: Tensor,
@@ -166,9 +173,14 @@ class Autoregressive:
         """Gradients by x and, if ``weights``, by the flat weights, of :meth:`forward`."""
         w = self.layout.views(flat)
         x, raw, h, from_context, *activations = tape
-        g_x, g_raw = evaluate_vjp(x, raw, self.bound, False, g_image, g_log_det.expand_as(g_image))
-        g_raw = g_raw.view(self.shape.outputs, -1)
-        g_h = w["final_layer.weight"].T @ g_raw
+        g_log = g_log_det.expand_as(g_image)
+        given = [self._split(values) for values in (x, g_image, g_log)]
+        parts = [
+            evaluate_vjp(values, raw, self.bound, False, by_image, by_log)
+            for raw, values, by_image, by_log in zip([*self._fixed(w), raw], *given, strict=True)
+        ]
+        g_x, g_raws = _stack([part for part, _ in parts]), [part.flatten(0, 1) for _, part in parts]
+        g_h = w["final_layer.weight"][self.layout.fixed :].T @ g_raws[-1]
         inner: list[Tensor] = []
         for block, (first, second, _) in reversed(list(enumerate(self._blocks()))):
             u, v = activations[2 * block : 2 * block + 2]
@@ -179,7 +191,7 @@ class Autoregressive:
         if not weights:
             return g_x, None
         return g_x, self._weight_gradients(
-            x, h, from_context, activations, context, g_raw, g_h, inner
+            x, h, from_context, activations, context, g_raws, g_h, inner
         )
 
     def inverse(
@@ -214,13 +226,13 @@ class Autoregressive:
                     )
                 hidden.append(part)
             outputs = slice(g * per_feature, (g + 1) * per_feature)
-            raw = w["final_layer.bias"][outputs].expand(-1, y.shape[1])
+            raw = w["final_layer.bias"][outputs]
             if hidden:
                 raw = raw + w["final_layer.weight"][outputs, known] @ _stack(hidden)
+                raws.append(raw[None])
             image, log_slope = evaluate(y[g : g + 1], raw[None], self.bound, inverse=True)
             x = torch.cat([x, image])
             log_det = log_det - log_slope[0]
-            raws.append(raw[None])
         activations = [_stack(column) for column in columns]
         return x, log_det, (y, x, torch.cat(raws), _stack(hidden), from_context, *activations)
 
@@ -233,6 +245,7 @@ class Autoregressive:
         y, x, raw, h, from_context, *activations = tape
         blocks = self._blocks()
         per_feature = 3 * self.shape.bins - 1
+        raws = [*self._fixed(w), *raw.split(1)]
         # Lists grow towards lower degrees; stacked, they are the rows from the current degree on.
         g_y: list[Tensor] = []
         g_raw: list[Tensor] = []
@@ -246,7 +259,7 @@ class Autoregressive:
                 # Feature g feeds the units of higher degree, all of which are finished by now.
                 above = w["initial_layer.weight"][rows.stop :, g : g + 1]
                 g_x = g_x + _seen_vjp(x[g : g + 1], above.T @ _stack(g_hidden))
-            by_y, by_raw = evaluate_vjp(y[g : g + 1], raw[g : g + 1], self.bound, True, g_x, g_log)
+            by_y, by_raw = evaluate_vjp(y[g : g + 1], raws[g], self.bound, True, g_x, g_log)
             g_y.insert(0, by_y)
             g_raw.insert(0, by_raw[0])
             if rows.stop == rows.start:
@@ -264,9 +277,11 @@ class Autoregressive:
             g_hidden.insert(0, part)
         if not weights:
             return _stack(g_y), None
+        fixed = 1 if self.layout.fixed else 0
+        g_raws = [*g_raw[:fixed], _stack(g_raw[fixed:])]
         return _stack(g_y), self._weight_gradients(
             x, h, from_context, activations, context,
-            _stack(g_raw), _stack(g_hidden), [_stack(part) for part in inner],
+            g_raws, _stack(g_hidden), [_stack(part) for part in inner],
         )  # fmt: skip
 
     def _blocks(self) -> list[tuple[str, str, str]]:
@@ -279,6 +294,15 @@ class Autoregressive:
             for i in range(self.shape.blocks)
         ]
 
+    def _fixed(self, w: dict[str, Tensor]) -> list[Tensor]:
+        """The parameters that are the same for all points, (1, 3K - 1, 1), if there are any."""
+        rows = self.layout.fixed
+        return [w["final_layer.bias"][None, :rows]] if rows else []
+
+    def _split(self, values: Tensor) -> list[Tensor]:
+        """The features with such parameters, if there are any, and the others."""
+        return [values[:1], values[1:]] if self.layout.fixed else [values]
+
     def _initial_context(self, context: Tensor | None, w: dict[str, Tensor]) -> Tensor:
         if context is None:
             return w["initial_layer.bias"][:0]
@@ -286,9 +310,12 @@ class Autoregressive:
 
     def _weight_gradients(
         self, x: Tensor, h: Tensor, from_context: Tensor, activations: list[Tensor],
-        context: Tensor | None, g_raw: Tensor, g_h: Tensor, inner: list[Tensor],
+        context: Tensor | None, g_raws: list[Tensor], g_h: Tensor, inner: list[Tensor],
     ) -> Tensor:  # fmt: skip
-        """Flat gradient, before the mask, from activations and the gradients by outputs."""
+        """Flat gradient, before the mask, from activations and the gradients by outputs.
+
+        ``g_raws`` are those of the driven outputs, (rows, B), after those of fixed ones, (rows, 1).
+        """
         grads: dict[str, Tensor] = {}
 
         def linear(name: str, grad: Tensor, given: Tensor) -> None:
@@ -306,7 +333,12 @@ class Autoregressive:
             linear(second, g_out, v)
             if context is not None:
                 linear(given, g_t, context)
-        linear("final_layer", g_raw, h)
+        *fixed, driven = g_raws
+        linear("final_layer", driven, h)
+        if fixed:
+            weight, bias = grads["final_layer.weight"], grads["final_layer.bias"]
+            grads["final_layer.weight"] = torch.cat([torch.zeros_like(weight[:1]).expand(len(fixed[0]), -1), weight])
+            grads["final_layer.bias"] = torch.cat([fixed[0][:, 0], bias])
         return torch.cat([grads[name].reshape(-1) for name in self.layout.entries])
 
 

@@ -94,10 +94,10 @@ def _chosen_vjp(knots: _Knots, bound: float, grad: Bin) -> Tensor:
     for k in range(bins):
         own = right if k == 0 else torch.where(beyond[k - 1][:, None], right, 0.0)
         by_share.append(torch.where(beyond[k][:, None], both, own) if k < bins - 1 else own)
-    gradient = torch.stack(by_share, 2)
+    gradient = _summed(torch.stack(by_share, 2), knots.shares)
     mean = (knots.shares * gradient).sum(2, keepdim=True)
     by_raw = knots.shares * (gradient - mean) * _spread(bins, bound)
-    by_slope = []
+    by_slope: list[Tensor] = []
     for k in range(1, bins):
         # Knot k is the left one of bin k and the right one of bin k - 1.
         as_left = torch.where(beyond[k - 1], grad.raw_k, 0.0)
@@ -105,7 +105,12 @@ def _chosen_vjp(knots: _Knots, bound: float, grad: Bin) -> Tensor:
         by_slope.append(torch.where(beyond[k - 1], as_left, as_right))
         if k < bins - 1:
             by_slope[-1] = torch.where(beyond[k], 0.0, by_slope[-1])
-    return torch.cat([by_raw.flatten(1, 2), torch.stack(by_slope, 1)], 1)
+    return torch.cat([by_raw.flatten(1, 2), _summed(torch.stack(by_slope, 1), by_raw)], 1)
+
+
+def _summed(gradient: Tensor, parameters: Tensor) -> Tensor:
+    """The sum over points, where all of them share their parameters (..., 1)."""
+    return gradient.sum(-1, keepdim=True) if parameters.shape[-1] == 1 else gradient
 
 
 def evaluate(values: Tensor, raw: Tensor, bound: float, inverse: bool) -> tuple[Tensor, Tensor]:

@@ -42,6 +42,9 @@ def check(config: dict, schema: str | Path) -> None:
     for sample, files in collider["delphes"]["files"].items():
         if collider["source"] == "delphes" and files is None:
             raise InputError(f"config: collider.delphes.files.{sample}: name your files")
+    for family, settings in config["training"].items():
+        if smoothing := settings.get("smoothing"):
+            _check_smoothing(f"config: training.{family}.smoothing", smoothing)
     _check_search(config)
     own_config.check(config)
     _check_alternatives(config)
@@ -80,6 +83,18 @@ def _quoting(error: ValidationError) -> str | None:
     else:
         return None
     return f"{said}: put {TEXTS.get(keys[-1], 'it')} in quotes ('{example}')"
+
+
+def _check_smoothing(key: str, smoothing: dict) -> None:
+    widths, shares = smoothing["widths"], smoothing["shares"]
+    if widths != sorted(widths, reverse=True):
+        raise InputError(f"{key}.widths: name the widest noise first, not {widths}")
+    if widths and len(widths) != len(shares):
+        raise InputError(f"{key}.shares: {len(shares)} for {len(widths)} widths: give each its own")
+    if widths and sum(shares) >= 1:
+        raise InputError(
+            f"{key}.shares: their sum is {sum(shares):g}: leave some for the densities themselves"
+        )
 
 
 def _check_search(config: dict) -> None:

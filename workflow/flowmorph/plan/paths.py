@@ -100,6 +100,11 @@ def density(out: str, dataset: str, training: int | str) -> str:
     return f"{out}/densities/{dataset}/{training}"
 
 
+def smoothed(out: str, dataset: str, training: int | str, width: float | str) -> str:
+    """Folder of the density of a data set's points with Gaussian noise of a width."""
+    return f"{density(out, dataset, training)}/smoothed/{width}"
+
+
 def transport(out: str, task: str, method: str, training: int | str) -> str:
     """Folder of one training of a task's transport."""
     return f"{out}/transports/{task}/{method}/{training}"

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from flowmorph.errors import InputError
 from flowmorph.plan import figures, own_config, paths, tasks
+from flowmorph.plan.jobs.training import Smoothing
 from flowmorph.plan.methods import FURTHER, METHODS, PUBLISHED, SCANNED, variant
 from flowmorph.plan.tasks import ENSEMBLE, Dataset, Family, Task
 
@@ -144,6 +145,13 @@ def trained_methods(config: dict) -> list[str]:
 def transports(task: str, config: dict) -> list[str]:
     """Methods, the paper's and further ones, that train a transport of a task."""
     return [*trained_methods(config), *flow_alternatives(task, config)]
+
+
+def smoothing(family: Family, config: dict) -> Smoothing:
+    """The stages between smoothed densities with which a family's transports begin."""
+    section = config["training"][family.name].get("smoothing") or {"widths": []}
+    # Without widths there are no stages, whatever shares another configuration file has left.
+    return Smoothing(section["widths"], section["shares"]) if section["widths"] else Smoothing()
 
 
 def densities_trained(config: dict) -> list[tuple[Dataset, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from flowmorph.flows import setup
@@ -10,10 +11,12 @@ from flowmorph.flows.graphs import Batch
 from flowmorph.plan.jobs.form import as_dict
 from flowmorph.plan.jobs.training import Network, Recipe
 from flowmorph.transfer.points import Splits, chunk
-from flowmorph.transfer.training import Problem
+from flowmorph.transfer.training import Problem, Stage
 
 
-def problem(name: str, splits: Splits, network: Network, recipe: Recipe, seed: int) -> Problem:
+def problem(
+    name: str, splits: Splits, network: Network, recipe: Recipe, seed: int, noise: float = 0.0
+) -> Problem:
     """Set up the training of a data set's density.
 
     Args:
@@ -22,17 +25,20 @@ def problem(name: str, splits: Splits, network: Network, recipe: Recipe, seed: i
         network: size of the flow.
         recipe: settings of the training loop.
         seed: of the order of points; the flow's first parameters follow from torch's own seed.
+        noise: width of a Gaussian with which the density is convolved; 0 for the density itself.
     """
     device = splits.train.x.device
     features, conditions = splits.sizes
     flow = Flow(Architecture(features, conditions, **as_dict(network))).to(device)
-    held = splits.validation.unweighted(seed)
+    x, c = splits.validation.unweighted(seed)
+    if noise:
+        x = x + noise * torch.randn(x.shape, generator=torch.Generator().manual_seed(seed)).to(x)
 
     def loss(batch: Batch) -> Tensor:
         return -flow.log_prob(*batch).mean()
 
     def validate() -> float:
-        values = setup.in_chunks(flow.log_prob, *held, size=chunk(recipe, device))
+        values = setup.in_chunks(flow.log_prob, x, c, size=chunk(recipe, device))
         return -values.mean().item()
 
     points = len(splits.train.x)
@@ -40,11 +46,10 @@ def problem(name: str, splits: Splits, network: Network, recipe: Recipe, seed: i
         name,
         flow,
         [splits.sample(recipe, seed)],
-        [loss],
+        [Stage(recipe.steps(points), [loss], noise)],
         validate,
         recipe,
-        recipe.steps(points),
         points / recipe.batch,
         [(flow, ["forward"])],
-        splits.floor,
+        None if noise else splits.floor,
     )

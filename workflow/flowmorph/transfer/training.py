@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import math
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 
 import torch
@@ -105,38 +107,58 @@ class Sample:
         self._shuffle()
         self.position, self.drawn = position, drawn
 
-    def draw(self) -> Batch:
-        """Next batch, feature-major: (D, B) and (C, B) or None."""
+    def draw(self, noise: float = 0.0) -> Batch:
+        """Next batch, feature-major: (D, B) and (C, B) or None; ``noise`` is added to its points.
+
+        It is Gaussian, of this standard deviation, and follows from the seed and the number of the
+        batch.
+        """
         if self.position + self.batch > len(self.order):
             self._shuffle()
         rows = self.order[self.position : self.position + self.batch]
         self.position += self.batch
         self.drawn += 1
         x = self.x[rows].T.contiguous()
-        return x, None if self.c is None else self._noisy(self.c[rows].T.contiguous())
+        if noise:
+            x = x + noise * self._gaussian("noise", x)
+        c = None if self.c is None else self.c[rows].T.contiguous()
+        if c is not None and self.noise is not None:
+            c = c + self.noise[:, None] * self._gaussian("condition noise", c)
+        return x, c
 
-    def _noisy(self, c: Tensor) -> Tensor:
-        """Conditions (C, B) with noise, which follows from the seed and the number of the batch."""
-        if self.noise is None:
-            return c
-        generator = torch.Generator(c.device)
-        generator.manual_seed(seed_for(self.seed, "condition noise", self.drawn))
-        noise = torch.randn(c.shape, generator=generator, device=c.device, dtype=c.dtype)
-        return c + self.noise[:, None] * noise
+    def _gaussian(self, name: str, like: Tensor) -> Tensor:
+        """Numbers of a standard normal, which follow from the seed and the number of the batch."""
+        generator = torch.Generator(like.device)
+        generator.manual_seed(seed_for(self.seed, name, self.drawn))
+        return torch.randn(like.shape, generator=generator, device=like.device, dtype=like.dtype)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a training.
+
+    Attributes:
+        steps: number of optimizer steps.
+        losses: functions of one batch (x, c) of each sample, in nats, one a step in turn.
+        noise: standard deviation of Gaussian noise on the points of each batch.
+    """
+
+    steps: int
+    losses: Sequence[Callable[..., Tensor]]
+    noise: float = 0.0
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What a training minimises: its losses, one a step in turn.
+    """What a training minimises, stage by stage.
 
     Attributes:
         name: of the training, for its log.
         flow: the flow that is trained.
         samples: training points, from each of which a step draws a batch.
-        losses: functions of one batch (x, c) of each sample, in nats.
-        validate: gives the loss of points that are not trained on, in nats.
+        stages: what is minimised; the learning rate has one schedule over all of them.
+        validate: gives the last stage's loss of points that are not trained on, in nats.
         recipe: settings of the training loop.
-        steps: number of optimizer steps.
         steps_per_epoch: steps that count as one epoch in the loss history.
         uses: flows that the losses take, each with its directions, "forward" or "inverse".
         floor: validation loss of the exact density, in nats; None where it is not known.
@@ -145,13 +167,26 @@ class Problem:
     name: str
     flow: Flow
     samples: list[Sample]
-    losses: Sequence[Callable[..., Tensor]]
+    stages: Sequence[Stage]
     validate: Callable[[], float]
     recipe: Recipe
-    steps: int
     steps_per_epoch: float
     uses: Sequence[tuple[Flow, Sequence[str]]] = ()
     floor: float | None = None
+
+    @property
+    def steps(self) -> int:
+        """Number of optimizer steps."""
+        return sum(stage.steps for stage in self.stages)
+
+    @property
+    def ends(self) -> list[int]:
+        """The step after the last one of each stage."""
+        return list(accumulate(stage.steps for stage in self.stages))
+
+    def stage_of(self, step: int) -> int:
+        """Number of the stage of a step."""
+        return bisect_right(self.ends, step)
 
     def prepare(self, choice: str) -> bool:
         """Compile the flows, if that is worth it; gives whether steps are to be CUDA graphs.
@@ -192,7 +227,9 @@ class Training:
         self.done = 0  # steps of the schedule
         self.taken = 0  # optimizer steps: those that were given up, too
         self.returns = 0
-        self.best: dict[str, Tensor] = {}  # state with the lowest validation loss so far
+        # State with the lowest validation loss of the present stage, and its place in the history.
+        self.best: dict[str, Tensor] = {}
+        self.best_row = -1
 
     def _state(self) -> dict[str, Tensor]:
         """What a step changes: parameters, and the optimizer's means."""
@@ -209,6 +246,7 @@ class Training:
             "taken": self.taken,
             "returns": self.returns,
             "positions": [sample.position for sample in self.samples],
+            "best": self.best_row,
             "history": self.history,
         }
         checkpoint.save(tensors, note)
@@ -229,25 +267,27 @@ class Training:
             sample.resume(tensors[f"order.{i}"], note["positions"][i], note["taken"])
         self.done, self.history = note["step"], note["history"]
         self.taken, self.returns = note["taken"], note["returns"]
+        self.best_row = note["best"]
         self.best = {name[5:]: value for name, value in tensors.items() if name[:5] == "best."}
         print(f"goes on from step {self.done} of checkpoint {checkpoint.path}", flush=True)
 
     def step(self) -> None:
         """One update of the weights, by the loss whose turn it is."""
-        losses = self.problem.losses
+        number = self.problem.stage_of(self.done)
+        stage = self.problem.stages[number]
         rate = self.recipe.rate(self.done, self.steps)
         for group in self.optimizer.param_groups:
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(rate)
             else:
                 group["lr"] = rate
-        turn = self.done % len(losses)
-        update = partial(self._update, losses[turn])
-        batches = [sample.draw() for sample in self.samples]
+        turn = self.done % len(stage.losses)
+        update = partial(self._update, stage.losses[turn])
+        batches = [sample.draw(stage.noise) for sample in self.samples]
         if self.recorder is None:
             update(batches)
         else:
-            self.recorder(turn, update, batches)
+            self.recorder((number, turn), update, batches)
         self.done += 1
         self.taken += 1
 
@@ -276,11 +316,15 @@ class Training:
         }
         self.recent.zero_()
         self.history.append(row)
-        if row is lowest(self.history):
+        # Losses of different stages cannot be compared.
+        number = self.problem.stage_of(self.done - 1)
+        rows = [r for r in self.history if self.problem.stage_of(r["step"] - 1) == number]
+        if row is lowest(rows):
             self.best = {name: value.clone() for name, value in self._state().items()}
+            self.best_row = len(self.history) - 1
         finite = math.isfinite(row["train_loss"])
         # At the end of the schedule nothing is left to go on with, and the best state is kept.
-        lost = not finite or (self.done < self.steps and is_lost(self.history))
+        lost = not finite or (self.done < self.steps and is_lost(rows))
         if lost and self.best and self.returns < RETURNS:
             self._go_back()
         elif not finite:
@@ -291,7 +335,7 @@ class Training:
 
     def _go_back(self) -> None:
         """Go on from the best state, at its place in the schedule, with another order of points."""
-        last, best = self.history[-1], lowest(self.history)
+        last, best = self.history[-1], self.history[self.best_row]
         # In place, since recorded CUDA graphs read and write these tensors.
         for name, value in self._state().items():
             value.copy_(self.best[name])
@@ -313,7 +357,7 @@ class Training:
             return
         with torch.no_grad():
             self.flow.flat.copy_(self.best["flat"])
-        name, best = self.problem.name, lowest(self.history)
+        name, best = self.problem.name, self.history[self.best_row]
         if self.returns == RETURNS and is_lost(self.history):
             print(
                 f"{name}: warning: the loss has risen after {RETURNS} returns; the parameters "

@@ -1,6 +1,15 @@
-"""The training of a transport by each method (paper, section II.1)."""
+"""The training of a transport by each method (paper, section II.1).
+
+The logarithm of a sharp density is rough where there are few points, and a transport that begins
+there ends in a bad minimum. It may therefore begin between smoothed densities, those of the points
+with Gaussian noise, with the same noise on its batches; the noise falls from stage to stage, and
+the last stage is the paper's training.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -11,7 +20,39 @@ from flowmorph.plan.jobs.training import Network, Recipe
 from flowmorph.plan.methods import Method
 from flowmorph.transfer.morph import DensityPair, context_size
 from flowmorph.transfer.points import Splits, chunk
-from flowmorph.transfer.training import Problem
+from flowmorph.transfer.training import Problem, Stage
+
+
+@dataclass(frozen=True)
+class Smoothed:
+    """A stage between smoothed densities.
+
+    Attributes:
+        width: standard deviation of the noise.
+        share: part of all steps.
+        pair: densities of the points with this noise.
+    """
+
+    width: float
+    share: float
+    pair: DensityPair
+
+
+def stages(
+    method: Method,
+    flow: Flow,
+    pair: DensityPair,
+    penalty: float,
+    steps: int,
+    smoothed: Sequence[Smoothed] = (),
+) -> list[Stage]:
+    """Share the steps among the stages; what is left goes to the last, between the densities."""
+    found = [
+        Stage(int(part.share * steps), part.pair.losses(method, flow, penalty), part.width)
+        for part in smoothed
+    ]
+    left = steps - sum(stage.steps for stage in found)
+    return [*found, Stage(left, pair.losses(method, flow, penalty))]
 
 
 def problem(
@@ -24,6 +65,7 @@ def problem(
     recipe: Recipe,
     penalty: float,
     seed: int,
+    smoothed: Sequence[Smoothed] = (),
 ) -> Problem:
     """Set up the training of a transport between two densities by a method's losses.
 
@@ -37,6 +79,7 @@ def problem(
         recipe: settings of the training loop.
         penalty: strength w of the movement penalty, per unit of L1 distance; 0 for none.
         seed: of the order of points; the flow's first parameters follow from torch's own seed.
+        smoothed: the stages before the last, widest noise first.
     """
     device = reference.train.x.device
     features, conditions = reference.sizes
@@ -58,18 +101,16 @@ def problem(
 
     # The larger sample sets the length: an epoch draws each of its points once.
     points = max(len(splits.train.x) for _, splits in seeded)
-    uses = [
-        (flow, method.directions),
-        *((one, ["forward"]) for one in (pair.reference, pair.target)),
-    ]
+    pairs = [*(part.pair for part in smoothed), pair]
+    densities = [one for each in pairs for one in (each.reference, each.target)]
+    uses = [(flow, method.directions), *((one, ["forward"]) for one in densities)]
     return Problem(
         name,
         flow,
         [splits.sample(recipe, number) for number, splits in seeded],
-        losses,
+        stages(method, flow, pair, penalty, recipe.steps(points), smoothed),
         validate,
         recipe,
-        recipe.steps(points),
         points / recipe.batch,
         uses,
     )

@@ -24,8 +24,8 @@ def main(argv: list[str] | None = None) -> None:
     job = form.read(DensityJob, args.job)
     device = setup.start(args.threads, job.seed, job.device)
     splits = points.load(job.data, device)
-    name = f"density {job.data.name}"
-    problem = density.problem(name, splits, job.network, job.recipe, job.seed)
+    name = f"density {job.data.name}" + (f" with noise {job.noise:g}" if job.noise else "")
+    problem = density.problem(name, splits, job.network, job.recipe, job.seed, job.noise)
     files = Files(args.checkpoint, args.output, args.history)
     run(problem, job, files, __file__, job.data.files, args.threads)
 

@@ -19,6 +19,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--job", required=True, help="TransportJob (JSON)")
     parser.add_argument("--reference-density", required=True, help="flow (safetensors)")
     parser.add_argument("--target-density", required=True, help="flow (safetensors)")
+    for sample in ("reference", "target"):
+        parser.add_argument(
+            f"--smoothed-{sample}", nargs="*", default=[], help="flows (safetensors), widest first"
+        )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--checkpoint", required=True, help="file to go on from (safetensors)")
     parser.add_argument("--output", required=True, help="flow (safetensors)")
@@ -27,19 +31,29 @@ def main(argv: list[str] | None = None) -> None:
 
     job = form.read(TransportJob, args.job)
     device = setup.start(args.threads, job.seed, job.device)
+
+    def pair(*files: str) -> DensityPair:
+        return DensityPair(*(storage.load(path).to(device) for path in files), job.mode)
+
     files = [args.reference_density, args.target_density]
-    pair = DensityPair(*(storage.load(path).to(device) for path in files), job.mode)
+    stages = zip(job.smoothing.widths, job.smoothing.shares, strict=True)
+    smoothed = zip(args.smoothed_reference, args.smoothed_target, strict=True)
     problem = transport.problem(
         f"transport {job.task} {job.method}",
         methods.find(job.method),
-        pair,
+        pair(*files),
         *(points.load(data, device) for data in (job.reference, job.target)),
         job.network,
         job.recipe,
         job.penalty,
         job.seed,
+        [
+            transport.Smoothed(*stage, pair(*each))
+            for stage, each in zip(stages, smoothed, strict=True)
+        ],
     )
-    reads = [*files, *job.reference.files, *job.target.files]
+    reads = [*files, *args.smoothed_reference, *args.smoothed_target]
+    reads += [*job.reference.files, *job.target.files]
     outputs = Files(args.checkpoint, args.output, args.history)
     run(problem, job, outputs, __file__, reads, args.threads)
 

@@ -84,6 +84,16 @@ class Jobs:
             **self.where,
         )
 
+    def smoothed(self, dataset: str, training: int, width: str) -> DensityJob:
+        """Train the density of a data set's points with Gaussian noise of a width."""
+        recipe = self.config["training"][DATASETS[dataset].family.name]["smoothing"]["density"]
+        return replace(
+            self.density(dataset, training),
+            recipe=Recipe(**recipe),
+            seed=self.seed("density", key(dataset, training), width),
+            noise=float(width),
+        )
+
     def transport(
         self, task: str, method: str, training: int, strength: float | None = None
     ) -> TransportJob:
@@ -102,6 +112,7 @@ class Jobs:
             Recipe(**self._transport_recipe(row, method)),
             self.seed("transport", key(task, training), name),
             **self.where,
+            smoothing=targets.smoothing(row.family, self.config),
         )
 
     def scan_transport(self, strength: str) -> TransportJob:

@@ -77,6 +77,8 @@ class DensityJob:
         seed: of all random numbers of the training.
         device: auto, cpu or cuda.
         engine: auto, compile or eager, as in the configuration.
+        noise: standard deviation of Gaussian noise on the points, in units of the features, for a
+            smoothed density; 0 for the density itself.
     """
 
     data: Data
@@ -85,6 +87,21 @@ class DensityJob:
     seed: int
     device: str = "auto"
     engine: str = "auto"
+    noise: float = 0.0
+
+
+@job
+class Smoothing:
+    """The stages of a transport's training between smoothed densities.
+
+    Attributes:
+        widths: standard deviation of the noise on the points in each, in units of the features,
+            widest first.
+        shares: part of the transport's steps that each has; the rest is between the densities.
+    """
+
+    widths: tuple[float, ...] = ()
+    shares: tuple[float, ...] = ()
 
 
 @job
@@ -104,6 +121,7 @@ class TransportJob:
         seed: of all random numbers of the training.
         device: auto, cpu or cuda.
         engine: auto, compile or eager, as in the configuration.
+        smoothing: stages between smoothed densities.
     """
 
     task: str
@@ -117,6 +135,7 @@ class TransportJob:
     seed: int
     device: str = "auto"
     engine: str = "auto"
+    smoothing: Smoothing = Smoothing()
 
 
 @job
