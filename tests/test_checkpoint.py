@@ -51,7 +51,13 @@ def run(path: Path, kill_at: int | None = None, identity: str = "a", minutes: fl
 
     checkpoint = Checkpoint(path, identity, minutes)
     problem = Problem(
-        "test", flow, samples, [Stage(STEPS, losses)], validate, RECIPE, 6.0
+        "test",
+        flow,
+        samples,
+        [Stage(30, losses, 0.3), Stage(STEPS - 30, losses)],
+        validate,
+        RECIPE,
+        6.0,
     )
     history = train(problem, checkpoint)
     return flow.flat.detach(), history
@@ -66,7 +72,7 @@ def equal(one, other) -> bool:
     return torch.equal(one[0], other[0]) and one[1] == other[1]
 
 
-@pytest.mark.parametrize("kill_at", [1, 19, 20, 21, STEPS - 1])
+@pytest.mark.parametrize("kill_at", [1, 19, 20, 21, 29, 30, 31, STEPS - 1])
 def test_a_stopped_training_goes_on_as_if_nothing_had_been(tmp_path, quiet, kill_at):
     with pytest.raises(Killed):
         run(tmp_path / "c", kill_at)
@@ -102,18 +108,16 @@ def test_a_bad_checkpoint_is_named_and_not_used(tmp_path, quiet, capsys, damage)
 
 def test_a_signal_saves_and_stops(tmp_path, quiet):
     class Signalling(Sample):
-        def draw(self):
+        def draw(self, noise):
             if self.position == 200:
                 os.kill(os.getpid(), signal.SIGTERM)
-            return super().draw()
+            return super().draw(noise)
 
     torch.manual_seed(0)
     sample = Signalling(Points(torch.randn(300, 2), None), 50, 1)
     flow = Flow(Architecture(2, 0, 2, 1, 8, 4, 4.0))
     losses = [lambda batch: -flow.log_prob(batch[0]).mean()]
-    problem = Problem(
-        "test", flow, [sample], [Stage(STEPS, losses)], lambda: 0.0, RECIPE, 6.0
-    )
+    problem = Problem("test", flow, [sample], [Stage(STEPS, losses)], lambda: 0.0, RECIPE, 6.0)
     with pytest.raises(InputError, match="stopped by SIGTERM at step 5, which is saved"):
         train(problem, Checkpoint(tmp_path / "c", "a", 60))
     assert (tmp_path / "c").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import json
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,15 @@ import yaml
 from flowmorph.errors import InputError
 from flowmorph.plan import targets, tasks
 from flowmorph.plan.config import check
+from flowmorph.plan.jobs.training import Smoothing
 
 FOLDER = Path(__file__).parents[1] / "config"
 SCHEMA = FOLDER / "schema.yaml"
 
 
 def read(name: str) -> dict:
-    return yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
+    """A configuration file, without the sharing of what its anchors name, as Snakemake has it."""
+    return json.loads(json.dumps(yaml.safe_load((FOLDER / f"{name}.yaml").read_text())))
 
 
 def merged(name: str) -> dict:
@@ -93,6 +96,10 @@ def test_an_unknown_key_is_named():
         ("alternatives.methods.reweighting.folds", 1),
         ("alternatives.methods.penalty_identity", {"batch": 0}),
         ("run", "../elsewhere"),
+        ("training.toy.smoothing.widths", [0.1, 0.2, 0.05, 0.02]),
+        ("training.rotated.smoothing.shares", [0.1, 0.2]),
+        ("training.toy.smoothing.shares", [0.3, 0.3, 0.2, 0.2]),
+        ("training.toy.smoothing.density.batch", 0),
     ],
 )
 def test_a_bad_value_names_its_key(path, value):
@@ -171,6 +178,7 @@ def test_paper_is_the_paper():
                 "batch": 128, "epochs": epochs, "learning_rate": 1e-4,
                 "warmup_steps": 0, "clip": 5.0, "beta2": 0.999,
             } | ({"condition_noise": 0} if family == "collider" else {})  # fmt: skip
+        assert targets.smoothing(tasks.FAMILIES[family], paper) == Smoothing()
     assert paper["penalty"] == {"toy": 1.0, "rotated": 1.0, "collider": 0.05, "own": 0.05}
     assert paper["rotated"]["angles_deg"] == [7.5, 15, 22.5, 30, 37.5, 45]
 

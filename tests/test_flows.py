@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import fcntl
+import gc
+import weakref
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -264,6 +266,21 @@ def test_libraries_are_those_that_a_training_calls(tmp_path, monkeypatch):
     (log_det + frozen.log_prob(y, c)).mean().backward()
     assert set(made) == set(expected)
     assert len({library.path for library in made}) == 4
+
+
+@pytest.mark.parametrize("inverse", [False, True])
+def test_a_step_leaves_nothing_behind(inverse):
+    """Without the garbage collector, which comes late and disturbs what a GPU records."""
+    flow = random_flow(architecture(2, 0), torch.float32)
+    gc.disable()
+    try:
+        y, log_det = (flow.inverse if inverse else flow.forward)(torch.randn(2, 5))
+        left = weakref.ref(y)
+        (y.sum() + log_det.sum()).backward()
+        del y, log_det
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 def test_storage_round_trip_and_nflows_names(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from dataclasses import replace
 
@@ -20,6 +21,7 @@ from flowmorph.plan import intervals, methods
 from flowmorph.plan.jobs.form import as_dict, read, to_json
 from flowmorph.plan.jobs.moving import MoveJob
 from flowmorph.plan.jobs.training import DensityJob, Recipe, TransportJob
+from flowmorph.transfer import density, transport
 from flowmorph.transfer.checkpoint import Checkpoint
 from flowmorph.transfer.morph import DensityPair, context_size, morph
 from flowmorph.transfer.points import Splits
@@ -67,6 +69,47 @@ def test_noise_on_conditions_is_that_of_the_batch_whenever_it_is_drawn():
     resumed.resume(state, 100, 1)
     assert torch.equal(resumed.draw()[1], batches[1])
     assert not Sample(points, 100, 1).draw()[1].any()
+
+
+def test_noise_on_points_is_that_of_the_batch_whenever_it_is_drawn():
+    points = Points(torch.zeros(300, 2), torch.zeros(300, 1))
+    sample, other = Sample(points, 100, 1), Sample(points, 100, 2)
+    batches = [sample.draw(0.5) for _ in range(30)]
+    assert torch.cat([x.flatten() for x, _ in batches]).std() == pytest.approx(0.5, rel=0.05)
+    assert not any(c.any() for _, c in batches)
+    assert not torch.equal(batches[0][0], other.draw(0.5)[0])
+    resumed = Sample(points, 100, 1)
+    resumed.resume(Sample(points, 100, 1).before, 100, 1)
+    assert torch.equal(resumed.draw(0.5)[0], batches[1][0])
+    assert not sample.draw()[0].any()
+
+
+def test_a_smoothed_density_is_that_of_the_points_with_noise(tmp_path):
+    """Points at 0 with noise 0.5: the loss is the entropy of a Gaussian of that width."""
+    torch.manual_seed(0)
+    points = Points(torch.zeros(5000, 2), None)
+    recipe = Recipe(batch=250, epochs=20, learning_rate=5e-3, warmup_steps=5, clip=5.0)
+    problem = density.problem("zero", Splits(points, points, floor=7.0), NETWORK, recipe, 1, 0.5)
+    history = train(problem, Checkpoint(tmp_path / "c", "a", 60))
+    entropy = 2 * math.log(0.5 * math.sqrt(2 * math.pi * math.e))
+    assert history[-1]["validation_loss"] == pytest.approx(entropy, abs=0.05)
+    assert problem.floor is None
+
+
+def test_stages_share_the_steps_and_the_last_is_the_papers():
+    flows = [Flow(Architecture(2, 0, 2, 1, 8, 4, 4.0)) for _ in range(5)]
+    flow, *frozen = flows
+    smooth, pair = DensityPair(*frozen[:2], None), DensityPair(*frozen[2:], None)
+    method = methods.find("flows_for_flows")
+    part = transport.Smoothed(0.5, 0.3, smooth)
+    first, last = transport.stages(method, flow, pair, 0.0, 101, [part])
+    assert (first.steps, first.noise, last.steps, last.noise) == (30, 0.5, 71, 0.0)
+    x, y = (torch.randn(2, 50), None), (torch.randn(2, 50), None)
+    for stage, expected in ((first, smooth), (last, pair)):
+        wanted = expected.losses(method, flow, 0.0)
+        assert [loss(x, y) for loss in stage.losses] == [loss(x, y) for loss in wanted]
+    (alone,) = transport.stages(method, flow, pair, 0.0, 101)
+    assert (alone.steps, alone.noise) == (101, 0.0)
 
 
 def test_noise_is_as_wide_as_the_gap_asks():

@@ -88,18 +88,17 @@ class _Apply(torch.autograd.Function):
         ctx.flow, ctx.inverse, ctx.tapes, ctx.c = flow, inverse, tapes, c
         ctx.save_for_backward(flat)
         ctx.set_materialize_grads(True)
-        return y, log_det
+        # The inverse's tape holds its image. If that were the tensor that gets this node, the two
+        # would hold each other, and neither would ever be freed.
+        return y.detach(), log_det
 
     @staticmethod
     @once_differentiable
     def backward(ctx, g_y: Tensor, g_log_det: Tensor):
         (flat,) = ctx.saved_tensors
         needs_flat = ctx.needs_input_grad[4]
-        # The inverse's tape holds its own image, whose node this is: let go, or only the garbage
-        # collector would free both, long after the step.
-        tapes, ctx.tapes = ctx.tapes, None
         g_x, g_flat = ctx.flow._pull_back(
-            tapes,
+            ctx.tapes,
             ctx.c,
             g_y.contiguous(),
             g_log_det.contiguous(),

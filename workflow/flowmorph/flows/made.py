@@ -337,7 +337,9 @@ class Autoregressive:
         linear("final_layer", driven, h)
         if fixed:
             weight, bias = grads["final_layer.weight"], grads["final_layer.bias"]
-            grads["final_layer.weight"] = torch.cat([torch.zeros_like(weight[:1]).expand(len(fixed[0]), -1), weight])
+            grads["final_layer.weight"] = torch.cat(
+                [torch.zeros_like(weight[:1]).expand(len(fixed[0]), -1), weight]
+            )
             grads["final_layer.bias"] = torch.cat([fixed[0][:, 0], bias])
         return torch.cat([grads[name].reshape(-1) for name in self.layout.entries])
 
