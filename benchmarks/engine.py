@@ -86,10 +86,11 @@ def profile(step: Callable[[], None], flows: dict[str, Flow], repeats: int) -> d
 
 def products(arch: Architecture, batch: int) -> list[tuple[int, int, int]]:
     """Shapes (m, k, n) of the dense matrix products of one pass through the network of a layer."""
-    shape = Shape(arch.features, arch.context, arch.width, arch.blocks, arch.bins)
+    layout = Layout(Shape(arch.features, arch.context, arch.width, arch.blocks, arch.bins))
+    # Outputs that no hidden unit drives are biases.
     return [
-        (*size, batch)
-        for name, (_, size) in Layout(shape).slices.items()
+        (rows - (layout.fixed if name.startswith("final") else 0), columns, batch)
+        for name, (_, (rows, columns)) in layout.slices.items()
         if name.endswith("weight")
     ]
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,13 +39,14 @@ PAPER = {"batch": 128, "learning_rate": 1e-4, "warmup_steps": 0, "beta2": 0.999,
 # 4 layers, 2 blocks of 64, 8 bins and 4,000 steps unless a row says otherwise.
 BASE = {"batch": 512, "learning_rate": 3e-3, "beta2": 0.999}
 SHARP = {"batch": 512, "learning_rate": 1e-2, "beta2": 0.95, "bins": 16}
-DEFAULT = {"batch": 256, "learning_rate": 5e-3, "beta2": 0.99, "bins": 16, "steps": 18_000}
+FAST = {"batch": 256, "learning_rate": 5e-3, "beta2": 0.99, "bins": 16, "steps": 18_000}
+DEFAULT = FAST | {"learning_rate": 3e-3}
 DENSITIES = {
     "in use": DEFAULT,
-    "12,000 steps": DEFAULT | {"steps": 12_000},
-    "12,000 steps, peak rate 3e-3, beta2 0.999": DEFAULT
-    | {"steps": 12_000, "learning_rate": 3e-3, "beta2": 0.999},
-    "batch 512, 8,000 steps, peak rate 7e-3": DEFAULT
+    "peak rate 5e-3": FAST,
+    "12,000 steps, peak rate 5e-3": FAST | {"steps": 12_000},
+    "12,000 steps, beta2 0.999": DEFAULT | {"steps": 12_000, "beta2": 0.999},
+    "batch 512, 8,000 steps, peak rate 7e-3": FAST
     | {"batch": 512, "steps": 8000, "learning_rate": 7e-3},
     "batch 512, 8,000 steps, peak rate 5e-3, beta2 0.999": BASE
     | {"bins": 16, "steps": 8000, "learning_rate": 5e-3},
@@ -60,35 +61,52 @@ DENSITIES = {
     "sharp, beta2 0.98, peak rate 5e-3": SHARP | {"beta2": 0.98, "learning_rate": 5e-3},
     "sharp, half the steps": SHARP | {"steps": 2000},
     "sharp, twice the steps": SHARP | {"steps": 8000},
-    "2 layers": DEFAULT | {"layers": 2},
-    "6 layers": DEFAULT | {"layers": 6},
-    "width 32": DEFAULT | {"width": 32},
-    "width 128": DEFAULT | {"width": 128},
-    "1 block": DEFAULT | {"blocks": 1},
+    "2 layers, peak rate 5e-3": FAST | {"layers": 2},
+    "6 layers, peak rate 5e-3": FAST | {"layers": 6},
+    "width 32, peak rate 5e-3": FAST | {"width": 32},
+    "width 128, peak rate 5e-3": FAST | {"width": 128},
+    "1 block, peak rate 5e-3": FAST | {"blocks": 1},
     "the paper's, annealed in 10,000 steps": PAPER | {"steps": 10_000},
 }
-MOVES = BASE | {"layers": 4, "bins": 16, "learning_rate": 1e-3, "steps": 3000}
+ROUGH = BASE | {"layers": 4, "bins": 16, "learning_rate": 1e-3, "steps": 3000}
+# Densities of the points with noise, by the width of the noise and the transport's share of steps.
+SMOOTH = {"batch": 256, "learning_rate": 3e-3, "beta2": 0.999, "bins": 16, "steps": 1200}
+STAGES = {0.5: 0.1, 0.2: 0.2, 0.08: 0.2, 0.03: 0.2}
+THREE = {0.5: 0.15, 0.2: 0.2, 0.08: 0.2}
+MOVES = ROUGH | {"learning_rate": 2.5e-3, "steps": 4000, "stages": STAGES}
 # Between the densities of BASE, which were the default's.
-DEEP = MOVES | {"layers": 8, "bins": 8, "densities": BASE}
+MOVES_BEFORE = ROUGH | {"densities": FAST}
+DEEP = ROUGH | {"layers": 8, "bins": 8, "densities": BASE}
 TRANSPORTS = {
     "in use": MOVES,
-    "densities of 8,000 steps, batch 512, 7e-3": MOVES
-    | {"densities": DEFAULT | {"batch": 512, "steps": 8000, "learning_rate": 7e-3}},
-    "densities of 8,000 steps, batch 512, 5e-3, 0.999": MOVES
+    "without stages": MOVES | {"stages": {}},
+    "3,000 steps": MOVES | {"steps": 3000},
+    "5,600 steps, peak rate 3e-3": MOVES | {"steps": 5600, "learning_rate": 3e-3},
+    "3,000 steps, peak rate 1e-3, without stages, densities of 5e-3": MOVES_BEFORE,
+    "3,000 steps, peak rate 1e-3, three widths": ROUGH | {"stages": THREE},
+    "3,000 steps, peak rate 2e-3, three widths": ROUGH | {"stages": THREE, "learning_rate": 2e-3},
+    "3,000 steps, peak rate 1e-3": ROUGH | {"stages": STAGES},
+    "3,000 steps, peak rate 2e-3": ROUGH | {"stages": STAGES, "learning_rate": 2e-3},
+    "3,000 steps, peak rate 4e-3": ROUGH | {"stages": STAGES, "learning_rate": 4e-3},
+    "3,000 steps, peak rate 2e-3, beta2 0.99": ROUGH
+    | {"stages": STAGES, "learning_rate": 2e-3, "beta2": 0.99},
+    "densities of 8,000 steps, batch 512, 7e-3": ROUGH
+    | {"densities": FAST | {"batch": 512, "steps": 8000, "learning_rate": 7e-3}},
+    "densities of 8,000 steps, batch 512, 5e-3, 0.999": ROUGH
     | {"densities": BASE | {"bins": 16, "steps": 8000, "learning_rate": 5e-3}},
-    "densities of 8,000 steps, batch 512, 3e-3, 0.999": MOVES
+    "densities of 8,000 steps, batch 512, 3e-3, 0.999": ROUGH
     | {"densities": BASE | {"bins": 16, "steps": 8000}},
-    "densities of 4,000 steps, batch 512, 3e-3, 0.999": MOVES | {"densities": BASE | {"bins": 16}},
-    "... and 8 bins": MOVES | {"densities": BASE},
-    "sharp densities": MOVES | {"densities": SHARP},
-    "batch 256, 4,500 steps, densities of 3e-3, 0.999": MOVES
+    "densities of 4,000 steps, batch 512, 3e-3, 0.999": ROUGH | {"densities": BASE | {"bins": 16}},
+    "... and 8 bins": ROUGH | {"densities": BASE},
+    "sharp densities": ROUGH | {"densities": SHARP},
+    "batch 256, 4,500 steps, densities of 3e-3, 0.999": ROUGH
     | {"batch": 256, "steps": 4500}
     | {"densities": BASE | {"batch": 256, "bins": 16, "steps": 12_000}},
-    "peak rate 5e-4": MOVES | {"densities": BASE, "learning_rate": 5e-4},
-    "4,500 steps, densities of 4,000 steps": MOVES
+    "peak rate 5e-4": ROUGH | {"densities": BASE, "learning_rate": 5e-4},
+    "4,500 steps, densities of 4,000 steps": ROUGH
     | {"densities": BASE | {"bins": 16}, "steps": 4500},
-    "32 bins": MOVES | {"densities": BASE, "bins": 32},
-    "8 bins": MOVES | {"densities": BASE, "bins": 8},
+    "32 bins": ROUGH | {"densities": BASE, "bins": 32},
+    "8 bins": ROUGH | {"densities": BASE, "bins": 8},
     "8 layers, 8 bins": DEEP,
     "8 layers, 8 bins, half the steps": DEEP | {"steps": 1500},
     "8 layers, 8 bins, twice the steps": DEEP | {"steps": 6000},
@@ -99,7 +117,9 @@ TRANSPORTS = {
     "8 layers, 8 bins, clip 0.5": DEEP | {"clip": 0.5},
     "8 layers, 8 bins, batch 256, 5,000 steps, 5e-4": DEEP
     | {"batch": 256, "steps": 5000, "learning_rate": 5e-4},
+    "unidirectional": MOVES | {"method": "unidirectional"},
     "identity initialization": MOVES | {"method": "identity_initialization"},
+    "movement penalty": MOVES | {"method": "movement_penalty", "penalty": 1.0},
 }
 EVENTS = {"batch": 256, "bins": 16, "steps": 1500, "learning_rate": 1e-3, "beta2": 0.999}
 COLLIDER = {
@@ -114,6 +134,7 @@ COLLIDER = {
     "1 block": EVENTS | {"blocks": 1},
 }
 PAIRS = (("fourcircles", "star"), ("star", "checkerboard"), ("checkerboard", "fourcircles"))
+BACK = tuple((b, a) for a, b in PAIRS)
 
 
 def network(settings: dict) -> Network:
@@ -162,11 +183,13 @@ def per_point(function: Callable, *arrays: Tensor | None) -> Tensor:
         )
 
 
-def train_density(name: str, settings: dict, seed: int) -> tuple[Flow, float, int]:
-    """A toy's density flow, with its processor seconds and steps."""
+def train_density(
+    name: str, settings: dict, seed: int, noise: float = 0.0
+) -> tuple[Flow, float, int]:
+    """A toy's density flow, of its points with noise, with its processor seconds and steps."""
     torch.manual_seed(seed)
     sizes, recipe = network(settings), recipe_of(settings, TRAIN)
-    problem = density.problem(name, toy(name, seed), sizes, recipe, seed)
+    problem = density.problem(name, toy(name, seed), sizes, recipe, seed, noise)
     return problem.flow, *fit(problem)
 
 
@@ -182,23 +205,36 @@ def densities(recipes: dict, names: list[str], seed: int) -> Iterator[tuple[str,
             yield recipe, name, f"{steps:,}", f"{seconds:.0f}", f"{kl.value:.4f} ± {kl.error:.4f}"
 
 
-def transports(recipes: dict, seed: int) -> Iterator[tuple[str, ...]]:
+def transports(
+    recipes: dict, seed: int, pairs: Sequence[tuple[str, str]]
+) -> Iterator[tuple[str, ...]]:
     """The divergence and the AUC of transports between learned densities."""
-    learned = {}
+    learned: dict[tuple, Flow] = {}
+
+    def density_of(name: str, settings: dict, noise: float = 0.0) -> Flow:
+        key = name, repr(sorted(settings.items())), noise
+        if key not in learned:
+            learned[key] = train_density(name, settings, seed, noise)[0].requires_grad_(False)
+        return learned[key]
+
     for recipe, settings in recipes.items():
         method = METHODS[settings.get("method", "flows_for_flows")]
         densities = settings.get("densities", DEFAULT)
-        kind = repr(sorted(densities.items()))
-        for name in toys.TOYS:
-            if (name, kind) not in learned:
-                flow = train_density(name, densities, seed)[0].requires_grad_(False)
-                learned[name, kind] = flow
-        for a, b in PAIRS:
+        for a, b in pairs:
+            pair = DensityPair(*(density_of(name, densities) for name in (a, b)), None)
+            smoothed = [
+                transport.Smoothed(
+                    width, share, DensityPair(*(density_of(n, SMOOTH, width) for n in (a, b)), None)
+                )
+                for width, share in settings.get("stages", {}).items()
+            ]
             torch.manual_seed(seed)
             ends = toy(a, seed), toy(b, seed + 1)
-            pair = DensityPair(learned[a, kind], learned[b, kind], None)
             sizes, plan = network(settings), recipe_of(settings, TRAIN)
-            problem = transport.problem(f"{a} to {b}", method, pair, *ends, sizes, plan, 0.0, seed)
+            penalty = settings.get("penalty", 0.0)
+            problem = transport.problem(
+                f"{a} to {b}", method, pair, *ends, sizes, plan, penalty, seed, smoothed
+            )
             seconds, steps = fit(problem)
             moved_by = morph(pair, problem.flow)
             held = toys.sample_toy(b, HELD, np.random.default_rng(seed + 99))
@@ -246,6 +282,7 @@ def main() -> None:
     parser.add_argument("--toys", nargs="+", default=list(toys.TOYS), choices=list(toys.TOYS))
     parser.add_argument("--samples", type=Path, help="prepared collider samples of a run")
     parser.add_argument("--recipes", nargs="+", help="rows of the table; default: all")
+    parser.add_argument("--both-ways", action="store_true", help="all six pairs of toys, not three")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -256,7 +293,7 @@ def main() -> None:
     if args.kind == "density":
         rows = densities(recipes, args.toys, args.seed)
     elif args.kind == "transport":
-        rows = transports(recipes, args.seed)
+        rows = transports(recipes, args.seed, PAIRS + BACK if args.both_ways else PAIRS)
     else:
         rows = collider(recipes, args.samples or parser.error("--samples is needed"), args.seed)
     for row in rows:

@@ -166,6 +166,9 @@ def trained(family: str, config: dict, out: str) -> Iterator[Trained]:
         if dataset.family.name == family:
             folder = paths.density(out, dataset.name, number)
             yield Trained(folder, dataset.name, "density", number)
+            for width in smoothing(dataset.family, config).widths:
+                folder = paths.smoothed(out, dataset.name, number, width)
+                yield Trained(folder, dataset.name, f"density, noise {width:g}", number)
     for task in run_tasks(config):
         for number in trainings(task.family, config) if task.family.name == family else ():
             for method in transports(task.name, config):

@@ -227,9 +227,8 @@ class Training:
         self.done = 0  # steps of the schedule
         self.taken = 0  # optimizer steps: those that were given up, too
         self.returns = 0
-        # State with the lowest validation loss of the present stage, and its place in the history.
+        # State with the lowest validation loss so far, which is the last stage's in every stage.
         self.best: dict[str, Tensor] = {}
-        self.best_row = -1
 
     def _state(self) -> dict[str, Tensor]:
         """What a step changes: parameters, and the optimizer's means."""
@@ -246,7 +245,6 @@ class Training:
             "taken": self.taken,
             "returns": self.returns,
             "positions": [sample.position for sample in self.samples],
-            "best": self.best_row,
             "history": self.history,
         }
         checkpoint.save(tensors, note)
@@ -267,7 +265,6 @@ class Training:
             sample.resume(tensors[f"order.{i}"], note["positions"][i], note["taken"])
         self.done, self.history = note["step"], note["history"]
         self.taken, self.returns = note["taken"], note["returns"]
-        self.best_row = note["best"]
         self.best = {name[5:]: value for name, value in tensors.items() if name[:5] == "best."}
         print(f"goes on from step {self.done} of checkpoint {checkpoint.path}", flush=True)
 
@@ -308,6 +305,7 @@ class Training:
         row = {
             "step": self.done,
             "epoch": self.done / self.problem.steps_per_epoch,
+            "stage": self.problem.stage_of(self.done - 1),
             "train_loss": self.recent.item() / since,
             "validation_loss": self.problem.validate(),
             "learning_rate": self.recipe.rate(self.done - 1, self.steps),
@@ -316,15 +314,11 @@ class Training:
         }
         self.recent.zero_()
         self.history.append(row)
-        # Losses of different stages cannot be compared.
-        number = self.problem.stage_of(self.done - 1)
-        rows = [r for r in self.history if self.problem.stage_of(r["step"] - 1) == number]
-        if row is lowest(rows):
+        if row is lowest(self.history):
             self.best = {name: value.clone() for name, value in self._state().items()}
-            self.best_row = len(self.history) - 1
         finite = math.isfinite(row["train_loss"])
         # At the end of the schedule nothing is left to go on with, and the best state is kept.
-        lost = not finite or (self.done < self.steps and is_lost(rows))
+        lost = not finite or (self.done < self.steps and is_lost(self.history))
         if lost and self.best and self.returns < RETURNS:
             self._go_back()
         elif not finite:
@@ -335,7 +329,7 @@ class Training:
 
     def _go_back(self) -> None:
         """Go on from the best state, at its place in the schedule, with another order of points."""
-        last, best = self.history[-1], self.history[self.best_row]
+        last, best = self.history[-1], lowest(self.history)
         # In place, since recorded CUDA graphs read and write these tensors.
         for name, value in self._state().items():
             value.copy_(self.best[name])
@@ -357,7 +351,7 @@ class Training:
             return
         with torch.no_grad():
             self.flow.flat.copy_(self.best["flat"])
-        name, best = self.problem.name, self.history[self.best_row]
+        name, best = self.problem.name, lowest(self.history)
         if self.returns == RETURNS and is_lost(self.history):
             print(
                 f"{name}: warning: the loss has risen after {RETURNS} returns; the parameters "
