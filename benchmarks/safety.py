@@ -81,8 +81,10 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--clip", type=float, help="in place of the configuration's")
+    parser.add_argument("--rate", type=float, help="peak learning rate, likewise")
     args = parser.parse_args()
-    changes = {} if args.clip is None else {"clip": args.clip}
+    given = {"clip": args.clip, "learning_rate": args.rate}
+    changes = {key: value for key, value in given.items() if value is not None}
     seeds = range(args.first, args.first + args.seeds)
     worst = 0.0
     print(f"processor: {torch.backends.cpu.get_cpu_capability()}", flush=True)
