@@ -21,7 +21,7 @@ from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.plan import methods
 from flowmorph.plan.jobs.training import Recipe
 from flowmorph.transfer.morph import DensityPair
-from flowmorph.transfer.training import Points, Problem, Sample, Stage, Training
+from flowmorph.transfer.training import Phase, Points, Problem, Sample, Training
 
 POINTS = 1_000_000
 PAPER = Recipe(batch=128, epochs=64, learning_rate=1e-4, warmup_steps=0, clip=5.0)
@@ -31,7 +31,7 @@ def ours(flow: Flow, pair: DensityPair, samples: list[Sample], graphs: bool) -> 
     """A step as the workflow makes it."""
     losses = pair.losses(methods.find("flows_for_flows"), flow, 0.0)
     steps = PAPER.steps(POINTS)
-    problem = Problem("step", flow, samples, [Stage(steps, losses)], lambda: 0.0, PAPER, 1.0)
+    problem = Problem("step", flow, samples, [Phase(steps, losses)], lambda: 0.0, PAPER, 1.0)
     return Training(problem, graphs).step
 
 

@@ -71,25 +71,25 @@ DENSITIES = {
 ROUGH = BASE | {"layers": 4, "bins": 16, "learning_rate": 1e-3, "steps": 3000}
 # Densities of the points with noise, by the width of the noise and the transport's share of steps.
 SMOOTH = {"batch": 256, "learning_rate": 3e-3, "beta2": 0.999, "bins": 16, "steps": 1200}
-STAGES = {0.5: 0.1, 0.2: 0.2, 0.08: 0.2, 0.03: 0.2}
+PHASES = {0.5: 0.1, 0.2: 0.2, 0.08: 0.2, 0.03: 0.2}
 THREE = {0.5: 0.15, 0.2: 0.2, 0.08: 0.2}
-MOVES = ROUGH | {"learning_rate": 2.5e-3, "steps": 4000, "stages": STAGES}
+MOVES = ROUGH | {"learning_rate": 2.5e-3, "steps": 4000, "phases": PHASES}
 # Between the densities of BASE, which were the default's.
 MOVES_BEFORE = ROUGH | {"densities": FAST}
 DEEP = ROUGH | {"layers": 8, "bins": 8, "densities": BASE}
 TRANSPORTS = {
     "in use": MOVES,
-    "without stages": MOVES | {"stages": {}},
+    "without phases": MOVES | {"phases": {}},
     "3,000 steps": MOVES | {"steps": 3000},
     "5,600 steps, peak rate 3e-3": MOVES | {"steps": 5600, "learning_rate": 3e-3},
-    "3,000 steps, peak rate 1e-3, without stages, densities of 5e-3": MOVES_BEFORE,
-    "3,000 steps, peak rate 1e-3, three widths": ROUGH | {"stages": THREE},
-    "3,000 steps, peak rate 2e-3, three widths": ROUGH | {"stages": THREE, "learning_rate": 2e-3},
-    "3,000 steps, peak rate 1e-3": ROUGH | {"stages": STAGES},
-    "3,000 steps, peak rate 2e-3": ROUGH | {"stages": STAGES, "learning_rate": 2e-3},
-    "3,000 steps, peak rate 4e-3": ROUGH | {"stages": STAGES, "learning_rate": 4e-3},
+    "3,000 steps, peak rate 1e-3, without phases, densities of 5e-3": MOVES_BEFORE,
+    "3,000 steps, peak rate 1e-3, three widths": ROUGH | {"phases": THREE},
+    "3,000 steps, peak rate 2e-3, three widths": ROUGH | {"phases": THREE, "learning_rate": 2e-3},
+    "3,000 steps, peak rate 1e-3": ROUGH | {"phases": PHASES},
+    "3,000 steps, peak rate 2e-3": ROUGH | {"phases": PHASES, "learning_rate": 2e-3},
+    "3,000 steps, peak rate 4e-3": ROUGH | {"phases": PHASES, "learning_rate": 4e-3},
     "3,000 steps, peak rate 2e-3, beta2 0.99": ROUGH
-    | {"stages": STAGES, "learning_rate": 2e-3, "beta2": 0.99},
+    | {"phases": PHASES, "learning_rate": 2e-3, "beta2": 0.99},
     "densities of 8,000 steps, batch 512, 7e-3": ROUGH
     | {"densities": FAST | {"batch": 512, "steps": 8000, "learning_rate": 7e-3}},
     "densities of 8,000 steps, batch 512, 5e-3, 0.999": ROUGH
@@ -226,7 +226,7 @@ def transports(
                 transport.Smoothed(
                     width, share, DensityPair(*(density_of(n, SMOOTH, width) for n in (a, b)), None)
                 )
-                for width, share in settings.get("stages", {}).items()
+                for width, share in settings.get("phases", {}).items()
             ]
             torch.manual_seed(seed)
             ends = toy(a, seed), toy(b, seed + 1)

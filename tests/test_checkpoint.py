@@ -22,7 +22,7 @@ from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.flows.graphs import Batch
 from flowmorph.plan.jobs.training import Recipe
 from flowmorph.transfer.checkpoint import MINUTES, Checkpoint
-from flowmorph.transfer.training import Points, Problem, Sample, Stage, train
+from flowmorph.transfer.training import Phase, Points, Problem, Sample, train
 
 ROOT = Path(__file__).parents[1]
 RECIPE = Recipe(batch=50, epochs=10, learning_rate=1e-2, warmup_steps=5, clip=5.0)
@@ -54,7 +54,7 @@ def run(path: Path, kill_at: int | None = None, identity: str = "a", minutes: fl
         "test",
         flow,
         samples,
-        [Stage(30, losses, 0.3), Stage(STEPS - 30, losses)],
+        [Phase(30, losses, 0.3), Phase(STEPS - 30, losses)],
         validate,
         RECIPE,
         6.0,
@@ -117,7 +117,7 @@ def test_a_signal_saves_and_stops(tmp_path, quiet):
     sample = Signalling(Points(torch.randn(300, 2), None), 50, 1)
     flow = Flow(Architecture(2, 0, 2, 1, 8, 4, 4.0))
     losses = [lambda batch: -flow.log_prob(batch[0]).mean()]
-    problem = Problem("test", flow, [sample], [Stage(STEPS, losses)], lambda: 0.0, RECIPE, 6.0)
+    problem = Problem("test", flow, [sample], [Phase(STEPS, losses)], lambda: 0.0, RECIPE, 6.0)
     with pytest.raises(InputError, match="stopped by SIGTERM at step 5, which is saved"):
         train(problem, Checkpoint(tmp_path / "c", "a", 60))
     assert (tmp_path / "c").exists()

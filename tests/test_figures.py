@@ -383,7 +383,7 @@ def test_loss_curve_shows_where_a_training_went_back(tmp_path):
     assert (*back.get_xdata(), *back.get_ydata()) == (100, 2.375)
 
 
-def test_loss_curve_shows_where_a_stage_ends(tmp_path):
+def test_loss_curve_shows_where_a_phase_ends(tmp_path):
     (tmp_path / "loss.csv").write_text(LOSS_CSV + "150,1.5,1,2.9,2.3,0,0\n")
     lines = losses.loss_curve(losses.read_losses(tmp_path / "loss.csv")).axes[0].lines
     (end,) = [line for line in lines if line.get_linestyle() == ":"]
@@ -398,7 +398,7 @@ def test_loss_curve_without_validation(history):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("step,epoch\n1,2\n", "no column 'stage'"),
+        ("step,epoch\n1,2\n", "no column 'phase'"),
         (LOSS_CSV.splitlines()[0] + "\n", "no rows"),
         (LOSS_CSV.replace("2.5,", "x,"), "not a number"),
     ],

@@ -8,7 +8,7 @@ import torch
 from flowmorph.flows import graphs
 from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.plan.jobs.training import Recipe
-from flowmorph.transfer.training import Points, Problem, Sample, Stage, Training
+from flowmorph.transfer.training import Phase, Points, Problem, Sample, Training
 
 RECIPE = Recipe(batch=50, epochs=1, learning_rate=1e-2, warmup_steps=5, clip=0.5)
 STEPS = 21
@@ -32,7 +32,7 @@ def trained(device: str, recorded: bool) -> Training:
             "test",
             flow,
             samples,
-            [Stage(9, losses[:1], 0.1), Stage(STEPS - 9, losses)],
+            [Phase(9, losses[:1], 0.1), Phase(STEPS - 9, losses)],
             lambda: 0.0,
             RECIPE,
             6.0,
@@ -63,7 +63,7 @@ def test_a_recorded_training_is_the_training(monkeypatch, double):
     monkeypatch.setattr(graphs, "record", record)
     monkeypatch.setattr(graphs, "run_apart", lambda function: function())
     plain, graph = trained("cpu", False), trained("cpu", True)
-    assert len(recorded) == 3  # the first stage has one loss, the last two
+    assert len(recorded) == 3  # the first phase has one loss, the last two
     torch.testing.assert_close(graph.flow.flat, plain.flow.flat, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(graph.recent, plain.recent, rtol=1e-9, atol=1e-9)
     assert plain.flow.flat.std() > 0

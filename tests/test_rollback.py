@@ -14,7 +14,7 @@ from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.plan.jobs.training import Recipe
 from flowmorph.transfer.checkpoint import Checkpoint
 from flowmorph.transfer.rollback import RETURNS, is_lost
-from flowmorph.transfer.training import Points, Problem, Sample, Stage, train
+from flowmorph.transfer.training import Phase, Points, Problem, Sample, train
 
 RECIPE = Recipe(batch=50, epochs=60, learning_rate=1e-2, warmup_steps=5, clip=5.0)
 STEPS = RECIPE.steps(300)
@@ -95,7 +95,7 @@ def run(path: Path, planted: str = "", kill_at: int | None = None, minutes: floa
 
     losses = [partial(loss, step) for step in range(STEPS)]
     problem = Problem(
-        "test", flow, [sample], [Stage(STEPS, losses)], validate, RECIPE, 6.0, floor=-50.0
+        "test", flow, [sample], [Phase(STEPS, losses)], validate, RECIPE, 6.0, floor=-50.0
     )
     history = train(problem, Checkpoint(path, "a", minutes))
     return flow.flat.detach(), history

@@ -25,7 +25,7 @@ from flowmorph.transfer import density, transport
 from flowmorph.transfer.checkpoint import Checkpoint
 from flowmorph.transfer.morph import DensityPair, context_size, morph
 from flowmorph.transfer.points import Splits
-from flowmorph.transfer.training import Points, Problem, Sample, Stage, train
+from flowmorph.transfer.training import Phase, Points, Problem, Sample, train
 
 
 @pytest.fixture(scope="module")
@@ -96,19 +96,19 @@ def test_a_smoothed_density_is_that_of_the_points_with_noise(tmp_path):
     assert problem.floor is None
 
 
-def test_stages_share_the_steps_and_the_last_is_the_papers():
+def test_phases_share_the_steps_and_the_last_is_the_papers():
     flows = [Flow(Architecture(2, 0, 2, 1, 8, 4, 4.0)) for _ in range(5)]
     flow, *frozen = flows
     smooth, pair = DensityPair(*frozen[:2], None), DensityPair(*frozen[2:], None)
     method = methods.find("flows_for_flows")
     part = transport.Smoothed(0.5, 0.3, smooth)
-    first, last = transport.stages(method, flow, pair, 0.0, 101, [part])
+    first, last = transport.phases(method, flow, pair, 0.0, 101, [part])
     assert (first.steps, first.noise, last.steps, last.noise) == (30, 0.5, 71, 0.0)
     x, y = (torch.randn(2, 50), None), (torch.randn(2, 50), None)
-    for stage, expected in ((first, smooth), (last, pair)):
+    for phase, expected in ((first, smooth), (last, pair)):
         wanted = expected.losses(method, flow, 0.0)
-        assert [loss(x, y) for loss in stage.losses] == [loss(x, y) for loss in wanted]
-    (alone,) = transport.stages(method, flow, pair, 0.0, 101)
+        assert [loss(x, y) for loss in phase.losses] == [loss(x, y) for loss in wanted]
+    (alone,) = transport.phases(method, flow, pair, 0.0, 101)
     assert (alone.steps, alone.noise) == (101, 0.0)
 
 
@@ -134,7 +134,7 @@ def test_the_parameters_of_the_best_validation_are_kept(tmp_path):
 
     problem = Problem(
         "test", flow, [Sample(Points(torch.randn(100, 2), None), 10, 1)],
-        [Stage(60, [lambda batch: -flow.log_prob(*batch).mean()])], validate, RECIPE, 10.0,
+        [Phase(60, [lambda batch: -flow.log_prob(*batch).mean()])], validate, RECIPE, 10.0,
     )  # fmt: skip
     history = train(problem, Checkpoint(tmp_path / "c", "a", 60))
     assert [row["validation_loss"] for row in history] == losses

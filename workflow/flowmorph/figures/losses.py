@@ -13,7 +13,7 @@ from matplotlib.ticker import EngFormatter
 from flowmorph.errors import InputError
 from flowmorph.figures import style
 
-COLUMNS = ("step", "epoch", "stage", "train_loss", "validation_loss", "learning_rate", "returns")
+COLUMNS = ("step", "epoch", "phase", "train_loss", "validation_loss", "learning_rate", "returns")
 
 
 def read_losses(path: str | os.PathLike) -> dict[str, np.ndarray]:
@@ -44,7 +44,7 @@ def loss_curve(losses: dict[str, np.ndarray], *, title: str = "") -> Figure:
     """Draw training and validation loss (nats) and, below, the learning rate.
 
     A ring marks the lowest validation loss, whose parameters are kept, a cross
-    one at which the training went back to the lowest until then, and a line the end of a stage.
+    one at which the training went back to the lowest until then, and a line the end of a phase.
     The loss axis covers the second half of the training with some margin, so that the first steps
     do not flatten the rest; points above it are not seen.
     """
@@ -54,7 +54,7 @@ def loss_curve(losses: dict[str, np.ndarray], *, title: str = "") -> Figure:
     validation = losses["validation_loss"]
     checked = np.isfinite(validation)
     axes[0].plot(step, train, color="#0072B2", lw=0.7, alpha=0.75, label="training")
-    for last in np.flatnonzero(np.diff(losses["stage"]) > 0):
+    for last in np.flatnonzero(np.diff(losses["phase"]) > 0):
         axes[0].axvline(step[last], color="0.7", lw=0.6, ls=":", zorder=0)
     if checked.any():
         axes[0].plot(

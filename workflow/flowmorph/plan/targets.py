@@ -148,9 +148,9 @@ def transports(task: str, config: dict) -> list[str]:
 
 
 def smoothing(family: Family, config: dict) -> Smoothing:
-    """The stages between smoothed densities with which a family's transports begin."""
+    """The phases between smoothed densities with which a family's transports begin."""
     section = config["training"][family.name].get("smoothing") or {"widths": []}
-    # Without widths there are no stages, whatever shares another configuration file has left.
+    # Without widths there are no phases, whatever shares another configuration file has left.
     return Smoothing(section["widths"], section["shares"]) if section["widths"] else Smoothing()
 
 

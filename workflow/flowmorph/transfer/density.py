@@ -11,7 +11,7 @@ from flowmorph.flows.graphs import Batch
 from flowmorph.plan.jobs.form import as_dict
 from flowmorph.plan.jobs.training import Network, Recipe
 from flowmorph.transfer.points import Splits, chunk
-from flowmorph.transfer.training import Problem, Stage
+from flowmorph.transfer.training import Phase, Problem
 
 
 def problem(
@@ -46,7 +46,7 @@ def problem(
         name,
         flow,
         [splits.sample(recipe, seed)],
-        [Stage(recipe.steps(points), [loss], noise)],
+        [Phase(recipe.steps(points), [loss], noise)],
         validate,
         recipe,
         points / recipe.batch,

@@ -134,7 +134,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Stage:
+class Phase:
     """A part of a training.
 
     Attributes:
@@ -150,14 +150,14 @@ class Stage:
 
 @dataclass(frozen=True)
 class Problem:
-    """What a training minimises, stage by stage.
+    """What a training minimises, phase by phase.
 
     Attributes:
         name: of the training, for its log.
         flow: the flow that is trained.
         samples: training points, from each of which a step draws a batch.
-        stages: what is minimised; the learning rate has one schedule over all of them.
-        validate: gives the last stage's loss of points that are not trained on, in nats.
+        phases: what is minimised; the learning rate has one schedule over all of them.
+        validate: gives the last phase's loss of points that are not trained on, in nats.
         recipe: settings of the training loop.
         steps_per_epoch: steps that count as one epoch in the loss history.
         uses: flows that the losses take, each with its directions, "forward" or "inverse".
@@ -167,7 +167,7 @@ class Problem:
     name: str
     flow: Flow
     samples: list[Sample]
-    stages: Sequence[Stage]
+    phases: Sequence[Phase]
     validate: Callable[[], float]
     recipe: Recipe
     steps_per_epoch: float
@@ -177,15 +177,15 @@ class Problem:
     @property
     def steps(self) -> int:
         """Number of optimizer steps."""
-        return sum(stage.steps for stage in self.stages)
+        return sum(phase.steps for phase in self.phases)
 
     @property
     def ends(self) -> list[int]:
-        """The step after the last one of each stage."""
-        return list(accumulate(stage.steps for stage in self.stages))
+        """The step after the last one of each phase."""
+        return list(accumulate(phase.steps for phase in self.phases))
 
-    def stage_of(self, step: int) -> int:
-        """Number of the stage of a step."""
+    def phase_of(self, step: int) -> int:
+        """Number of the phase of a step."""
         return bisect_right(self.ends, step)
 
     def prepare(self, choice: str) -> bool:
@@ -227,7 +227,7 @@ class Training:
         self.done = 0  # steps of the schedule
         self.taken = 0  # optimizer steps: those that were given up, too
         self.returns = 0
-        # State with the lowest validation loss so far, which is the last stage's in every stage.
+        # State with the lowest validation loss so far, which is the last phase's in every phase.
         self.best: dict[str, Tensor] = {}
 
     def _state(self) -> dict[str, Tensor]:
@@ -270,17 +270,17 @@ class Training:
 
     def step(self) -> None:
         """One update of the weights, by the loss whose turn it is."""
-        number = self.problem.stage_of(self.done)
-        stage = self.problem.stages[number]
+        number = self.problem.phase_of(self.done)
+        phase = self.problem.phases[number]
         rate = self.recipe.rate(self.done, self.steps)
         for group in self.optimizer.param_groups:
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(rate)
             else:
                 group["lr"] = rate
-        turn = self.done % len(stage.losses)
-        update = partial(self._update, stage.losses[turn])
-        batches = [sample.draw(stage.noise) for sample in self.samples]
+        turn = self.done % len(phase.losses)
+        update = partial(self._update, phase.losses[turn])
+        batches = [sample.draw(phase.noise) for sample in self.samples]
         if self.recorder is None:
             update(batches)
         else:
@@ -305,7 +305,7 @@ class Training:
         row = {
             "step": self.done,
             "epoch": self.done / self.problem.steps_per_epoch,
-            "stage": self.problem.stage_of(self.done - 1),
+            "phase": self.problem.phase_of(self.done - 1),
             "train_loss": self.recent.item() / since,
             "validation_loss": self.problem.validate(),
             "learning_rate": self.recipe.rate(self.done - 1, self.steps),

@@ -2,8 +2,8 @@
 
 The logarithm of a sharp density is rough where there are few points, and a transport that begins
 there ends in a bad minimum. It may therefore begin between smoothed densities, those of the points
-with Gaussian noise, with the same noise on its batches; the noise falls from stage to stage, and
-the last stage is the paper's training.
+with Gaussian noise, with the same noise on its batches; the noise falls from phase to phase, and
+the last phase is the paper's training.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from flowmorph.plan.jobs.training import Network, Recipe
 from flowmorph.plan.methods import Method
 from flowmorph.transfer.morph import DensityPair, context_size
 from flowmorph.transfer.points import Splits, chunk
-from flowmorph.transfer.training import Problem, Stage
+from flowmorph.transfer.training import Phase, Problem
 
 
 @dataclass(frozen=True)
 class Smoothed:
-    """A stage between smoothed densities.
+    """A phase between smoothed densities.
 
     Attributes:
         width: standard deviation of the noise.
@@ -38,21 +38,21 @@ class Smoothed:
     pair: DensityPair
 
 
-def stages(
+def phases(
     method: Method,
     flow: Flow,
     pair: DensityPair,
     penalty: float,
     steps: int,
     smoothed: Sequence[Smoothed] = (),
-) -> list[Stage]:
-    """Share the steps among the stages; what is left goes to the last, between the densities."""
+) -> list[Phase]:
+    """Share the steps among the phases; what is left goes to the last, between the densities."""
     found = [
-        Stage(int(part.share * steps), part.pair.losses(method, flow, penalty), part.width)
+        Phase(int(part.share * steps), part.pair.losses(method, flow, penalty), part.width)
         for part in smoothed
     ]
-    left = steps - sum(stage.steps for stage in found)
-    return [*found, Stage(left, pair.losses(method, flow, penalty))]
+    left = steps - sum(phase.steps for phase in found)
+    return [*found, Phase(left, pair.losses(method, flow, penalty))]
 
 
 def problem(
@@ -79,7 +79,7 @@ def problem(
         recipe: settings of the training loop.
         penalty: strength w of the movement penalty, per unit of L1 distance; 0 for none.
         seed: of the order of points; the flow's first parameters follow from torch's own seed.
-        smoothed: the stages before the last, widest noise first.
+        smoothed: the phases before the last, widest noise first.
     """
     device = reference.train.x.device
     features, conditions = reference.sizes
@@ -108,7 +108,7 @@ def problem(
         name,
         flow,
         [splits.sample(recipe, number) for number, splits in seeded],
-        stages(method, flow, pair, penalty, recipe.steps(points), smoothed),
+        phases(method, flow, pair, penalty, recipe.steps(points), smoothed),
         validate,
         recipe,
         points / recipe.batch,

@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> None:
         return DensityPair(*(storage.load(path).to(device) for path in files), job.mode)
 
     files = [args.reference_density, args.target_density]
-    stages = zip(job.smoothing.widths, job.smoothing.shares, strict=True)
+    phases = zip(job.smoothing.widths, job.smoothing.shares, strict=True)
     smoothed = zip(args.smoothed_reference, args.smoothed_target, strict=True)
     problem = transport.problem(
         f"transport {job.task} {job.method}",
@@ -48,8 +48,8 @@ def main(argv: list[str] | None = None) -> None:
         job.penalty,
         job.seed,
         [
-            transport.Smoothed(*stage, pair(*each))
-            for stage, each in zip(stages, smoothed, strict=True)
+            transport.Smoothed(*phase, pair(*each))
+            for phase, each in zip(phases, smoothed, strict=True)
         ],
     )
     reads = [*files, *args.smoothed_reference, *args.smoothed_target]

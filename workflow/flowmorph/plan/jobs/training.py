@@ -92,7 +92,7 @@ class DensityJob:
 
 @job
 class Smoothing:
-    """The stages of a transport's training between smoothed densities.
+    """The phases of a transport's training between smoothed densities.
 
     Attributes:
         widths: standard deviation of the noise on the points in each, in units of the features,
@@ -121,7 +121,7 @@ class TransportJob:
         seed: of all random numbers of the training.
         device: auto, cpu or cuda.
         engine: auto, compile or eager, as in the configuration.
-        smoothing: stages between smoothed densities.
+        smoothing: phases between smoothed densities.
     """
 
     task: str
