@@ -74,8 +74,8 @@ SMOOTH = {"batch": 256, "learning_rate": 3e-3, "beta2": 0.999, "bins": 16, "step
 PHASES = {0.5: 0.1, 0.2: 0.2, 0.08: 0.2, 0.03: 0.2}
 THREE = {0.5: 0.15, 0.2: 0.2, 0.08: 0.2}
 MOVES = ROUGH | {"learning_rate": 2.5e-3, "steps": 4000, "phases": PHASES}
-# Between the densities of BASE, which were the default's.
 MOVES_BEFORE = ROUGH | {"densities": FAST}
+# Between the densities of BASE, which were the default's.
 DEEP = ROUGH | {"layers": 8, "bins": 8, "densities": BASE}
 TRANSPORTS = {
     "in use": MOVES,

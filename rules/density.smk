@@ -46,6 +46,4 @@ use rule train_density as train_smoothed_density with:
         job=lambda wildcards: to_json(
             JOBS.smoothed(wildcards.dataset, int(wildcards.training), wildcards.width)
         ),
-        checkpoint=paths.checkpoint(
-            paths.smoothed(OUT, "{dataset}", "{training}", "{width}")
-        ),
+        checkpoint=paths.checkpoint(paths.smoothed(OUT, "{dataset}", "{training}", "{width}")),

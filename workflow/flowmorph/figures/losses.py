@@ -43,8 +43,8 @@ def read_losses(path: str | os.PathLike) -> dict[str, np.ndarray]:
 def loss_curve(losses: dict[str, np.ndarray], *, title: str = "") -> Figure:
     """Draw training and validation loss (nats) and, below, the learning rate.
 
-    A ring marks the lowest validation loss, whose parameters are kept, a cross
-    one at which the training went back to the lowest until then, and a line the end of a phase.
+    A ring marks the lowest validation loss, whose parameters are kept, a cross one at which the
+    training went back to the lowest until then, and a dotted line the end of a phase.
     The loss axis covers the second half of the training with some margin, so that the first steps
     do not flatten the rest; points above it are not seen.
     """
