@@ -8,6 +8,7 @@ another run. Paths come from flowmorph.plan.paths, lists of what to make from fl
 
 import json
 import os
+import re
 import shlex
 import sys
 

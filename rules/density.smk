@@ -1,5 +1,12 @@
 """Density flows: one job per data set, and one per width of noise, for all tasks and methods."""
 
+# Widths of the noise by data set.
+SMOOTHED = {
+    dataset.name: [str(width) for width in targets.smoothing(dataset.family, config).widths]
+    for dataset in targets.run_datasets(config)
+    if targets.smoothing(dataset.family, config).widths
+}
+
 
 rule train_density:
     """Train the density of one data set by maximum likelihood."""
@@ -42,6 +49,11 @@ use rule train_density as train_smoothed_density with:
         paths.benchmark(
             OUT, "densities", "train_smoothed_density", "{dataset}", "{training}", "{width}"
         )
+    wildcard_constraints:
+        # Without smoothed densities these match nothing.
+        dataset="|".join(SMOOTHED) or "(?!)",
+        width="|".join(sorted({re.escape(width) for each in SMOOTHED.values() for width in each}))
+        or "(?!)",
     params:
         job=lambda wildcards: to_json(
             JOBS.smoothed(wildcards.dataset, int(wildcards.training), wildcards.width)
