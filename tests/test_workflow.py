@@ -344,3 +344,12 @@ def test_a_demanded_gpu_that_is_not_there_is_said(project):
     assert "no GPU is usable" in result.stdout + result.stderr
     # The training has failed, in spite of the pipe behind it.
     assert "non-zero exit" in result.stderr and "MissingOutput" not in result.stderr
+
+
+@pytest.mark.parametrize(("dataset", "width"), [("star", "0.5"), ("target", "0.3")])
+def test_a_width_of_noise_that_no_transport_begins_with_has_no_rule(tmp_path, dataset, width):
+    """The toys' transports of tiny.yaml begin with 0.3 and 0.1, the collider's with none."""
+    wanted = paths.flow(paths.smoothed(OUT, dataset, 1, width))
+    refused = Project(tmp_path).snakemake("--dry-run", wanted, check=False)
+    assert refused.returncode and "MissingRuleException" in refused.stderr
+    assert "Traceback" not in refused.stderr + refused.stdout
