@@ -35,8 +35,9 @@ from flowmorph.flows.flow import Flow
 from flowmorph.metrics.divergence import kl_divergence
 from flowmorph.plan.jobs.training import Network, Recipe
 from flowmorph.transfer import density
+from flowmorph.transfer.batches import Points
 from flowmorph.transfer.points import Splits
-from flowmorph.transfer.training import VALIDATION_STEPS, VALIDATIONS, Points, Problem, Training
+from flowmorph.transfer.training import VALIDATION_STEPS, VALIDATIONS, Problem, Training
 
 CONFIG = Path(__file__).parents[1] / "config" / "config.yaml"
 EDGE, END = 1.0, 3.0  # sidebands 2.9 to 3.3 and 3.7 to 4.1 TeV, scaled

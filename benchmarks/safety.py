@@ -30,9 +30,10 @@ from flowmorph.metrics import divergence
 from flowmorph.plan.jobs.training import Network, Recipe
 from flowmorph.samples import toys
 from flowmorph.transfer import density
+from flowmorph.transfer.batches import Points
 from flowmorph.transfer.checkpoint import Checkpoint
 from flowmorph.transfer.points import Splits
-from flowmorph.transfer.training import Points, train
+from flowmorph.transfer.training import train
 
 CONFIG = Path(__file__).parents[1] / "config/config.yaml"
 

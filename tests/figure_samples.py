@@ -10,10 +10,10 @@ from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples import moved, toys
 
 ANGLES = (7.5, 45.0)
-LOSS_CSV = """step,epoch,phase,train_loss,validation_loss,learning_rate,returns
-0,0,0,3.5,,0.001,0
-50,0.5,0,2.5,2.6,0.0005,0
-100,1,0,2.25,2.375,0,0
+LOSS_CSV = """step,epoch,start,phase,train_loss,validation_loss,learning_rate,returns
+0,0,2,0,3.5,,0.001,0
+50,0.5,2,0,2.5,2.6,0.0005,0
+100,1,2,0,2.25,2.375,0,0
 """
 
 
@@ -69,6 +69,7 @@ def loss_history() -> dict[str, np.ndarray]:
     return {
         "step": step,
         "epoch": step / 100,
+        "start": np.ones(100),
         "phase": np.zeros(100),
         "train_loss": 1.2 + np.exp(-step / 100),
         "validation_loss": validation,

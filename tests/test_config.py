@@ -13,7 +13,7 @@ import yaml
 from flowmorph.errors import InputError
 from flowmorph.plan import targets, tasks
 from flowmorph.plan.config import check
-from flowmorph.plan.jobs.training import Smoothing
+from flowmorph.plan.jobs.training import Recipe, Smoothing
 
 FOLDER = Path(__file__).parents[1] / "config"
 SCHEMA = FOLDER / "schema.yaml"
@@ -174,10 +174,11 @@ def test_paper_is_the_paper():
     }  # fmt: skip
     for family in ("toy", "rotated", "collider"):
         for flow, epochs in (("density", 60), ("transport", 64)):
-            assert paper["training"][family][flow] == {
-                "batch": 128, "epochs": epochs, "learning_rate": 1e-4,
-                "warmup_steps": 0, "clip": 5.0, "beta2": 0.999,
-            } | ({"condition_noise": 0} if family == "collider" else {})  # fmt: skip
+            recipe = Recipe(**paper["training"][family][flow])
+            assert recipe == Recipe(
+                batch=128, epochs=epochs, learning_rate=1e-4, warmup_steps=0, clip=5.0,
+                beta2=0.999, condition_noise=0.0, starts=1,
+            )  # fmt: skip
         assert targets.smoothing(tasks.FAMILIES[family], paper) == Smoothing()
     assert paper["penalty"] == {"toy": 1.0, "rotated": 1.0, "collider": 0.05, "own": 0.05}
     assert paper["rotated"]["angles_deg"] == [7.5, 15, 22.5, 30, 37.5, 45]

@@ -376,7 +376,7 @@ def test_loss_curve_shows_the_table(tmp_path):
 
 
 def test_loss_curve_shows_where_a_training_went_back(tmp_path):
-    (tmp_path / "loss.csv").write_text(LOSS_CSV + "100,1,0,2.2,2.3,0,1\n")
+    (tmp_path / "loss.csv").write_text(LOSS_CSV + "100,1,2,0,2.2,2.3,0,1\n")
     lines = losses.loss_curve(losses.read_losses(tmp_path / "loss.csv")).axes[0].lines
     back = lines[3]
     assert back.get_label() == "went back"
@@ -384,10 +384,20 @@ def test_loss_curve_shows_where_a_training_went_back(tmp_path):
 
 
 def test_loss_curve_shows_where_a_phase_ends(tmp_path):
-    (tmp_path / "loss.csv").write_text(LOSS_CSV + "150,1.5,1,2.9,2.3,0,0\n")
+    (tmp_path / "loss.csv").write_text(LOSS_CSV + "150,1.5,2,1,2.9,2.3,0,0\n")
     lines = losses.loss_curve(losses.read_losses(tmp_path / "loss.csv")).axes[0].lines
     (end,) = [line for line in lines if line.get_linestyle() == ":"]
     assert list(end.get_xdata()) == [100, 100]
+
+
+def test_loss_curve_shows_the_other_starts_in_grey(tmp_path):
+    head, *rows = LOSS_CSV.splitlines(keepends=True)
+    others = "30,0.3,1,0,3.1,3,0.001,0\n50,0.5,1,0,2.9,2.8,0.001,0\n10,0.1,3,0,4,4,0.001,0\n"
+    (tmp_path / "loss.csv").write_text(head + others + "".join(rows))
+    lines = losses.loss_curve(losses.read_losses(tmp_path / "loss.csv")).axes[0].lines
+    grey = [list(line.get_ydata()) for line in lines if line.get_color() == "0.7"]
+    assert grey == [[3.1, 2.9], [4.0]]
+    assert [line.get_label() for line in lines][-1] == "kept, 2.3750"
 
 
 def test_loss_curve_without_validation(history):
@@ -398,7 +408,7 @@ def test_loss_curve_without_validation(history):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("step,epoch\n1,2\n", "no column 'phase'"),
+        ("step,epoch\n1,2\n", "no column 'start'"),
         (LOSS_CSV.splitlines()[0] + "\n", "no rows"),
         (LOSS_CSV.replace("2.5,", "x,"), "not a number"),
     ],

@@ -8,7 +8,8 @@ import torch
 from flowmorph.flows import graphs
 from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.plan.jobs.training import Recipe
-from flowmorph.transfer.training import Phase, Points, Problem, Sample, Training
+from flowmorph.transfer.batches import Points, Sample
+from flowmorph.transfer.training import Phase, Problem, Training
 
 RECIPE = Recipe(batch=50, epochs=1, learning_rate=1e-2, warmup_steps=5, clip=0.5)
 STEPS = 21

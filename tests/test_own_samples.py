@@ -32,7 +32,7 @@ from flowmorph.samples.unweighting import (
     resampled,
 )
 from flowmorph.tables.measures import measure_table
-from flowmorph.transfer.training import Points, Sample, equal_weights
+from flowmorph.transfer.batches import Points, Sample, equal_weights
 
 ROOT = Path(__file__).parents[1]
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())

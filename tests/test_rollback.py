@@ -12,9 +12,10 @@ import torch
 from flowmorph.errors import InputError
 from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.plan.jobs.training import Recipe
+from flowmorph.transfer.batches import Points, Sample
 from flowmorph.transfer.checkpoint import Checkpoint
 from flowmorph.transfer.rollback import RETURNS, is_lost
-from flowmorph.transfer.training import Phase, Points, Problem, Sample, train
+from flowmorph.transfer.training import Phase, Problem, train
 
 RECIPE = Recipe(batch=50, epochs=60, learning_rate=1e-2, warmup_steps=5, clip=5.0)
 STEPS = RECIPE.steps(300)
@@ -30,6 +31,7 @@ def course(validation: list[float], train: list[float] | None = None) -> list[di
             "train_loss": (train or validation)[i],
             "validation_loss": validation[i],
             "learning_rate": 1 - i / size,
+            "start": 1,
         }
         for i in range(size)
     ]

@@ -13,7 +13,9 @@ from matplotlib.ticker import EngFormatter
 from flowmorph.errors import InputError
 from flowmorph.figures import style
 
-COLUMNS = ("step", "epoch", "phase", "train_loss", "validation_loss", "learning_rate", "returns")
+COLUMNS = (
+    "step", "epoch", "start", "phase", "train_loss", "validation_loss", "learning_rate", "returns",
+)  # fmt: skip
 
 
 def read_losses(path: str | os.PathLike) -> dict[str, np.ndarray]:
@@ -39,10 +41,21 @@ def read_losses(path: str | os.PathLike) -> dict[str, np.ndarray]:
         raise InputError(f"{path}: a cell is not a number ({error})") from error
 
 
+def _by_start(
+    losses: dict[str, np.ndarray],
+) -> tuple[list[dict[str, np.ndarray]], dict[str, np.ndarray]]:
+    """The rows of each start that did not go on, and those of the one that did."""
+    start = losses["start"]
+    parts = {n: {name: cells[start == n] for name, cells in losses.items()} for n in set(start)}
+    went_on = parts.pop(start[-1])
+    return list(parts.values()), went_on
+
+
 @style.styled
 def loss_curve(losses: dict[str, np.ndarray], *, title: str = "") -> Figure:
     """Draw training and validation loss (nats) and, below, the learning rate.
 
+    Starts that did not go on are grey.
     A ring marks the lowest validation loss, whose parameters are kept, a cross one at which the
     training went back to the lowest until then, and a dotted line the end of a phase.
     The loss axis covers the second half of the training with some margin, so that the first steps
@@ -50,6 +63,10 @@ def loss_curve(losses: dict[str, np.ndarray], *, title: str = "") -> Figure:
     """
     fig = style.figure(style.SINGLE_WIDTH, 2.6)
     axes = fig.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
+    others, losses = _by_start(losses)
+    for i, other in enumerate(others):
+        label = None if i else "other starts"
+        axes[0].plot(other["step"], other["train_loss"], color="0.7", lw=0.7, label=label)
     step, train = losses["step"], losses["train_loss"]
     validation = losses["validation_loss"]
     checked = np.isfinite(validation)

@@ -126,8 +126,13 @@ class Flow(nn.Module):
         self._kernels = Kernels(self.layer)
         self.register_buffer("mask", self.layout.mask().repeat(arch.layers), persistent=False)
         self.flat = nn.Parameter(torch.empty(arch.layers * self.layout.size))
-        self.read_nflows(build_nflows(arch))
-        if identity:
+        self.identity = identity
+        self.initialise()
+
+    def initialise(self) -> None:
+        """Take new first parameters, by torch's own random state."""
+        self.read_nflows(build_nflows(self.arch))
+        if self.identity:
             self._set_identity()
 
     def _set_identity(self) -> None:

@@ -12,7 +12,7 @@ from flowmorph.flows import setup
 from flowmorph.plan.jobs.data import Data
 from flowmorph.plan.jobs.training import Recipe
 from flowmorph.samples import datasets
-from flowmorph.transfer.training import Points, Sample
+from flowmorph.transfer.batches import Points, Sample
 
 
 @dataclass(frozen=True)

@@ -55,9 +55,11 @@ def _finite(history: Sequence[Row]) -> list[Row]:
 
 
 def _way(history: Sequence[Row]) -> list[Row]:
-    """The rows that led to the last one, without those that were given up."""
+    """The rows that led to the last one, without other starts and those that were given up."""
     rows: list[Row] = []
     for row in history:
+        if row["start"] != history[-1]["start"]:
+            continue
         while rows and rows[-1]["step"] >= row["step"]:
             rows.pop()
         rows.append(row)

@@ -23,114 +23,13 @@ from flowmorph.flows.flow import Flow
 from flowmorph.flows.graphs import Batch, Recorder
 from flowmorph.plan.jobs.training import Recipe
 from flowmorph.plan.seeds import seed_for
-from flowmorph.samples.resampling import systematic
+from flowmorph.transfer.batches import Sample
 from flowmorph.transfer.checkpoint import Checkpoint
-from flowmorph.transfer.rollback import FAR, RETURNS, is_lost, lowest
+from flowmorph.transfer.rollback import FAR, RETURNS, is_lost
 
 VALIDATIONS = 20  # evaluations of the validation loss in one training ...
 VALIDATION_STEPS = 20  # ... but not more often than this, or they would cost more than the training
 PROGRESS_SECONDS = 15.0
-
-
-@dataclass(frozen=True)
-class Points:
-    """Points (N, D), conditions (N, C) or None, and weights (N,), on the CPU, or None."""
-
-    x: Tensor
-    c: Tensor | None
-    weights: Tensor | None = None
-
-    def unweighted(self, seed: int) -> tuple[Tensor, Tensor | None]:
-        """Points and conditions that count the same: their mean is that of the weighted points.
-
-        Without weights, these points as they are.
-        """
-        if self.weights is None:
-            return self.x, self.c
-        rows = equal_weights(self.weights, torch.Generator().manual_seed(seed)).to(self.x.device)
-        return self.x[rows], None if self.c is None else self.c[rows]
-
-
-def equal_weights(weights: Tensor, generator: torch.Generator) -> Tensor:
-    """Choose N rows in proportion to their weights, (N,), some of them several times.
-
-    With equal weights, the rows chosen stand for the weighted ones.
-    """
-    start = torch.rand((), generator=generator, dtype=torch.float64)
-    steps = (torch.arange(len(weights), dtype=torch.float64) + start) / len(weights)
-    return torch.from_numpy(systematic(weights.double().numpy(), steps.numpy()))
-
-
-class Sample:
-    """Training points of one data set, drawn in batches without replacement epoch by epoch.
-
-    With ``weights`` (N,) each epoch shows a point in proportion to its weight, so that the mean
-    over batches is the weighted mean of the sample. Its variance is that of the weighted points,
-    while multiplying losses by weights would let single points of large weight rule a batch.
-
-    ``noise`` (C,), in scaled units, is the standard deviation of Gaussian noise on the conditions:
-    a flow then learns densities that are smooth in the condition over this width. Few events allow
-    a dependence on the condition that is not there, and between the intervals of the training
-    region, where no event contradicts it, that dependence is what a transport would show.
-    """
-
-    def __init__(self, points: Points, batch: int, seed: int, noise: Tensor | None = None) -> None:
-        if len(points.x) < batch:
-            raise InputError(
-                f"{len(points.x)} training points are fewer than one batch of {batch}: lower "
-                "training.*.batch or provide more events"
-            )
-        self.x, self.c, self.weights = points.x, points.c, points.weights
-        self.batch, self.generator = batch, torch.Generator().manual_seed(seed)
-        self.noise, self.seed, self.drawn = noise, seed, 0
-        self.order, self.position = torch.empty(0, dtype=torch.long), 0
-        self.before = self.generator.get_state()
-
-    def _shuffle(self) -> None:
-        self.before = self.generator.get_state()
-        order = torch.randperm(len(self.x), generator=self.generator)
-        if self.weights is not None:
-            order = equal_weights(self.weights, self.generator)[order]
-        self.order, self.position = order.to(self.x.device), 0
-
-    def reorder(self, number: int) -> None:
-        """Begin an epoch in another order, which follows from the seed and this number."""
-        self.generator.manual_seed(seed_for(self.seed, "order", number))
-        self._shuffle()
-
-    def resume(self, before: Tensor, position: int, drawn: int) -> None:
-        """Go on at ``position`` of the epoch whose order the random state ``before`` gives.
-
-        ``drawn`` batches were drawn until there.
-        """
-        self.generator.set_state(before)
-        self._shuffle()
-        self.position, self.drawn = position, drawn
-
-    def draw(self, noise: float = 0.0) -> Batch:
-        """Next batch, feature-major: (D, B) and (C, B) or None; ``noise`` is added to its points.
-
-        It is Gaussian, of this standard deviation, and follows from the seed and the number of the
-        batch.
-        """
-        if self.position + self.batch > len(self.order):
-            self._shuffle()
-        rows = self.order[self.position : self.position + self.batch]
-        self.position += self.batch
-        self.drawn += 1
-        x = self.x[rows].T.contiguous()
-        if noise:
-            x = x + noise * self._gaussian("noise", x)
-        c = None if self.c is None else self.c[rows].T.contiguous()
-        if c is not None and self.noise is not None:
-            c = c + self.noise[:, None] * self._gaussian("condition noise", c)
-        return x, c
-
-    def _gaussian(self, name: str, like: Tensor) -> Tensor:
-        """Numbers of a standard normal, which follow from the seed and the number of the batch."""
-        generator = torch.Generator(like.device)
-        generator.manual_seed(seed_for(self.seed, name, self.drawn))
-        return torch.randn(like.shape, generator=generator, device=like.device, dtype=like.dtype)
 
 
 @dataclass(frozen=True)
@@ -206,7 +105,9 @@ class Problem:
 class Training:
     """A training that can stop after any step and go on as if it had not.
 
-    With ``graphs``, a GPU runs the steps as CUDA graphs.
+    It may be begun several times, with other first parameters and the same points; the start with
+    the lowest loss goes on as if it had been the only one. With ``graphs``, a GPU runs the steps as
+    CUDA graphs.
     """
 
     def __init__(self, problem: Problem, graphs: bool = False) -> None:
@@ -227,8 +128,16 @@ class Training:
         self.done = 0  # steps of the schedule
         self.taken = 0  # optimizer steps: those that were given up, too
         self.returns = 0
-        # State with the lowest validation loss so far, which is the last phase's in every phase.
+        self.start = 1
+        self.chosen = recipe.starts == 1  # whether the start is that which goes on
+        # Of the starts until one is chosen the best; from then on the state with the lowest
+        # validation loss so far, which is the last phase's in every phase; and its row.
         self.best: dict[str, Tensor] = {}
+        self.best_row: dict[str, float] = {}
+        self.every = max(VALIDATION_STEPS, self.steps // VALIDATIONS)
+        start_end = max(2, round(recipe.start_share * self.steps))
+        # Starts are compared by their mean loss between these steps.
+        self.compared = (start_end * 2 // 3, start_end)
 
     def _state(self) -> dict[str, Tensor]:
         """What a step changes: parameters, and the optimizer's means."""
@@ -244,8 +153,12 @@ class Training:
             "step": self.done,
             "taken": self.taken,
             "returns": self.returns,
+            "start": self.start,
+            "chosen": self.chosen,
             "positions": [sample.position for sample in self.samples],
+            "drawn": [sample.drawn for sample in self.samples],
             "history": self.history,
+            "best_row": self.best_row,
         }
         checkpoint.save(tensors, note)
 
@@ -262,9 +175,10 @@ class Training:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": {0: adam}, "param_groups": groups})
         for i, sample in enumerate(self.samples):
-            sample.resume(tensors[f"order.{i}"], note["positions"][i], note["taken"])
+            sample.resume(tensors[f"order.{i}"], note["positions"][i], note["drawn"][i])
         self.done, self.history = note["step"], note["history"]
         self.taken, self.returns = note["taken"], note["returns"]
+        self.start, self.chosen, self.best_row = note["start"], note["chosen"], note["best_row"]
         self.best = {name[5:]: value for name, value in tensors.items() if name[:5] == "best."}
         print(f"goes on from step {self.done} of checkpoint {checkpoint.path}", flush=True)
 
@@ -296,15 +210,23 @@ class Training:
         self.optimizer.step()
         self.recent += value.detach()
 
+    def due(self) -> bool:
+        """Whether it is time for a record."""
+        if not self.chosen:
+            return self.done in self.compared
+        return self.done % self.every == 0 or self.done == self.steps
+
     def record(self) -> None:
         """Add the mean loss since the last record, and the validation loss, to the history.
 
-        A training that has lost what it had learnt goes back to its best state.
+        A start that ends is compared with the best one. A training that has lost what it had
+        learnt goes back to its best state.
         """
         since = self.taken - (self.history[-1]["steps_taken"] if self.history else 0)
         row = {
             "step": self.done,
             "epoch": self.done / self.problem.steps_per_epoch,
+            "start": self.start,
             "phase": self.problem.phase_of(self.done - 1),
             "train_loss": self.recent.item() / since,
             "validation_loss": self.problem.validate(),
@@ -314,26 +236,78 @@ class Training:
         }
         self.recent.zero_()
         self.history.append(row)
-        if row is lowest(self.history):
-            self.best = {name: value.clone() for name, value in self._state().items()}
+        if not self.chosen:
+            if self.done == self.compared[-1]:
+                self._end_start(row)
+            return
+        if self._improves(row, "validation_loss"):
+            self._keep(row)
         finite = math.isfinite(row["train_loss"])
         # At the end of the schedule nothing is left to go on with, and the best state is kept.
         lost = not finite or (self.done < self.steps and is_lost(self.history))
         if lost and self.best and self.returns < RETURNS:
             self._go_back()
         elif not finite:
-            raise InputError(
-                f"{self.problem.name}: the loss is not finite at step {self.done}; lower the "
-                "learning rate"
-            )
+            self._refuse()
 
-    def _go_back(self) -> None:
-        """Go on from the best state, at its place in the schedule, with another order of points."""
-        last, best = self.history[-1], lowest(self.history)
+    def _refuse(self) -> None:
+        raise InputError(
+            f"{self.problem.name}: the loss is not finite at step {self.done}; lower the learning "
+            "rate"
+        )
+
+    def _improves(self, row: dict[str, float], loss: str) -> bool:
+        finite = math.isfinite(row["train_loss"] + row["validation_loss"])
+        return finite and (not self.best or row[loss] < self.best_row[loss])
+
+    def _keep(self, row: dict[str, float]) -> None:
+        self.best = {name: value.clone() for name, value in self._state().items()}
+        self.best_row = row
+
+    def _take_best(self) -> None:
         # In place, since recorded CUDA graphs read and write these tensors.
         for name, value in self._state().items():
             value.copy_(self.best[name])
-        self.done = best["step"]
+        self.done = self.best_row["step"]
+
+    def _end_start(self, row: dict[str, float]) -> None:
+        """Begin the next start, or go on with the best one.
+
+        Starts see the same points in the same order, so which one it is changes nothing else.
+        """
+        if self._improves(row, "train_loss"):
+            self._keep(row)
+        print(
+            f"{self.problem.name}: start {self.start} of {self.recipe.starts} has a loss of "
+            f"{row['train_loss']:.4f} at step {self.done}",
+            flush=True,
+        )
+        if self.start < self.recipe.starts:
+            self.start += 1
+            self._begin()
+        elif not self.best:
+            self._refuse()
+        else:
+            self.chosen, self.start = True, self.best_row["start"]
+            self._take_best()
+            print(f"{self.problem.name}: goes on with start {self.start}", flush=True)
+
+    def _begin(self) -> None:
+        """Take other first parameters, which follow from the seed and the number of the start."""
+        with torch.random.fork_rng([]):
+            torch.manual_seed(seed_for(self.samples[0].seed, "start", self.start))
+            self.flow.initialise()
+        for name, value in self._state().items():
+            if name != "flat":
+                value.zero_()
+        for sample in self.samples:
+            sample.rewind()
+        self.done = 0
+
+    def _go_back(self) -> None:
+        """Go on from the best state, at its place in the schedule, with another order of points."""
+        last, best = self.history[-1], self.best_row
+        self._take_best()
         self.returns += 1
         for sample in self.samples:
             sample.reorder(self.returns)
@@ -351,7 +325,7 @@ class Training:
             return
         with torch.no_grad():
             self.flow.flat.copy_(self.best["flat"])
-        name, best = self.problem.name, lowest(self.history)
+        name, best = self.problem.name, self.best_row
         if self.returns == RETURNS and is_lost(self.history):
             print(
                 f"{name}: warning: the loss has risen after {RETURNS} returns; the parameters "
@@ -374,14 +348,13 @@ def train(problem: Problem, checkpoint: Checkpoint, graphs: bool = False) -> lis
     training = Training(problem, graphs)
     training.restore(checkpoint)
     name, steps = problem.name, problem.steps
-    every = max(VALIDATION_STEPS, steps // VALIDATIONS)
     first, start = training.taken, time.monotonic()
     reported = start
     with checkpoint.listening():
         while training.done < steps:
             training.step()
             done = training.done
-            if done % every == 0 or done == steps:
+            if training.due():
                 training.record()
             now = time.monotonic()
             if training.history and (now - reported > PROGRESS_SECONDS or done == steps):

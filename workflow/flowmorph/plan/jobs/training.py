@@ -40,6 +40,8 @@ class Recipe:
         beta2: memory of Adam's mean squared gradient, 0 to 1.
         condition_noise: standard deviation of Gaussian noise on the conditions of each batch, in
             units of the widest gap between the intervals of the training region.
+        starts: trainings that are begun, of which the best one goes on.
+        start_share: part of all steps after which it is chosen.
     """
 
     batch: int
@@ -49,6 +51,8 @@ class Recipe:
     clip: float
     beta2: float = 0.999
     condition_noise: float = 0.0
+    starts: int = 1
+    start_share: float = 0.08
 
     def steps(self, points: int) -> int:
         """Optimizer steps for ``points`` training points."""
