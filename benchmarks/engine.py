@@ -147,7 +147,7 @@ def main() -> None:
     }  # fmt: skip
     start = time.perf_counter()
     for part in (density, frozen, flow):
-        part.compile(args.batch)
+        part.compile()
 
     x = torch.randn(args.features, args.batch)
     c = torch.rand(context, args.batch) if context else None

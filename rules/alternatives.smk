@@ -80,8 +80,9 @@ for name, drawing in (
             methods=SHOWN_FLOWS + COLLIDER_FLOWS,
             alternatives=COLLIDER_ALTERNATIVES,
             split=tasks.COLLIDER.family.held_out,
+            limits=[config["collider"]["scaling"][end] for end in ("low", "high")],
         shell:
             "python {input.script} --drawing {params.drawing} --moved {input.moved} "
             " --methods {params.methods} --alternatives {params.alternatives} "
             " --alternative-files {input.alternatives} --split {params.split} --note sidebands "
-            " --output {output.pdf} {output.png} > {log} 2>&1"
+            " --limits {params.limits} --output {output.pdf} {output.png} > {log} 2>&1"

@@ -91,8 +91,3 @@ def loss_picture(model: str, subcategory: str, labels: dict) -> str:
         subcategory=subcategory,
         labels=labels,
     )
-
-
-def training_title(name: str, training: int | str) -> str:
-    """Give the title of a training's picture; the first one needs no number."""
-    return name if int(training) == 1 else f"{name}, training {training}"

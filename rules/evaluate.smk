@@ -12,11 +12,18 @@ SEARCH_MEASURES = [
     if targets.searches(config) and fraction == targets.search_shown(config)
 ]
 FLOW_MEASURES = [paths.flow_measures(OUT, *sample) for sample in MOVED]
+ENSEMBLE_MEASURES = [
+    paths.ensemble_measures(OUT, sample.task, sample.split)
+    for sample in targets.moved(config, ensembles=True)
+]
 
 # Tables of measures, by name: what they show, and the files that have their numbers.
 MEASURE_TABLES = {
     "two_sample": ("how well each method matches the target", MEASURES),
-    "movement": ("how far each method moves, and how far it must", MEASURES + FLOW_MEASURES),
+    "movement": (
+        "how far each method moves, and how far it must",
+        MEASURES + FLOW_MEASURES + ENSEMBLE_MEASURES,
+    ),
     "marginals": ("match and movement of each feature", MEASURES),
     "likelihoods": (
         "densities, and the target under each method",
@@ -170,6 +177,7 @@ rule distances:
         different=targets.moved_together(OUT, tasks.DIFFERENT, config),
         identical=targets.moved_together(OUT, tasks.IDENTICAL, config),
         paper="config/paper_numbers.yaml",
+        spreads="config/fidelity.csv",
         script=script("measure/make_distance_table.py"),
         code=code("measure/make_distance_table.py"),
     output:
@@ -186,7 +194,7 @@ rule distances:
     shell:
         "python {input.script} --collider {input.collider} --different {input.different} "
         " --identical {input.identical} --trainings {params.trainings} --paper {input.paper} "
-        " --output {output.table} > {log} 2>&1"
+        " --spreads {input.spreads} --output {output.table} > {log} 2>&1"
 
 
 rule claims:
@@ -194,7 +202,7 @@ rule claims:
     input:
         claims="config/claims.yaml",
         paper="config/paper_numbers.yaml",
-        measures=[*MEASURES, *FLOW_MEASURES, *COSTS, *SEARCH_MEASURES],
+        measures=[*MEASURES, *FLOW_MEASURES, *ENSEMBLE_MEASURES, *COSTS, *SEARCH_MEASURES],
         script=script("measure/make_claims_table.py"),
         code=code("measure/make_claims_table.py"),
     output:

@@ -47,9 +47,11 @@ rule fig7:
     params:
         signal=config["collider"]["regions_tev"]["signal"],
         sidebands=[edge for band in config["collider"]["regions_tev"]["sidebands"] for edge in band],
+        # Events are generated for the regions: outside of them their spectrum of M is not physics.
+        masses="" if config["collider"]["source"] == "pythia" else "--all-masses",
     shell:
         "python {input.script} --reference {input.reference} --target {input.target} "
-        " --signal {params.signal} --sidebands {params.sidebands} "
+        " --signal {params.signal} --sidebands {params.sidebands} {params.masses} "
         " --output {output.pdf} {output.png} > {log} 2>&1"
 
 

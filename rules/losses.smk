@@ -1,5 +1,19 @@
 """Pictures of the trainings: one job draws all that belong together, since each is a moment."""
 
+from flowmorph.figures.looks import label
+
+
+def training_title(name: str, training: int | str) -> str:
+    """Give the title of a training's picture; the first one needs no number."""
+    return name if int(training) == 1 else f"{name}, training {training}"
+
+
+def transport_title(task: str, method: str, training: int | str) -> str:
+    """Give the title of a transport's picture, in the words of figures."""
+    row = tasks.TASKS[task]
+    rotated = "rotated " if row.family.name == "rotated" else ""
+    return training_title(f"{rotated}{row.title}, {label(method)}", training)
+
 
 rule plot_density_losses:
     """Show the training of every density."""
@@ -28,7 +42,7 @@ rule plot_density_losses:
         "../envs/environment.yaml"
     params:
         titles=[
-            training_title(f"density of {dataset.name}", training)
+            training_title(f"density of {label(dataset.name)}", training)
             for dataset, training in targets.densities_trained(config)
         ],
     shell:
@@ -50,7 +64,7 @@ rule plot_transport_losses:
             loss_picture(
                 paths.transport(OUT, "{task}", method, "{training}"),
                 "transports",
-                {"task": "{task}", "training": "{training}", "method": method},
+                {"task": "{task}", "training": "{training}", "method": label(method)},
             )
             for method in targets.trained_methods(config)
         ],
@@ -63,7 +77,7 @@ rule plot_transport_losses:
         "../envs/environment.yaml"
     params:
         titles=lambda wildcards: [
-            training_title(f"{wildcards.task}, {method}", wildcards.training)
+            transport_title(wildcards.task, method, wildcards.training)
             for method in targets.trained_methods(config)
         ],
     shell:
@@ -71,31 +85,33 @@ rule plot_transport_losses:
         " --output {output} > {log} 2>&1"
 
 
-use rule plot_transport_losses as plot_alternative_losses with:
-    """Show the training of a task's further flow methods."""
-    input:
-        losses=[
-            paths.loss_table(paths.transport(OUT, "{task}", method, "{training}"))
-            for method in methods.FURTHER
-        ],
-        script=script("plot/plot_loss.py"),
-        code=code("plot/plot_loss.py"),
-    output:
-        [
-            loss_picture(
-                paths.transport(OUT, "{task}", method, "{training}"),
-                "transports",
-                {"task": "{task}", "training": "{training}", "method": method},
-            )
-            for method in methods.FURTHER
-        ],
-    log:
-        paths.log(OUT, "plot_alternative_losses", "{task}", "{training}"),
-    benchmark:
-        paths.benchmark(OUT, "figures", "plot_alternative_losses", "{task}", "{training}")
-    localrule: True
-    params:
-        titles=lambda wildcards: [
-            training_title(f"{wildcards.task}, {method}", wildcards.training)
-            for method in methods.FURTHER
-        ],
+if targets.further_flows(config):
+
+    use rule plot_transport_losses as plot_alternative_losses with:
+        """Show the training of a task's further flow methods."""
+        input:
+            losses=[
+                paths.loss_table(paths.transport(OUT, "{task}", method, "{training}"))
+                for method in targets.further_flows(config)
+            ],
+            script=script("plot/plot_loss.py"),
+            code=code("plot/plot_loss.py"),
+        output:
+            [
+                loss_picture(
+                    paths.transport(OUT, "{task}", method, "{training}"),
+                    "transports",
+                    {"task": "{task}", "training": "{training}", "method": label(method)},
+                )
+                for method in targets.further_flows(config)
+            ],
+        log:
+            paths.log(OUT, "plot_alternative_losses", "{task}", "{training}"),
+        benchmark:
+            paths.benchmark(OUT, "figures", "plot_alternative_losses", "{task}", "{training}")
+        localrule: True
+        params:
+            titles=lambda wildcards: [
+                transport_title(wildcards.task, method, wildcards.training)
+                for method in targets.further_flows(config)
+            ],

@@ -75,7 +75,7 @@ rule move_samples:
 
 
 rule mix_ensemble:
-    """Send each reference point through one of a task's repeated flows, chosen at random."""
+    """Send each reference point through one of a task's repeated flows; compare where they send it."""
     input:
         moved=lambda wildcards: [
             paths.moved(OUT, wildcards.task, training, wildcards.split)
@@ -85,6 +85,7 @@ rule mix_ensemble:
         code=code("move/mix_ensemble.py"),
     output:
         moved=paths.moved(OUT, "{task}", tasks.ENSEMBLE, "{split}"),
+        measures=paths.ensemble_measures(OUT, "{task}", "{split}"),
     log:
         paths.log(OUT, "mix_ensemble", "{task}", "{split}"),
     benchmark:
@@ -96,7 +97,8 @@ rule mix_ensemble:
         seed=lambda wildcards: JOBS.mixing_seed(wildcards.task, wildcards.split),
     shell:
         "python {input.script} --moved {input.moved} --seed {params.seed} "
-        " --output {output.moved} > {log} 2>&1"
+        " --task {wildcards.task} --split {wildcards.split} "
+        " --output {output.moved} --measures {output.measures} > {log} 2>&1"
 
 
 use rule train_transport as train_scanned_transport with:

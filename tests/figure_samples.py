@@ -10,6 +10,7 @@ from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples import moved, toys
 
 ANGLES = (7.5, 45.0)
+TOY_SEED, ROTATED_SEED = 1, 2
 LOSS_CSV = """step,epoch,start,phase,train_loss,validation_loss,learning_rate,returns
 0,0,2,0,3.5,,0.001,0
 50,0.5,2,0,2.5,2.6,0.0005,0
@@ -19,7 +20,7 @@ LOSS_CSV = """step,epoch,start,phase,train_loss,validation_loss,learning_rate,re
 
 def toy_task() -> moved.MovedSample:
     """A toy task whose methods move by 0.1, 0.2, ... along the first axis."""
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(TOY_SEED)
     reference = toys.sample_toy("fourcircles", 400, rng)
     target, none = toys.sample_toy("star", 400, rng), np.empty((400, 0))
     images = {name: reference + [0.1 * i, 0.0] for i, name in enumerate(PUBLISHED, start=1)}
@@ -28,7 +29,7 @@ def toy_task() -> moved.MovedSample:
 
 def rotated_task() -> moved.MovedSample:
     """A conditional task from every angle to every other; each method is the exact rotation."""
-    rng = np.random.default_rng(2)
+    rng = np.random.default_rng(ROTATED_SEED)
     reference, start = toys.sample_rotated_toy("fourcircles", 1200, ANGLES, rng)
     target, end = toys.sample_rotated_toy("fourcircles", 1200, ANGLES, rng)
     turn = np.deg2rad(45.0 * (end - start)[:, 0])

@@ -23,7 +23,7 @@ from flowmorph.metrics import distances, optimal_transport, two_sample
 from flowmorph.plan.jobs.data import ToyData
 from flowmorph.plan.jobs.form import to_json
 from flowmorph.plan.jobs.training import AlternativeJob
-from flowmorph.plan.methods import PUBLISHED
+from flowmorph.plan.methods import FURTHER, PUBLISHED
 from flowmorph.samples import alternative_points, moved, unweighting
 
 ROOT = Path(__file__).parents[1]
@@ -57,7 +57,7 @@ def test_every_module_is_configured_and_tested():
         "interface"
     }
     configured = yaml.safe_load((ROOT / "config/config.yaml").read_text())["alternatives"]
-    assert modules == set(SETTINGS) == set(configured["methods"]) - {"penalty_identity"}
+    assert modules == set(SETTINGS) == set(configured["methods"]) - set(FURTHER)
     for method, settings in SETTINGS.items():
         assert set(settings) == set(configured["methods"][method])
 
@@ -288,6 +288,6 @@ def test_a_new_method_gets_a_look_for_one_figure():
 
 
 def test_looks_of_further_methods_differ():
-    drawn = [looks.look(name) for name in (*SETTINGS, "penalty_identity", *PUBLISHED)]
+    drawn = [looks.look(name) for name in (*SETTINGS, *FURTHER, *PUBLISHED)]
     assert len({look.colour for look in drawn}) == len(drawn)
     assert len({str(look.line) for look in drawn}) == len(drawn)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 import csv
+from itertools import permutations, product
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from scripts_by_name import script
+from snakemake.utils import update_config
 from test_workflow import CONFIG
 
 from flowmorph.errors import InputError
 from flowmorph.metrics import measures
 from flowmorph.metrics.measures import Measure
 from flowmorph.plan import targets, tasks
-from flowmorph.plan.methods import PUBLISHED
+from flowmorph.plan.config import check
+from flowmorph.plan.jobs.build import Jobs
+from flowmorph.plan.methods import FURTHER, PUBLISHED
 from flowmorph.tables import causes, claims, search
 from flowmorph.tables import table as tables
 from flowmorph.tables.claims import Claim, Quantity
@@ -34,7 +40,15 @@ UNIDIRECTIONAL = Quantity("distance_mean", ("unidirectional",), "both")
 
 
 PAPER = tables.paper_numbers(ROOT / "config/paper_numbers.yaml")
-EVIDENCE = causes.Evidence(0.1, 0.0131, 0.5, 1000, PAPER)
+EVIDENCE = causes.Evidence(0.1, 0.0131, 0.15, 0.5, 1000, PAPER)
+CLAIMS, LIMITS = claims.load(ROOT / "config/claims.yaml")
+#: The least and the largest value that a metric of the claims can have.
+RANGES = {
+    "auc": (0.5, 1.0), "same_circle": (0.0, 1.0), "arm_information": (0.0, np.log(4)),
+    "ratio_marginals": (1.0, np.inf),
+}  # fmt: skip
+#: What the limits of the claims that compare numbers are tried with.
+VALUES = {"auc": 0.8, "same_circle": 0.5, "arm_information": 0.5, "points": 1000.0}
 
 
 def decide(*args, measures=MEASURES, groups=GROUPS, **options) -> dict:
@@ -125,6 +139,24 @@ def test_budget_is_what_methods_lack_that_should_do_well():
     assert why({"number": kept, "limit": 0.1}, *measures).startswith("paper: ")
 
 
+@pytest.mark.parametrize(
+    ("method", "divergence", "cause"),
+    [
+        ("base_transfer", 0.02, "budget: the learned densities are up to 0.020 nats from exact"),
+        ("base_transfer", 0.01, "paper: "),
+        ("flows_for_flows", 0.1, "paper: "),
+        ("flows_for_flows", 0.2, "budget: moved densities are up to 0.200 nats from exact"),
+    ],
+)
+def test_a_transport_may_leave_more_than_a_density(method, divergence, cause):
+    task = "star_to_star_twin"
+    measures = [
+        Measure(task, "", "1", method, "", "auc", 0.55),
+        Measure(task, "", "1", method, "", "divergence", divergence),
+    ]
+    assert why({"number": Quantity("auc", (method,), "identical")}, *measures).startswith(cause)
+
+
 def test_a_claim_that_says_what_it_needs_is_not_tested_without_it():
     claim = Claim("c", "p", Quantity("auc", ("w1",), "a"), "below", 1.0, needs="the scan")
     table = claims.claims_table([claim], MEASURES, GROUPS, EVIDENCE)
@@ -140,6 +172,10 @@ def test_repeated_trainings_are_averaged_and_the_ensemble_is_none_of_them():
     again.append(MEASURES[0]._replace(training="ensemble", value=100.0))
     single = Quantity("distance_mean", ("base_transfer",), "a")
     assert decide(single, "below", 9.0, measures=[*MEASURES, *again])["number"] == 2.0
+    # What lies between trainings is measured of all together.
+    again.append(MEASURES[0]._replace(training="ensemble", metric="training_spread", value=7.0))
+    between = Quantity("training_spread", ("base_transfer",), "a")
+    assert decide(between, "below", 9.0, measures=[*MEASURES, *again])["number"] == 7.0
 
 
 def test_the_rule_says_what_was_compared():
@@ -180,17 +216,137 @@ def test_malformed_claims_are_named(tmp_path, change, message):
 def test_every_claim_asks_for_something_that_is_measured():
     known = {c.key for kind in KINDS.values() for c in kind.columns} | set(search.METRICS)
     known_tasks = {*tasks.GROUPS, *tasks.PAPER, "collider_signal", "collider_search"}
-    methods = {*PUBLISHED, "reference", "baseline", "ceiling", "movement_penalty_w1", "reweighting"}
-    loaded, limits = claims.load(ROOT / "config/claims.yaml")
-    assert len(loaded) > 40
+    methods = {*PUBLISHED, *FURTHER, "reweighting", "movement_penalty_w1"}
+    methods |= {"reference", "baseline", "ceiling"}
+    assert len(CLAIMS) > 40
     facts = PAPER["science_preparation"]["events"]
-    assert causes.Evidence(**limits, paper=PAPER).paper_shown == 64 * facts["reference_train"]
-    for claim in loaded:
+    both = facts["reference_train"], facts["target_train"]
+    assert causes.Evidence(**LIMITS, paper=PAPER).paper_shown == 64 * min(both)
+    for claim in CLAIMS:
         for quantity in (claim.number, claim.limit):
             if isinstance(quantity, Quantity):
                 assert quantity.metric in known, claim.claim
                 assert quantity.tasks in known_tasks, claim.claim
                 assert set(quantity.methods) <= methods, claim.claim
+
+
+def keys(quantity: Quantity | float) -> set[tuple[str, str, str, str]]:
+    """The measures that a quantity is made of."""
+    if not isinstance(quantity, Quantity):
+        return set()
+    group = tasks.GROUPS.get(quantity.tasks)
+    names = tasks.names(group) if group else [quantity.tasks]
+    every = product(names, quantity.methods, quantity.features, [quantity.metric])
+    return {(task, method, feature, metric) for task, method, feature, metric in every}
+
+
+def sided(claim: Claim, holds: bool) -> dict[tuple[str, str, str, str], float]:
+    """Measures with which the claim's number lies just on the one or the other side of its limit.
+
+    Where number and limit are the largest and the smallest of the same methods, all of these have
+    one value, and where that would decide otherwise, the first has another.
+    """
+    ours, theirs = keys(claim.number), keys(claim.limit)
+    value = VALUES.get(claim.limit.metric, 1.0) if theirs else claim.limit
+    # chi2/ndf of a reference that differs, where 1 is chance.
+    value = 20.0 if theirs and claim.limit.metric == "chi2_ndf" else value
+    limit = claim.times * value + claim.plus if theirs else value
+    beyond = limit + (0.01 if (claim.relation == "above") == holds else -0.01) * abs(limit)
+    numbers = dict.fromkeys(theirs, value)
+    if ours == theirs:
+        assert claim.number.pick != claim.limit.pick
+        if not holds:
+            first = claim.number.methods[0]
+            numbers |= {key: beyond for key in ours if key[1] == first}
+        return numbers
+    assert not ours & theirs
+    return numbers | dict.fromkeys(ours, beyond)
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=[claim.claim for claim in CLAIMS])
+@pytest.mark.parametrize("holds", [True, False], ids=["holds", "fails"])
+def test_numbers_that_can_be_decide_every_claim_both_ways(claim, holds):
+    numbers = sided(claim, holds)
+    for (_, _, _, metric), value in numbers.items():
+        low, high = RANGES.get(metric, (0.0, np.inf))
+        assert low < value < high
+    points = [value for key, value in numbers.items() if key[3] == "points"]
+    effective = [value for key, value in numbers.items() if key[3] == "effective_points"]
+    # No weights have more effective points than points.
+    assert not effective or max(effective) < min(points)
+    # What causes are judged by, on the collider data.
+    judged = {
+        (name, method, "", metric): value
+        for name in ("collider", "collider_signal")
+        for method, metric, value in (
+            ("ceiling", "auc_low", 0.6),
+            ("floor", "auc_high", 0.5),
+            ("baseline", "distance_mean", 3.0),
+        )
+    }
+    found = [
+        Measure(task, "", "1", method, feature, metric, value)
+        for (task, method, feature, metric), value in (judged | numbers).items()
+    ]
+    groups = {name: tasks.names(group) for name, group in tasks.GROUPS.items()}
+    (row,) = claims.claims_table([claim], found, groups, EVIDENCE).rows
+    assert row["holds"] == ("yes" if holds else "no")
+    assert bool(row["why_not"]) == (not holds)
+
+
+def test_no_claim_implies_another():
+    """With numbers at random, each claim holds somewhere without the other."""
+    rng = np.random.default_rng(3)
+    involved = [keys(claim.number) | keys(claim.limit) for claim in CLAIMS]
+    every = sorted(set().union(*involved))
+    groups = {name: tasks.names(group) for name, group in tasks.GROUPS.items()}
+    holds = np.empty((1500, len(CLAIMS)), dtype=bool)
+    for row in holds:
+        drawn: dict[tuple, float] = {}
+        numbers: dict[tuple, float] = {}
+        width, alike = rng.choice([0.02, 0.3, 1.5]), rng.random() < 0.5
+        for task, method, feature, metric in every:
+            # Means over the tasks of a group differ more where the tasks are alike.
+            names = [name for name, names in groups.items() if alike and task in names]
+            group = names[0] if names else task
+            key = (group, method, feature, metric)
+            if key not in drawn:
+                auc = 0.5 + 0.5 * rng.beta(1, 1 / width)
+                drawn[key] = auc if metric == "auc" else np.exp(width * rng.normal())
+            numbers[task, method, feature, metric] = drawn[key]
+        for place, claim in enumerate(CLAIMS):
+            number, limit = claim.number.value(numbers, groups), claim.limit
+            if isinstance(limit, Quantity):
+                limit = claim.times * limit.value(numbers, groups) + claim.plus
+            row[place] = number < limit if claim.relation == "below" else number > limit
+    for i, j in permutations(range(len(CLAIMS)), 2):
+        if involved[i] & involved[j]:
+            assert (holds[:, i] & ~holds[:, j]).any(), (CLAIMS[i].claim, CLAIMS[j].claim)
+
+
+def test_a_configuration_makes_the_measures_that_the_default_run_lacks():
+    config = copy.deepcopy(CONFIG)
+    command = "snakemake claims --configfile config/every_claim.yaml"
+    update_config(config, yaml.safe_load((ROOT / "config/every_claim.yaml").read_text()))
+    check(config, ROOT / "config/schema.yaml")
+    jobs = Jobs(config, "out")
+    compared = {sample.task for sample in targets.moved(config, ensembles=True)}
+    needing = [claim for claim in CLAIMS if claim.needs == command]
+    assert len(needing) == 4
+    asked = set().union(*(keys(each.number) | keys(each.limit) for each in needing))
+    for task, method, _, metric in asked:
+        job = jobs.measure(task, 1, tasks.PAPER[task].family.held_out)
+        assert method in (*job.methods, *job.alternatives)
+        assert metric != "training_spread" or task in compared
+        if metric != "training_spread":
+            default = Jobs(CONFIG, "out").measure(task, 1, job.split)
+            assert method not in (*default.methods, *default.alternatives)
+    simple, large, own = (
+        jobs.transport("star_to_checkerboard", name, 1).network
+        for name in ("simple_network", "large_network", "flows_for_flows")
+    )
+    assert (simple.layers, simple.blocks, large.layers, large.blocks) == (4, 2, 8, 3)
+    assert simple.width == large.width == own.width
 
 
 def every_measure(value: float) -> list[Measure]:
@@ -231,7 +387,10 @@ def test_every_claim_is_decided_and_every_failure_has_a_cause(tmp_path):
             else:
                 assert cause == "" or row["holds"] == "not tested"
         untested = [row["claim"] for row in rows if row["holds"] == "not tested"]
-        assert len(untested) == 1 and "strength of the movement penalty" in untested[0]
+        # Of alternatives, every_measure has reweighting, on all tasks.
+        further = {"large_network", "simple_network", "movement_penalty_w1"}
+        lacking = [claim.claim for claim in CLAIMS if further & set(claim.number.methods)]
+        assert untested == lacking and len(lacking) == 3
 
 
 def test_tables_of_measures_have_a_row_for_each_task_and_method():

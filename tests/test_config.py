@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from flowmorph.errors import InputError
-from flowmorph.plan import targets, tasks
+from flowmorph.plan import methods, targets, tasks
 from flowmorph.plan.config import check
 from flowmorph.plan.jobs.training import Recipe, Smoothing
 
@@ -24,7 +24,7 @@ def read(name: str) -> dict:
     return json.loads(json.dumps(yaml.safe_load((FOLDER / f"{name}.yaml").read_text())))
 
 
-def merged(name: str) -> dict:
+def merged(*names: str) -> dict:
     def merge(base: dict, other: dict) -> dict:
         result = copy.deepcopy(base)
         for key, value in other.items():
@@ -32,7 +32,7 @@ def merged(name: str) -> dict:
             result[key] = merge(result[key], value) if nested else value
         return result
 
-    return merge(read("config"), read(name))
+    return functools.reduce(merge, map(read, names), read("config"))
 
 
 def keys(config: dict, prefix: str = "") -> set[str]:
@@ -44,12 +44,12 @@ def keys(config: dict, prefix: str = "") -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("name", ["config", "quick", "lhco", "paper", "own"])
+@pytest.mark.parametrize("name", ["config", "quick", "lhco", "paper", "own", "authors"])
 def test_shipped_configurations_fit_the_schema(name):
     check(merged(name), SCHEMA)
 
 
-@pytest.mark.parametrize("name", ["quick", "lhco", "paper", "own"])
+@pytest.mark.parametrize("name", ["quick", "lhco", "paper", "own", "authors"])
 def test_other_runs_change_values_only(name):
     assert keys(read(name)) <= keys(read("config"))
     assert read(name)["run"] == name
@@ -89,12 +89,22 @@ def test_an_unknown_key_is_named():
         ("collider.validation_fraction", 1.0),
         ("collider.jets.engine", "kt"),
         ("rotated.mode.identical", "none"),
+        ("rotated.train_angles_deg", []),
+        ("rotated.train_angles_deg", [0, 361]),
+        ("rotated.shown_angle_deg", 16),
+        ("toys.fresh_points", 1),
+        ("collider.regions_tev.reference_in_signal", "no"),
+        ("collider.scaling.fit", "target"),
+        ("collider.scaling.ranges.m_j1", [882.0, 1.6]),
+        ("collider.scaling.ranges.m_jj", [2900]),
         ("penalty.toy", -0.1),
         ("alternatives.tasks", ["collider_signal"]),
         ("alternatives.tasks", ["rotated_star_to_star_twin"]),
         ("alternatives.methods", {"telepathy": {}}),
         ("alternatives.methods.reweighting.folds", 1),
         ("alternatives.methods.penalty_identity", {"batch": 0}),
+        ("alternatives.methods.simple_network", {"layers": 0}),
+        ("alternatives.methods.large_network", {"epochs": 1}),
         ("run", "../elsewhere"),
         ("training.toy.smoothing.widths", [0.1, 0.2, 0.05, 0.02]),
         ("training.rotated.smoothing.shares", [0.1, 0.2]),
@@ -211,6 +221,23 @@ def test_alternatives_are_those_that_the_configuration_names():
     check(config, SCHEMA)
     assert "reweighting" not in targets.alternatives("collider", config)
     assert targets.flow_alternatives("collider", config) == []
+
+
+def test_a_setting_that_a_further_flow_method_does_not_have_is_named(monkeypatch):
+    monkeypatch.setattr(methods, "FURTHER", (*methods.FURTHER, "twice"))
+    config = read("config")
+    config["alternatives"]["methods"]["twice"] = {"epochs": 1, "layers": 2}
+    check(config, SCHEMA)
+    config["alternatives"]["methods"]["twice"] = {"epoch": 1}
+    with pytest.raises(InputError, match="methods.twice: no setting 'epoch' .*batch, epochs"):
+        check(config, SCHEMA)
+
+
+def test_only_further_flows_with_settings_are_trained():
+    config = read("config")
+    assert targets.further_flows(config) == ["penalty_identity"]
+    config["alternatives"]["methods"] |= {"penalty_identity": None, "large_network": {"layers": 8}}
+    assert targets.further_flows(config) == ["large_network"]
 
 
 def test_raising_the_number_of_events_changes_no_chunk():

@@ -250,6 +250,71 @@ def test_prepared_samples(feature_files):
     assert (feature_files / "r.root").read_bytes() == first
 
 
+def m_jj(folder, file, tree):
+    """M of a prepared tree's events, GeV."""
+    scaling = Preprocessor.load(folder / "scaling.json")
+    return scaling.inverse(flat_root.read_table(folder / file, tree))["m_jj"]
+
+
+def test_the_reference_alone_may_be_trained_on_in_the_signal_region(feature_files):
+    table = flat_root.read_table(feature_files / "reference.root", "features")
+    assert prepare(feature_files, reference_in_signal=True) == 0
+    mass = {tree: m_jj(feature_files, "r.root", tree) for tree in ("train", "validation", "signal")}
+    assert [len(mass["train"]), len(mass["validation"])] == [288, 72]  # of 240 + 120 events
+    assert (mass["train"] > 3300).sum() > (mass["train"] > 3700).sum() > 0
+    assert mass["signal"] == pytest.approx(np.full(len(mass["signal"]), 3500.0))
+    # What is measured there is what no flow was trained on.
+    scaling = Preprocessor.load(feature_files / "scaling.json")
+    seen, apart = (
+        scaling.inverse(flat_root.read_table(feature_files / "r.root", tree))["m_j1"]
+        for tree in ("train", "signal")
+    )
+    inside = table["m_j1"][table["m_jj"] == 3500]
+    assert 0 < len(apart) < len(inside) and np.isclose(apart[:, None], inside).any(axis=1).all()
+    assert not np.isclose(apart[:, None], seen, rtol=1e-12).any()
+    for tree, count in (("train", 160), ("validation", 40), ("signal", 100)):
+        found = m_jj(feature_files, "t.root", tree)
+        assert len(found) == count and np.isclose(found, 3500).all() == (tree == "signal")
+
+
+def test_the_scaling_may_be_that_of_the_reference_alone(feature_files, capfd):
+    table = flat_root.read_table(feature_files / "target.root", "features")
+    wider = table | {"m_j1": 10 * table["m_j1"]}
+    flat_root.write_tables(feature_files / "target.root", {"features": wider})
+    assert prepare(feature_files, fit="reference") == 0
+    train = {name: flat_root.read_table(feature_files / f"{name}.root", "train") for name in "rt"}
+    for name in regions.COLUMNS:
+        assert (train["r"][name].min(), train["r"][name].max()) == pytest.approx((-3, 3))
+    outside = (train["t"]["m_j1"] > 3).sum()
+    assert outside > 50
+    assert f"target: beyond the scaled range {outside} in m_j1" in capfd.readouterr().err
+    # The map goes on beyond its range, and back.
+    back = Preprocessor.load(feature_files / "scaling.json").inverse(train["t"])["m_j1"]
+    assert np.isclose(back[:, None], wider["m_j1"]).any(axis=1).all()
+
+
+def test_the_scaling_may_be_given(feature_files, capfd):
+    assert prepare(feature_files) == 0
+    fitted = Preprocessor.load(feature_files / "scaling.json").maps
+    assert prepare(feature_files, ranges={"m_jj": (2900, 4100), "m_j1": (0, 500)}) == 0
+    scaling = Preprocessor.load(feature_files / "scaling.json").maps
+    assert (scaling["m_jj"].minimum, scaling["m_jj"].maximum) == (2900, 4100)
+    assert (scaling["m_j1"].minimum, scaling["m_j1"].maximum) == (0, 500)
+    assert {n: m for n, m in scaling.items() if n not in ("m_jj", "m_j1")} == {
+        n: m for n, m in fitted.items() if n not in ("m_jj", "m_j1")
+    }
+    scaled = flat_root.read_table(feature_files / "t.root", "train")["m_jj"]
+    assert set(np.round(scaled, 9)) == {-2.5, 2.0}  # 3,000 and 3,900 GeV
+    capfd.readouterr()
+    before = (feature_files / "scaling.json").read_bytes()
+    assert prepare(feature_files, ranges={"m_jj": (2.9, 4.1)}) == 1
+    assert capfd.readouterr().err.splitlines()[-1] == (
+        "error: config: collider.scaling.ranges.m_jj: no training event of the reference lies in "
+        "[2.9, 4.1]: give the range of its values, masses in GeV"
+    )
+    assert (feature_files / "scaling.json").read_bytes() == before
+
+
 def test_empty_region_and_constant_feature(feature_files, capfd):
     table = flat_root.read_table(feature_files / "target.root", "features")
     low = {name: column[table["m_jj"] < 3600] for name, column in table.items()}

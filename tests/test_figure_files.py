@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from figure_samples import (
     LOSS_CSV,
+    ROTATED_SEED,
+    TOY_SEED,
     events,
     regions,
 )
@@ -32,7 +34,7 @@ from flowmorph.figures import (
 )
 from flowmorph.formats import flat_root
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples import moved
+from flowmorph.samples import moved, toy_parts
 
 ROOT = Path(__file__).parent.parent
 
@@ -70,12 +72,17 @@ def test_drawing_ignores_and_keeps_the_callers_settings(tmp_path, science):
     assert (tmp_path / "plain.png").read_bytes() == (tmp_path / "altered.png").read_bytes()
 
 
+def circles(sample: moved.MovedSample) -> np.ndarray:
+    return toy_parts.drawn_circles(len(sample), np.random.default_rng(TOY_SEED))
+
+
 DRAWINGS = {
     "fig1": lambda **_: schematics.architecture(),
     "fig2": lambda **_: schematics.conditional_architecture(),
-    "scatter": lambda toy, **_: scatter.transport_scatter(toy, same_circle=True),
+    "scatter": lambda toy, **_: scatter.transport_scatter(toy, circles(toy), same_circle=True),
     "grid": lambda toy, **_: grids.density_grid([("four circles → star", toy)]),
     "distances": lambda toy, **_: distances.distance_figure([toy], units="u", note="here"),
+    "two_axes": lambda toy, **_: distances.distance_figure([toy], linear=10.0),
     "per_feature": lambda science, **_: distances.feature_distance_figure(science),
     "features": lambda **_: features.feature_distributions(events(1), events(2)),
     "ratios": lambda science, **_: features.feature_ratios(science, names=["base_transfer"]),
@@ -140,11 +147,14 @@ def test_scripts_draw_what_they_are_given(tmp_path, toy, rotated, science):
     task = ["--titles", "four circles → four circles"]
     calls = {
         "plot_schematic": ["--drawing", "architecture"],
-        "plot_scatter": ["--moved", "rotated.npz", "--angles", "7.5:45", "--same-circle"],
-        "plot_grid": ["--moved", "rotated.npz", *task, "--angles", "7.5:45", "45:7.5"],
-        "plot_distances": ["--moved", "toy.npz", "toy.npz"],
+        "plot_scatter": [
+            *("--moved", "rotated.npz", "--seed", str(ROTATED_SEED)),
+            *("--angles=7.5:45", "--same-circle"),
+        ],
+        "plot_grid": ["--moved", "rotated.npz", *task, "--angles=7.5:45", "--angles=45:7.5"],
+        "plot_distances": ["--moved", "toy.npz", "toy.npz", "--linear", "10"],
         "plot_distances_per_feature": ["--moved", "science.npz", "--note", "sidebands"],
-        "plot_features": ["--reference", "1.root", "--target", "2.root"],
+        "plot_features": ["--reference", "1.root", "--target", "2.root", "--all-masses"],
         "plot_ratios": ["--moved", "science.npz"],
         "plot_loss": ["--losses", "loss.csv", "--titles", "star"],
     }
@@ -173,6 +183,17 @@ def test_damaged_samples_are_named_and_leave_no_figure(tmp_path, toy, change, me
         script("plot_distances").main(
             ["--moved", str(tmp_path / "toy.npz"), "--output", str(output)]
         )
+    assert not output.exists()
+
+
+def test_points_of_another_seed_are_named_and_leave_no_figure(tmp_path, toy):
+    toy.save(tmp_path / "toy.npz")
+    output = tmp_path / "fig.png"
+    options = ["--moved", str(tmp_path / "toy.npz"), "--output", str(output), "--seed"]
+    script("plot_scatter").main([*options, str(TOY_SEED)])
+    output.unlink()
+    with pytest.raises(InputError, match=f"toy.npz, --seed {TOY_SEED + 1}: these points were not"):
+        script("plot_scatter").main([*options, str(TOY_SEED + 1)])
     assert not output.exists()
 
 

@@ -8,9 +8,12 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
+import yaml
 from figure_samples import (
     ANGLES,
     LOSS_CSV,
+    ROTATED_SEED,
+    TOY_SEED,
     events,
 )
 from matplotlib.colors import LogNorm
@@ -30,9 +33,10 @@ from flowmorph.figures import (
     style,
 )
 from flowmorph.metrics import spectra
-from flowmorph.plan import tasks
+from flowmorph.plan import figures, tasks
+from flowmorph.plan.jobs.build import Jobs
 from flowmorph.plan.methods import PUBLISHED
-from flowmorph.samples import geometry, moved, toy_parts
+from flowmorph.samples import datasets, geometry, moved, toy_parts
 from flowmorph.samples.regions import COLUMNS
 
 ROOT = Path(__file__).parent.parent
@@ -41,6 +45,82 @@ ROOT = Path(__file__).parent.parent
 def texts(fig) -> str:
     """All that is written in a figure."""
     return "\n".join(t.get_text() for t in fig.findobj(matplotlib.text.Text) if t.get_visible())
+
+
+def circles(sample: moved.MovedSample, seed: int) -> np.ndarray:
+    """The circle that each point of a sample's reference was drawn from."""
+    return toy_parts.drawn_circles(len(sample), np.random.default_rng(seed))
+
+
+# --- what a run draws
+
+
+def config(**rotated) -> dict:
+    """The default configuration with few points."""
+    made = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    for section in ("toys", "rotated"):
+        made[section]["points"]["evaluation"] = 600
+    made["rotated"] |= rotated
+    return made
+
+
+@pytest.mark.parametrize("name", ["fig5", "figA1", "figB2", "figB4"])
+def test_rows_of_the_grids_are_in_the_papers_order(name):
+    rows = ["star → star", "four circles → four circles", "checkerboard → checkerboard"]
+    if name in ("fig5", "figB4"):
+        rows = [
+            "star → four circles",
+            "four circles → star",
+            "four circles → checkerboard",
+            "checkerboard → four circles",
+            "checkerboard → star",
+            "star → checkerboard",
+        ]
+    figure = figures.FIGURES[name]
+    assert [task.title for task in figure.tasks] == rows
+    assert "--titles " + " ".join(f"'{row}'" for row in rows) in figure.options(config())
+
+
+@pytest.mark.parametrize(
+    ("name", "rotated", "angles"),
+    [
+        ("figB3", {}, "--angles=15:15 --shared"),
+        ("figB4", {"angles_deg": [5, 10, 20]}, "--angles=10:10 --shared"),
+        ("figB4", {"shown_angle_deg": 45}, "--angles=45:45 --shared"),
+        ("figB4", {"mode": {"identical": "shared", "different": "concat"}}, "--angles=15:15"),
+        ("figB1", {}, "--angles=7.5:45"),
+        ("figB1", {"mode": {"identical": "shared", "different": "shared"}}, "=15:15 --shared"),
+        ("figB2", {"mode": {"identical": "shared", "different": "shared"}}, "=15:15 --shared"),
+    ],
+)
+def test_figures_of_one_angle_show_the_papers(name, rotated, angles):
+    assert figures.FIGURES[name].options(config(**rotated)).endswith(angles)
+
+
+@pytest.mark.parametrize("name", ["fig3", "fig4", "figB1", "figB3"])
+def test_the_circles_of_a_runs_points_are_told_by_the_seed(name):
+    figure = figures.FIGURES[name]
+    made = config()
+    points, condition = datasets.load(Jobs(made, "").data(figure.tasks[0].reference), "evaluation")
+    start = geometry.degrees(condition) if condition.shape[1] else None
+    seed = int(re.search(r"--seed (\d+)", figure.options(made)).group(1))
+    circle = toy_parts.drawn_circles(len(points), np.random.default_rng(seed))
+    toy_parts.angle_on(points, circle, start)
+    nearest, _ = toy_parts.circle_and_angle(points, start)
+    assert 0.8 < np.mean(nearest == circle) < 1  # not where circles cross
+    other = toy_parts.drawn_circles(len(points), np.random.default_rng(seed + 1))
+    with pytest.raises(InputError, match="not drawn from these circles: give the seed"):
+        toy_parts.angle_on(points, other, start)
+
+
+def test_axes_of_distance_and_features_end_where_the_papers_do():
+    made = config()
+    assert "--linear 10" in figures.FIGURES["fig6"].options(made)
+    assert "--linear 10" in figures.FIGURES["figA2"].options(made)
+    assert "--linear 0.7 " in figures.FIGURES["fig9"].options(made)
+    made["collider"]["scaling"] |= {"low": 0.0, "high": 1.0}
+    assert "--limits 0 1 " in figures.FIGURES["fig8"].options(made)
+    assert f"--linear {0.7 / 6:g} " in figures.FIGURES["fig_signal_distances"].options(made)
 
 
 # --- schematics and table 1
@@ -93,7 +173,7 @@ def test_colours_tell_places_apart():
 
 
 def test_scatter_keeps_a_points_colour_in_every_panel(toy):
-    fig = scatter.transport_scatter(toy, points=100)
+    fig = scatter.transport_scatter(toy, circles(toy, TOY_SEED), points=100)
     assert [ax.get_title() for ax in fig.axes] == ["reference", "base transfer", "flows for flows"]
     assert fig.axes[0].get_ylabel() == "$x_2$"
     for ax, name in zip(fig.axes, scatter.COLUMNS, strict=True):
@@ -102,14 +182,43 @@ def test_scatter_keeps_a_points_colour_in_every_panel(toy):
         np.testing.assert_array_equal(
             dots.get_facecolors(), fig.axes[0].collections[0].get_facecolors()
         )
-        assert ax.get_xlim() == ax.get_ylim() == (-4, 4)
+        assert ax.get_xlim() == ax.get_ylim() == (-3, 3)
+
+
+def test_scatter_has_the_colour_of_the_circle_that_a_point_was_drawn_from():
+    crossing = np.array([[1 + np.sqrt(3), 0.0]] * 2)  # of the circles around (1, 1) and (1, -1)
+    none = np.empty((2, 0))
+    sample = moved.MovedSample(
+        crossing, crossing, none, none, dict.fromkeys(scatter.METHODS, crossing)
+    )
+    circle = np.array([0, 1])
+    dots = scatter.transport_scatter(sample, circle).axes[0].collections[0]
+    angle = np.deg2rad([-30, 30])
+    np.testing.assert_allclose(dots.get_facecolors()[:, :3], scatter.ring_colours(circle, angle))
+    assert np.ptp(dots.get_facecolors(), axis=0).max() > 0.2
+    with pytest.raises(InputError, match="not drawn from these circles"):
+        scatter.transport_scatter(sample, np.array([0, 2]))
+
+
+def test_scatter_shows_as_many_points_as_the_paper():
+    x = np.tile([[3.0, 1.0]], (8000, 1))
+    none = np.empty((8000, 0))
+    sample = moved.MovedSample(x, x, none, none, dict.fromkeys(scatter.METHODS, x))
+    fig = scatter.transport_scatter(sample, np.zeros(8000, int))
+    assert {len(ax.collections[0].get_offsets()) for ax in fig.axes} == {7000}
 
 
 def test_scatter_prints_angles_and_the_share_that_stays(rotated):
-    turned = rotated.select_angles(*ANGLES)
-    fig = scatter.transport_scatter(turned, angles=ANGLES, same_circle=True)
-    notes = [[text.get_text() for text in ax.texts] for ax in fig.axes]
-    assert notes == [["7.5°"], ["45°", "same circle: 100 %"], ["45°", "same circle: 100 %"]]
+    rows, target_rows = rotated.rows_at_angles(*ANGLES)
+    turned = rotated.select(rows, target_rows)
+    circle = circles(rotated, ROTATED_SEED)[rows]
+    fig = scatter.transport_scatter(turned, circle, angles=ANGLES, same_circle=True)
+    assert [[text.get_text() for text in ax.texts] for ax in fig.axes] == [["7.5°"]] + 2 * [["45°"]]
+    assert [ax.get_title() for ax in fig.axes] == [
+        "reference",
+        "base transfer, same circle: 100 %",
+        "flows for flows, same circle: 100 %",
+    ]
 
 
 # --- grids
@@ -142,14 +251,25 @@ def test_grid_shows_a_density_and_leaves_empty_bins_empty():
 
 
 def test_grid_prints_the_angle_of_each_sample(rotated):
-    turned = rotated.select_angles(*ANGLES)
+    turned = rotated.select(*rotated.rows_at_angles(*ANGLES))
     fig = grids.density_grid([("four circles → four circles", turned)], angles=[ANGLES])
     assert [ax.texts[0].get_text() for ax in fig.axes[:7]] == ["7.5°"] + ["45°"] * 6
 
 
 def test_angles_that_no_point_has_are_named(rotated):
     with pytest.raises(InputError, match="from 15 to 45 degrees; there are 7.5:7.5, 7.5:45"):
-        rotated.select_angles(15.0, 45.0)
+        rotated.rows_at_angles(15.0, 45.0)
+    with pytest.raises(InputError, match="from 7.5 to 45 degrees; there are 7.5:7.5, 45:45$"):
+        rotated.rows_at_angles(7.5, 45.0, shared=True)
+
+
+def test_points_that_share_an_angle_are_kept_whatever_the_targets_in_their_row(rotated):
+    start, end = map(geometry.degrees, (rotated.condition_reference, rotated.condition_target))
+    rows, target_rows = rotated.rows_at_angles(45.0, 45.0, shared=True)
+    assert (start[rows] == 45).all() and (end[target_rows] == 45).all()
+    assert len(rows) == len(target_rows) == min((start == 45).sum(), (end == 45).sum())
+    paired, _ = rotated.rows_at_angles(45.0, 45.0)
+    assert len(rows) > 1.8 * len(paired)  # of two angles; the default run has six
 
 
 def test_angles_are_read_as_a_pair_or_as_one_for_both():
@@ -198,6 +318,33 @@ def test_distance_histograms_hold_every_point_and_the_baseline_is_hatched(toy):
     assert [bool(steps.get_hatch()) for steps in ax.patches] == [True] + 5 * [False]
 
 
+def test_a_linear_axis_of_distance_counts_what_lies_beyond_it(toy):
+    left, right = distances.distance_figure([toy], linear=0.35).axes
+    assert left.get_xlim() == (0.0, 0.35) and left.get_xscale() == "linear"
+    assert right.get_xscale() == "log"
+    shares = {  # of methods that move by 0.1, 0.2, ...
+        name: steps.get_data().values.sum()
+        for name, steps in zip(distances.COLUMNS, left.patches, strict=True)
+    }
+    assert [shares[method] for method in PUBLISHED] == pytest.approx([1, 1, 1, 0, 0])
+    baseline = np.linalg.norm(toy.target - toy.reference, axis=1)
+    assert shares["baseline"] == pytest.approx(np.mean(baseline <= 0.35))
+    assert all(steps.get_data().values.sum() == pytest.approx(1.0) for steps in right.patches)
+    assert left.get_xlabel() == right.get_xlabel() and len(right.patches) == 6
+
+
+def test_numbers_of_a_feature_lie_above_the_histograms(science):
+    fig = distances.feature_distance_figure(science)
+    fig.canvas.draw()
+    for ax in fig.axes[:5]:
+        lowest = min(text.get_window_extent().y0 for text in ax.texts)
+        right = max(text.get_window_extent().x1 for text in ax.texts)
+        for steps in ax.patches:
+            values, edges, _ = steps.get_data()
+            corners = ax.transData.transform(np.column_stack([edges[:-1], values]))
+            assert corners[corners[:, 0] < right, 1].max(initial=0) < lowest
+
+
 def test_feature_distances_have_five_panels_with_means(science):
     fig = distances.feature_distance_figure(science, note="sidebands")
     panels = [ax for ax in fig.axes if ax.get_xlabel()]
@@ -219,7 +366,7 @@ def test_feature_distances_have_five_panels_with_means(science):
 def test_observables_carry_units_and_the_signal_region_is_marked():
     fig = features.feature_distributions(events(1), events(2), signal=(3.3, 3.7))
     assert [ax.get_xlabel() for ax in fig.axes] == [
-        "$M$ [TeV]",
+        "$M$ [GeV]",
         "$m_{J_1}$ [GeV]",
         r"$\Delta m_{JJ}$ [GeV]",
         r"$\tau^{21}_{J_1}$",
@@ -227,10 +374,20 @@ def test_observables_carry_units_and_the_signal_region_is_marked():
         r"$\Delta R_{JJ}$",
     ]
     (span,) = [patch for patch in fig.axes[0].patches if hasattr(patch, "get_x")]
-    assert (span.get_x(), span.get_x() + span.get_width()) == pytest.approx((3.3, 3.7))
-    assert fig.axes[0].get_xlim() == (2.9, 4.1)
+    assert (span.get_x(), span.get_x() + span.get_width()) == pytest.approx((3300, 3700))
+    assert fig.axes[0].get_xlim() == (2900, 4100)
     legend = [text.get_text() for text in fig.axes[1].get_legend().get_texts()]
     assert legend == ["reference", "target"]
+
+
+def test_features_are_those_of_the_regions_or_of_all_masses():
+    table = {name: np.full(4, 0.5) for name in COLUMNS}
+    table |= {"m_jj": np.array([2500.0, 3000.0, 3500.0, 5000.0]), "m_j1": np.arange(4) * 100.0 + 5}
+    for all_masses, filled in ((False, [0.5, 0.5]), (True, [0.25] * 4)):
+        fig = features.feature_distributions(table, table, all_masses=all_masses)
+        shares = fig.axes[1].patches[0].get_data().values
+        assert shares[shares > 0].tolist() == filled
+        assert fig.axes[0].get_xlim() == (2900, 4100)
 
 
 def test_columns_are_those_of_the_feature_table():
@@ -267,6 +424,17 @@ def test_ratio_figure_has_a_strip_for_reference_and_each_method(science):
     strips = [ax.get_ylabel().replace("-\n", "").replace("\n", " ") for ax in fig.axes[5::5]]
     assert strips == [looks.LOOKS[name].label for name in ("reference", *PUBLISHED)]
     assert all("χ²/bin" in ax.texts[0].get_text() for ax in fig.axes[5:])
+    assert all(ax.get_xlim() == pytest.approx((-3.2, 3.2)) for ax in fig.axes)
+    assert all(ax.get_ylim() == (0, 3) for ax in fig.axes[5:])
+
+
+def test_ratios_have_the_papers_bins_and_points_that_leave_the_scaled_range(science):
+    many = science.select(np.tile(np.arange(600), 6))
+    many.methods["unidirectional"][:] = 3.1
+    left = features.feature_ratios(many).axes[0]
+    shares = [steps.get_data().values for steps in left.patches]
+    assert {len(values) for values in shares} == {39}
+    assert shares[3].sum() == pytest.approx(1.0)
 
 
 def test_empty_sample_is_an_error():
@@ -373,6 +541,15 @@ def test_loss_curve_shows_the_table(tmp_path):
     lowest = validation.get_ydata().min()
     assert kept.get_ydata() == [lowest] and kept.get_label() == f"kept, {lowest:.4f}"
     assert fig.axes[0].get_ylabel() == "loss [nats]" and "density of star" in texts(fig)
+
+
+def test_a_long_title_of_a_loss_curve_stays_within_the_picture(history):
+    title = "rotated checkerboard → checkerboard, identity initialization, training 2"
+    fig = losses.loss_curve(history, title=title)
+    fig.canvas.draw()
+    box = fig.axes[0].title.get_window_extent()
+    assert box.x0 > 0 and box.x1 < fig.bbox.x1 and box.y1 <= fig.bbox.y1
+    assert fig.axes[0].get_title().replace("\n", " ") == title
 
 
 def test_loss_curve_shows_where_a_training_went_back(tmp_path):

@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from flowmorph.errors import InputError
 from flowmorph.metrics import (
     comparison,
+    distances,
     divergence,
     measures,
     optimal_transport,
@@ -216,6 +217,40 @@ def test_a_detour_exceeds_the_bound_of_its_own_images():
     assert numbers["good", "", "auc"] < 0.55
 
 
+@pytest.mark.parametrize("length", [0.02, 0.5])
+def test_a_translation_is_minimal_and_random_directions_are_not_however_short(length):
+    sample = shifted_task(length)
+    angle = np.random.default_rng(14).uniform(0, 2 * np.pi, size=len(sample))
+    directions = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    for weights in (None, np.linspace(0.5, 1.5, len(sample))):
+        weighted = replace(sample, weight_reference=weights)
+        numbers = measured(weighted.with_alternative("far", sample.reference + length * directions))
+        assert numbers["good", "", "ratio_marginals"] == pytest.approx(1.0, rel=1e-6)
+        assert numbers["far", "", "ratio_marginals"] > 3
+    # Points that move less than their neighbours are away are their own best images.
+    assert (numbers["far", "", "ratio_images"] < 1.05) == (length == 0.02)
+
+
+def test_a_map_that_moves_nothing_is_minimal():
+    numbers = measured(shifted_task(0.0))
+    assert numbers["good", "", "l1_mean"] == 0
+    assert numbers["good", "", "ratio_marginals"] == 1
+
+
+def test_the_distance_between_trainings_is_that_of_the_images_of_one_point():
+    points = np.random.default_rng(15).normal(size=(50, 2))
+    shifts = [np.array(shift) for shift in ([0.0, 0.0], [3.0, 4.0], [0.0, 0.0])]
+    images = [points + shift for shift in shifts]
+    assert distances.between_trainings(images) == pytest.approx(10 / 3)  # pairs: 5, 0, 5
+    assert distances.between_trainings([points, points]) == 0
+    # Only the first point, which alone counts, goes elsewhere.
+    elsewhere = points + [[6.0, 8.0]] * np.eye(50)[:, :1]
+    assert distances.between_trainings([points, elsewhere]) == pytest.approx(0.2)
+    assert distances.between_trainings([points, elsewhere], np.eye(50)[0]) == pytest.approx(10)
+    with pytest.raises(InputError, match="two or more"):
+        distances.between_trainings([points])
+
+
 def test_points_are_compared_at_equal_conditions():
     rng = np.random.default_rng(13)
     condition = rng.choice([0.0, 1.0], size=(1200, 1))
@@ -224,6 +259,10 @@ def test_points_are_compared_at_equal_conditions():
     sample = sample.with_alternative("good", sample.reference + 2.0 * condition)
     numbers = measured(sample, mode="shared", discrete=True)
     assert numbers["good", "", "condition_spread"] > 0.5
+    # One of two conditions is nearly right: the range is almost twice the mean.
+    assert 1.5 < numbers["good", "", "condition_ratio"] < 2
+    # As wrong at both conditions.
+    assert numbers["far", "", "condition_ratio"] < 0.1
     assert numbers["good", "", "auc"] > 0.6
     without = measured(sample, mode="shared")
     assert ("good", "", "condition_spread") not in without

@@ -98,4 +98,4 @@ def test_alternatives_are_added_from_their_files(tmp_path, science):
 
 def test_angles_need_a_rotated_toy(toy):
     with pytest.raises(InputError, match="not one of the rotated toys"):
-        toy.select_angles(7.5, 45.0)
+        toy.rows_at_angles(7.5, 45.0)

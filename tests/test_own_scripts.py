@@ -71,7 +71,7 @@ def test_from_files_to_figures(tmp_path, columns, condition, suffix, weights):
         ["--job", to_json(job), *ends, "--checkpoint", str(tmp_path / "checkpoint"),
          "--output", transport, "--history", str(tmp_path / "f.loss")]
     )  # fmt: skip
-    move = MoveJob("own", "validation", "1", mode, *data, (method,), 100, 4, "cpu")
+    move = MoveJob("own", "validation", "1", mode, *data, (method,), 4, "cpu")
     script("move_samples").main(
         ["--job", to_json(move), *ends, "--transports", transport, "--output", at["moved.npz"],
          "--flow-measures", str(tmp_path / "m.csv")]

@@ -119,7 +119,8 @@ def test_distance_table_script_pools_the_tasks_of_a_block(tmp_path):
     output = tmp_path / "tables/distances.csv"
     script("make_distance_table").main(
         ["--collider", short, "--different", short, long, "--identical", long]
-        + ["--paper", str(PAPER), "--output", str(output)]
+        + ["--paper", str(PAPER), "--spreads", str(PAPER.parents[1] / "config/fidelity.csv")]
+        + ["--output", str(output)]
     )
     with output.open(newline="") as stream:
         rows = list(csv.DictReader(stream))

@@ -81,19 +81,21 @@ def test_rotated_samples_follow_the_density(name):
     assert chi2_pvalue(x, log_density) > 1e-3
 
 
+@pytest.mark.parametrize("sign", [1, -1], ids=["counterclockwise", "clockwise"])
 @pytest.mark.parametrize("name", toys.TOYS)
-def test_rotation_turns_counterclockwise_and_scales(name):
-    x, condition = toys.sample_rotated_toy(name, 1000, ANGLES, np.random.default_rng(3))
+def test_rotation_turns_by_the_angle_and_scales(name, sign):
+    angles = [sign * angle for angle in ANGLES]
+    x, condition = toys.sample_rotated_toy(name, 1000, angles, np.random.default_rng(3))
     plain = toys.sample_toy(name, 1000, np.random.default_rng(3))
     assert condition.shape == (1000, 1)
-    assert set(np.round(condition[:, 0] * 45, 9)) == set(ANGLES)
+    assert set(np.round(condition[:, 0] * 45, 9)) == set(angles)
     turned = (x[:, 0] + 1j * x[:, 1]) / (plain[:, 0] + 1j * plain[:, 1])
     assert np.abs(turned) == pytest.approx(math.sqrt(0.5))
     assert np.rad2deg(np.angle(turned)) == pytest.approx(condition[:, 0] * 45)
     assert toys.log_density_rotated(name, x, condition) == pytest.approx(
         toys.log_density(name, plain) + math.log(2)
     )
-    assert np.abs(toys.sample_rotated_toy("checkerboard", 5000, ANGLES, plain_rng())[0]).max() <= 4
+    assert np.abs(toys.sample_rotated_toy("checkerboard", 5000, angles, plain_rng())[0]).max() <= 4
 
 
 def plain_rng():

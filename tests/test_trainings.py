@@ -14,6 +14,7 @@ from scripts_by_name import script
 
 from flowmorph.errors import InputError
 from flowmorph.figures import closure, distances, features
+from flowmorph.metrics import measures
 from flowmorph.metrics.distances import Summary
 from flowmorph.metrics.measures import Measure
 from flowmorph.plan import targets, tasks
@@ -124,8 +125,28 @@ def test_the_distance_table_gives_the_spread_of_the_mean():
     table = tables.distance_table(ours, tables.paper_numbers(PAPER))
     assert table.rows[1]["mean"] == 1.5 and table.rows[1]["std"] == pytest.approx(0.6)
     assert table.rows[1]["mean_spread"] == pytest.approx(0.5**0.5)
-    assert table.rows[0]["mean_spread"] is None
+    assert table.rows[0]["mean_spread"] is None and table.rows[0]["off"] is None
+    spread = (0.5 * 1.5) ** 0.5  # of a mean of two and the paper's one training, 0.313
+    assert table.rows[1]["off"] == pytest.approx((1.5 - 0.313) / spread)
+    assert not table.notes
     assert "mean_spread" in [column.key for column in table.columns]
+
+
+def test_a_single_training_has_the_known_scatter_beside_it(tmp_path):
+    several = {"collider": {"flows_for_flows": [Summary(1.0, 0.5, 10), Summary(2.0, 0.7, 10)]}}
+    paper = tables.paper_numbers(PAPER)
+    tables.distance_table(several, paper).save([tmp_path / "known.csv"])
+    known = tables.known_spreads(tmp_path / "known.csv")
+    one = {"collider": {method: [Summary(1.2, 0.5, 10)] for method in PUBLISHED}}
+    table = tables.distance_table(one, paper, known)
+    spreads = {row["method"]: row["known_spread"] for row in table.rows}
+    assert spreads.pop("flows for flows") == pytest.approx(0.5**0.5)
+    assert set(spreads.values()) == {None}
+    assert "2 trainings" in table.notes[0] and "± known" in table.markdown()
+    assert not tables.distance_table(several, paper, known).notes
+    (tmp_path / "known.csv").write_text("sample,method\na,b\n")
+    with pytest.raises(InputError, match="not a distance table of several trainings"):
+        tables.known_spreads(tmp_path / "known.csv")
 
 
 def test_a_moved_density_is_held_against_the_one_that_it_comes_from():
@@ -170,14 +191,21 @@ def shifted(sample: moved.MovedSample, by: float) -> moved.MovedSample:
     return replace(sample, methods={name: x + by for name, x in sample.methods.items()})
 
 
+def mixing(files: list[str], output: Path) -> list[str]:
+    """Arguments that mix moved samples of the collider task into ``output``, npz and CSV."""
+    return [
+        "--moved", *files, "--seed", "7", "--task", "collider", "--split", "validation",
+        "--output", f"{output}.npz", "--measures", f"{output}.csv",
+    ]  # fmt: skip
+
+
 def test_an_ensemble_takes_each_image_from_one_of_its_trainings(tmp_path):
     first = science_task()
     for name, sample in (("a", first), ("b", shifted(first, 10.0))):
         sample.save(tmp_path / f"{name}.npz")
     files = [str(tmp_path / "a.npz"), str(tmp_path / "b.npz")]
     for run in ("first", "again"):
-        arguments = ["--moved", *files, "--seed", "7", "--output", str(tmp_path / f"{run}.npz")]
-        script("mix_ensemble").main(arguments)
+        script("mix_ensemble").main(mixing(files, tmp_path / run))
     assert (tmp_path / "first.npz").read_bytes() == (tmp_path / "again.npz").read_bytes()
     mixed = moved.MovedSample.load(tmp_path / "first.npz")
     assert mixed.same_points(first)
@@ -185,6 +213,12 @@ def test_an_ensemble_takes_each_image_from_one_of_its_trainings(tmp_path):
     from_second = np.isclose(shift, 10.0).all(axis=1)
     assert (from_second | np.isclose(shift, 0.0).all(axis=1)).all()
     assert 0.4 < from_second.mean() < 0.6
+    # Each point's images are 10 apart in each of five features.
+    found = measures.read([tmp_path / "first.csv"])
+    assert {m.method for m in found} == set(first.methods)
+    for m in found:
+        assert m[:3] == ("collider", "validation", "ensemble") and m.metric == "training_spread"
+        assert m.value == pytest.approx(10 * 5**0.5)
     # All methods of a point come from the same training.
     np.testing.assert_allclose(mixed.points("base_transfer") - first.points("base_transfer"), shift)
 
@@ -194,8 +228,7 @@ def test_an_ensemble_of_weighted_points_keeps_their_weights(tmp_path):
     files = [str(tmp_path / "a.npz"), str(tmp_path / "b.npz")]
     for file in files:
         replace(science_task(), **weights).save(file)
-    arguments = ["--moved", *files, "--seed", "7", "--output", str(tmp_path / "c.npz")]
-    script("mix_ensemble").main(arguments)
+    script("mix_ensemble").main(mixing(files, tmp_path / "c"))
     mixed = moved.MovedSample.load(tmp_path / "c.npz")
     for name in moved.WEIGHTS:
         np.testing.assert_array_equal(getattr(mixed, name), weights[name])
@@ -206,9 +239,7 @@ def test_trainings_on_other_points_make_no_ensemble(tmp_path):
     replace(science_task(), reference=np.zeros((600, 5))).save(tmp_path / "b.npz")
     files = [str(tmp_path / "a.npz"), str(tmp_path / "b.npz")]
     with pytest.raises(InputError, match="b.npz: its points are not those"):
-        script("mix_ensemble").main(
-            ["--moved", *files, "--seed", "1", "--output", str(tmp_path / "c.npz")]
-        )
+        script("mix_ensemble").main(mixing(files, tmp_path / "c"))
     assert not (tmp_path / "c.npz").exists()
 
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -50,11 +51,15 @@ class Project:
         shutil.copy(ROOT / "tests" / "tiny.yaml", folder / "tiny.yaml")
 
     def snakemake(
-        self, *arguments: str, check: bool = True, override: dict | None = None
+        self,
+        *arguments: str,
+        check: bool = True,
+        override: dict | None = None,
+        configs: Sequence[str] = ("tiny.yaml",),
     ) -> subprocess.CompletedProcess:
         (self.folder / "override.yaml").write_text(yaml.safe_dump(override or {}))
         command = [sys.executable, "-m", "snakemake", *arguments]
-        command += ["--configfile", "tiny.yaml", "override.yaml"]
+        command += ["--configfile", *configs, "override.yaml"]
         result = subprocess.run(
             command, cwd=self.folder, text=True, capture_output=True, timeout=1500
         )
@@ -208,15 +213,34 @@ def test_a_method_is_added_by_a_module_and_an_entry(project):
 
 
 @pytest.mark.parametrize(
-    ("mode", "angles"), [("difference", "7.5:45"), ("shared", "30:30")], ids=["turned", "shared"]
+    ("mode", "angles"), [("difference", "7.5:45"), ("shared", "15:15")], ids=["turned", "shared"]
 )
 def test_identical_toys_are_shown_at_the_angles_that_they_have(tmp_path, mode, angles):
     override = {"rotated": {"mode": {"identical": mode}}}
     names = [paths.figure(OUT, name, "png") for name in ("figB1", "figB2")]
     project = Project(tmp_path)
     printed = project.snakemake("--dry-run", "--printshellcmds", *names, override=override).stdout
-    shown = re.findall(r"plot/plot_(?:scatter|grid)\.py.*?--angles (\S+)", printed, re.DOTALL)
+    shown = re.findall(r"plot/plot_(?:scatter|grid)\.py.*?--angles=(\S+)", printed, re.DOTALL)
     assert shown == [angles, angles]
+
+
+@pytest.mark.parametrize(("source", "flag"), [("pythia", False), ("lhco", True)])
+def test_features_are_shown_at_all_masses_where_events_have_them(tmp_path, source, flag):
+    configs = ["tiny.yaml", *(["config/lhco.yaml"] if source == "lhco" else [])]
+    printed = (
+        Project(tmp_path).snakemake("--dry-run", "--printshellcmds", "fig7", configs=configs).stdout
+    )
+    (command,) = re.findall(r"plot/plot_features\.py.*?--output", printed, re.DOTALL)
+    assert ("--all-masses" in command) == flag
+
+
+def test_pictures_of_trainings_are_titled_in_the_words_of_figures(tmp_path):
+    task, method = "rotated_star_to_star_twin", "movement_penalty"
+    picture = paths.loss_picture(paths.transport(OUT, task, method, 1))
+    density = paths.loss_picture(paths.density(OUT, "star_twin", 1))
+    printed = Project(tmp_path).snakemake("--dry-run", "--printshellcmds", picture, density).stdout
+    assert "'rotated star → star, movement penalty'" in printed
+    assert "'density of star twin'" in printed
 
 
 def test_a_flow_method_is_added_by_one_line_in_the_registry(tmp_path):
@@ -307,7 +331,7 @@ def test_a_second_seed_of_the_collider_task_adds_its_trainings_and_reruns_none(p
     before, override = weights.read_bytes(), {"seeds": {"collider": 2}}
     pending = project.pending(override=override)
     again = ("train_density", "train_transport", "move_samples", "mix_ensemble", "measure_task")
-    flows = len(methods.TRAINED + methods.FURTHER)
+    flows = len(targets.transports("collider", CONFIG))
     assert [pending[rule] for rule in again] == [2, flows, 2, 2, 4]
     assert {"fig8", "fig9", "fig10", "fig_closure", "two_sample", "distances"} <= set(pending)
     untouched = {"generate_events", "build_features", "prepare_samples", "fig3", "fig6", "fig7"}

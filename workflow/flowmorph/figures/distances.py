@@ -18,7 +18,9 @@ from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples import moved
 
 COLUMNS = ("baseline", *PUBLISHED)
-_LOWEST_QUANTILE = 0.002  # of all distances drawn: where the axis begins
+_LOWEST_QUANTILE = 0.002  # of all distances drawn: where the logarithmic axis begins
+_LOWEST_SHARE = 1e-5  # of the largest distance: the axis begins here at the lowest
+_NUMBERS_WIDTH = 0.4  # of a panel: what its numbers take at most
 
 
 @style.styled
@@ -29,6 +31,7 @@ def distance_figure(
     names: Sequence[str] = COLUMNS,
     units: str = "",
     note: str = "",
+    linear: float | None = None,
     known: Mapping[str, looks.Look] = looks.LOOKS,
 ) -> Figure:
     """Draw the distribution of the Euclidean distance travelled, all tasks of ``samples`` pooled.
@@ -43,6 +46,8 @@ def distance_figure(
         names: what is drawn: methods of the samples, and ``baseline``.
         units: the space of the distance, such as "scaled features", for the axis; may be empty.
         note: text in the figure; may be empty.
+        linear: where a linear axis from 0 ends, in a panel of its own beside the logarithmic one;
+            None for no such panel.
         known: how each of the names is drawn.
     """
     pooled = {
@@ -53,22 +58,28 @@ def distance_figure(
         for name in names
     }
     weights = {name: _pooled_weights(samples, name) for name in names}
-    fig = style.figure(style.SINGLE_WIDTH, 2.9 + 0.26 * max(0, (len(names) - 5) // 2))
-    ax = fig.subplots()
     drawn = {name: looks.look(name, known) for name in names}
-    _histograms(ax, pooled, weights, drawn)
-    ax.set_xlabel(f"distance travelled ({units})" if units else "distance travelled")
-    ax.set_ylabel("share of points per bin")
+    if linear is None:
+        fig = style.figure(style.SINGLE_WIDTH, 2.9 + 0.26 * max(0, (len(names) - 5) // 2))
+        axes = [fig.subplots()]
+    else:
+        fig = style.figure(style.DOUBLE_WIDTH, 2.9)
+        axes = list(fig.subplots(1, 2))
+        _linear(axes[0], pooled, weights, drawn, linear)
+    _logarithmic(axes[-1], pooled, weights, drawn)
+    for ax in axes:
+        ax.set_xlabel(f"distance travelled ({units})" if units else "distance travelled")
+    axes[0].set_ylabel("share of points per bin")
     fig.legend(
         handles=_legend(pooled, weights, drawn),
         loc="outside upper center",
-        ncols=2,
+        ncols=2 if linear is None else 3,
         columnspacing=1.2,
         title=_title("mean ± standard deviation", further_trainings),
         title_fontsize=6.5,
     )
     if note:
-        ax.text(0.97, 0.96, note, transform=ax.transAxes, ha="right", va="top")
+        axes[0].text(0.97, 0.96, note, transform=axes[0].transAxes, ha="right", va="top")
     return fig
 
 
@@ -112,8 +123,9 @@ def feature_distance_figure(
     axes = fig.subplots(rows, columns).ravel()
     for i, (ax, label) in enumerate(zip(axes, labels, strict=False)):
         pooled = {name: [each[:, i] for each in trainings] for name, trainings in shifts.items()}
-        _histograms(ax, pooled, weights, drawn)
+        _logarithmic(ax, pooled, weights, drawn)
         ax.set_xlabel(f"|shift of {label}| (scaled)")
+        _make_room(ax, 0.94 - 0.075 * len(pooled))
         for j, (name, trainings) in enumerate(pooled.items()):
             colour = "0.4" if name == "baseline" else drawn[name].colour
             ax.text(
@@ -147,13 +159,25 @@ def _pooled_weights(samples: Sequence[moved.MovedSample], name: str) -> np.ndarr
     return None if parts[0] is None else np.concatenate(parts)
 
 
-def _histograms(
+def _linear(
+    ax: Axes,
+    pooled: dict[str, list[np.ndarray]],
+    weights: dict[str, np.ndarray | None],
+    drawn: Mapping[str, looks.Look],
+    end: float,
+) -> None:
+    """Draw histograms in equal bins from 0 to ``end``, beyond which there may be more points."""
+    _histograms(ax, pooled, weights, drawn, np.linspace(0.0, end, _bins(pooled) + 1))
+    ax.minorticks_on()
+
+
+def _logarithmic(
     ax: Axes,
     pooled: dict[str, list[np.ndarray]],
     weights: dict[str, np.ndarray | None],
     drawn: Mapping[str, looks.Look],
 ) -> None:
-    """Draw histograms in equal logarithmic bins, the baseline as a hatched area behind the rest.
+    """Draw histograms in equal logarithmic bins.
 
     A logarithmic axis, because the methods differ by factors: on a linear one the methods that
     move little fall into the first bins. Distances below the axis (also zero) enter the first bin.
@@ -162,14 +186,46 @@ def _histograms(
     every = every[every > 0]
     high = every.max(initial=1e-2)
     low = np.quantile(every, _LOWEST_QUANTILE) if every.size else 1e-3
-    bins = style.bins([len(trainings[0]) for trainings in pooled.values()], 40, 20, 60)
-    edges = np.geomspace(max(low, high * 1e-4), high, bins + 1)
+    edges = np.geomspace(max(low, high * _LOWEST_SHARE), high, _bins(pooled) + 1)
+    # The last edge may lose its last digit to rounding: keep the largest distance inside.
+    inside = {
+        name: [np.clip(distance, edges[0], edges[-1]) for distance in trainings]
+        for name, trainings in pooled.items()
+    }
+    _histograms(ax, inside, weights, drawn, edges)
+    ax.set_xscale("log")
+    decades = np.log10(edges[-1] / edges[0])
+    spacious = decades < (2.3 if ax.get_subplotspec().get_gridspec().ncols < 4 else 1.3)
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if spacious else (1.0,)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _make_room(ax: Axes, height: float) -> None:
+    """Keep what is drawn in the left part of a panel with numbers below a part of its height."""
+    low, high = np.log(ax.get_xlim())
+    end = np.exp(low + _NUMBERS_WIDTH * (high - low))
+    steps = [patch.get_data() for patch in ax.patches]
+    left = max(values[edges[:-1] < end].max(initial=0.0) for values, edges, _ in steps)
+    ax.set_ylim(top=max(ax.get_ylim()[1], left / height))
+
+
+def _bins(pooled: dict[str, list[np.ndarray]]) -> int:
+    return style.bins([len(trainings[0]) for trainings in pooled.values()], 40, 20, 60)
+
+
+def _histograms(
+    ax: Axes,
+    pooled: dict[str, list[np.ndarray]],
+    weights: dict[str, np.ndarray | None],
+    drawn: Mapping[str, looks.Look],
+    edges: np.ndarray,
+) -> None:
+    """Draw the share of all points in each bin, the baseline as a hatched area behind the rest."""
     for name, trainings in pooled.items():
         look = drawn[name]
-        # The last edge may lose its last digit to rounding: keep the largest distance inside.
-        inside = [np.clip(distance, edges[0], edges[-1]) for distance in trainings]
         share, spread = style.mean_and_spread(
-            [shares(distance, edges, weights[name]) for distance in inside]
+            [shares(distance, edges, weights[name]) for distance in trainings]
         )
         if spread is not None and spread.any():
             style.band(ax, share, spread, edges, look.colour)
@@ -185,14 +241,8 @@ def _histograms(
             linewidth=look.width,
             zorder=1 if area else 2,
         )
-    ax.set_xscale("log")
     ax.set_xlim(edges[0], edges[-1])
     ax.set_ylim(bottom=0.0)
-    decades = np.log10(edges[-1] / edges[0])
-    spacious = decades < (2.3 if ax.get_subplotspec().get_gridspec().ncols < 4 else 1.3)
-    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if spacious else (1.0,)))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _legend(

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from flowmorph.errors import InputError
 from flowmorph.figures import looks, style
 from flowmorph.plan.methods import PUBLISHED
+from flowmorph.plan.tasks import GEV_PER_TEV
 from flowmorph.samples import moved, unweighting
 
 
@@ -22,10 +23,9 @@ class Feature:
     Attributes:
         column: its name in the table.
         symbol: its symbol, as mathtext.
-        unit: the unit in which it is drawn; empty for none.
+        unit: its unit, in the table and in the figure; empty for none.
         low: lower end of the axis, in that unit.
         high: upper end of the axis, in that unit.
-        scale: drawn value divided by stored value.
     """
 
     column: str
@@ -33,7 +33,6 @@ class Feature:
     unit: str
     low: float
     high: float
-    scale: float = 1.0
 
 
 FEATURES: tuple[Feature, ...] = (
@@ -48,7 +47,9 @@ FEATURES_IN_A_ROW = 5
 BALANCED = "weighted to the target's spectrum of the condition"
 # Inches, by the number of panels in a row: panels of a few features are wider, up to a point.
 WIDTHS = (style.SINGLE_WIDTH, 4.6, 5.8, style.DOUBLE_WIDTH, style.DOUBLE_WIDTH)
-MASS = Feature("m_jj", r"$M$", "TeV", 2.9, 4.1, scale=1e-3)
+MASS = Feature("m_jj", r"$M$", "GeV", 2900, 4100)
+MARGIN = 1 / 30  # of the scaled range, on either side of it: what is moved may leave it
+RATIO_BINS = 39
 
 
 @style.styled
@@ -58,25 +59,34 @@ def feature_distributions(
     *,
     signal: tuple[float, float] = (3.3, 3.7),
     sidebands: Sequence[tuple[float, float]] = ((2.9, 3.3), (3.7, 4.1)),
+    all_masses: bool = False,
 ) -> Figure:
-    """Draw the distributions of M and the five features of both samples, in GeV and TeV.
+    """Draw the distributions of M and the five features of both samples.
 
-    The samples map column names to values (GeV). All are shown for the events of sidebands and
-    signal region (bounds in TeV), which is marked.
+    Args:
+        reference: column names to values; masses in GeV.
+        target: likewise.
+        signal: bounds of the signal region, which is marked, in TeV.
+        sidebands: bounds of the sidebands, in TeV; the axis of M covers these and the signal
+            region.
+        all_masses: whether the features are those of events of all masses, not of these regions
+            only.
+
+    Raises:
+        InputError: a sample has no events to draw.
     """
     fig = style.figure(style.DOUBLE_WIDTH, 3.9)
     axes = fig.subplots(2, 3).ravel()
-    bounds = [edge for region in (signal, *sidebands) for edge in region]
-    window = (min(bounds), max(bounds))
+    bounds = [GEV_PER_TEV * edge for region in (signal, *sidebands) for edge in region]
+    window, (left, right) = (min(bounds), max(bounds)), bounds[:2]
     counts = (len(reference[MASS.column]), len(target[MASS.column]))
     for ax, feature in zip(axes, (MASS, *FEATURES), strict=True):
-        # Events are generated for the regions: outside of them the spectrum of M is not physics.
         low, high = window if feature is MASS else (feature.low, feature.high)
         edges = np.linspace(low, high, style.bins(counts, 60, 15, 50) + 1)
         for name, table in (("target", target), ("reference", reference)):
-            values = np.asarray(table[feature.column], dtype=np.float64) * feature.scale
-            if feature is not MASS:
-                mass = np.asarray(table[MASS.column], dtype=np.float64) * MASS.scale
+            values = np.asarray(table[feature.column], dtype=np.float64)
+            if feature is not MASS and not all_masses:
+                mass = np.asarray(table[MASS.column], dtype=np.float64)
                 values = values[(mass >= window[0]) & (mass < window[1])]
             _distribution(ax, [values], edges, name, looks.look(name))
         unit = f" [{feature.unit}]" if feature.unit else ""
@@ -85,9 +95,11 @@ def feature_distributions(
         ax.minorticks_on()
     for ax in axes[::3]:
         ax.set_ylabel("share of events per bin")
-    axes[0].axvspan(*signal, facecolor="0.93", edgecolor="0.55", hatch="\\\\\\\\", lw=0.4, zorder=0)
+    axes[0].axvspan(
+        left, right, facecolor="0.93", edgecolor="0.55", hatch="\\\\\\\\", lw=0.4, zorder=0
+    )
     axes[0].text(
-        sum(signal) / 2,
+        (left + right) / 2,
         0.96,
         "signal\nregion",
         ha="center",
@@ -125,7 +137,7 @@ def feature_ratios(
             spread (standard deviation) over trainings.
         names: what is compared with the target: ``reference`` and methods of the sample.
         labels: symbols of the D features, in order, drawn five in a row.
-        limits: ends of the feature axes, in scaled units.
+        limits: range to which the features are scaled; axes go a little beyond it.
         note: title of the legend; may be empty.
         balanced: whether weights give the reference the target's spectrum of the condition; the
             title then says so.
@@ -151,14 +163,16 @@ def feature_ratios(
     weights = {name: sample.weights(name) for name in ("target", *names)}
     drawn = {name: looks.look(name, known) for name in ("target", *names)}
     counts = [unweighting.effective_number(len(sample), weight) for weight in weights.values()]
-    edges = np.linspace(*limits, style.bins(counts, 80, 8, 24) + 1)
+    low, high = limits
+    margin = MARGIN * (high - low)
+    edges = np.linspace(low - margin, high + margin, style.bins(counts, 80, 8, RATIO_BINS) + 1)
     for j, label in enumerate(labels):
         block = rows * (j // columns)
         panels = axes[block : block + rows, j % columns]
         for name in ("target", *names):
             values = [each.points(name)[:, j] for each in trainings]
             _distribution(panels[0], values, edges, name, drawn[name], weights[name])
-        panels[0].set_xlim(*limits)
+        panels[0].set_xlim(edges[0], edges[-1])
         panels[0].set_yticklabels([])
         for ax, name in zip(panels[1:], names, strict=True):
             values = [each.points(name)[:, j] for each in trainings]
@@ -167,9 +181,7 @@ def feature_ratios(
             ax.tick_params(labelleft=j % columns == 0)
         panels[-1].tick_params(labelbottom=True)
         panels[-1].set_xlabel(f"{label} (scaled)")
-        panels[-1].set_xticks(
-            [limits[0] + part * (limits[1] - limits[0]) / 6 for part in (1, 3, 5)]
-        )
+        panels[-1].set_xticks([low + part * (high - low) / 6 for part in (1, 3, 5)])
     for ax in axes[rows * (blocks - 1) :, len(labels) - columns * (blocks - 1) :].ravel():
         ax.axis("off")
     for block in range(0, rows * blocks, rows):
@@ -325,8 +337,9 @@ def _ratio_panel(
         zorder=2,
     )
     chi2 = np.mean([chi2_per_bin(each, *compared) for each in trainings])
-    ax.set_ylim(0.4, 1.8)  # the headroom holds chi2
-    ax.set_yticks((0.5, 1.0, 1.5))
+    ax.set_ylim(0.0, 3.0)  # the headroom holds chi2
+    ax.set_yticks((0.0, 1.0, 2.0))
+    ax.set_yticks((0.5, 1.5, 2.5), minor=True)
     ax.text(
         0.96,
         0.93,

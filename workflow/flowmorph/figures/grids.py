@@ -62,13 +62,14 @@ def density_grid(
             if i == 0:
                 ax.set_title(_heading(name), fontsize=6.5, linespacing=1.0)
             if angles:
+                # In the corner where the checkerboard is empty.
                 angle = angles[i][0 if name == "reference" else 1]
                 ax.text(
-                    0.95,
+                    0.05,
                     0.94,
                     f"{angle:g}°",
                     transform=ax.transAxes,
-                    ha="right",
+                    ha="left",
                     va="top",
                     fontsize=6,
                     bbox=style.PATCH,

@@ -53,6 +53,8 @@ LOOKS: dict[str, Look] = {
     "penalty_identity": Look(
         "penalty + identity", "#D55E00", (0, (6, 1, 1, 1)), width=1.2, marker="X"
     ),
+    "simple_network": Look("simple network", "#88CCEE", (0, (1, 2)), width=1.3, marker="h"),
+    "large_network": Look("large network", "#882255", (0, (9, 1.5)), width=1.2, marker="8"),
     "reweighting": Look("reweighting", "#CC79A7", (0, (3, 1, 3, 2)), width=1.2, marker="<"),
     "quantile_morphing": Look("quantile morphing", "#56B4E9", (0, (1, 0.6)), width=1.3, marker=">"),
     "optimal_transport": Look("optimal transport", "#117733", (0, (7, 2)), width=1.2, marker="p"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from flowmorph.figures import style
 COLUMNS = (
     "step", "epoch", "start", "phase", "train_loss", "validation_loss", "learning_rate", "returns",
 )  # fmt: skip
+_TITLE_WIDTH = 50  # characters that fit above the panel
 
 
 def read_losses(path: str | os.PathLike) -> dict[str, np.ndarray]:
@@ -106,7 +108,7 @@ def loss_curve(losses: dict[str, np.ndarray], *, title: str = "") -> Figure:
         axes[0].set_ylim(low - 0.3 * span, high + 1.5 * span)
     axes[0].set_ylabel("loss [nats]")
     axes[0].legend(loc="upper right")
-    axes[0].set_title(title)
+    axes[0].set_title("\n".join(textwrap.wrap(title, _TITLE_WIDTH)))
     axes[1].plot(step, losses["learning_rate"], color="0.3", lw=1.0)
     axes[1].set_ylim(bottom=0.0)
     axes[1].set_ylabel("learning rate")

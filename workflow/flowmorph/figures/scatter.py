@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flowmorph.figures import looks, style
-from flowmorph.samples import geometry, moved, toy_parts
+from flowmorph.samples import moved, toy_parts
 
 METHODS = ("base_transfer", "flows_for_flows")
 COLUMNS = ("reference", *METHODS)
+POINTS = 7000  # as many as the paper shows
+SIDE = (-3.0, 3.0)  # of a panel, as in the paper
 # Lightness, chroma and hue (OKLCH) at the middle of each circle's range: circles differ in hue and,
 # for readers in grey, in lightness.
 _CIRCLES = ((0.80, 0.125, 85.0), (0.66, 0.135, 155.0), (0.52, 0.14, 255.0), (0.42, 0.14, 340.0))
@@ -51,8 +52,9 @@ def ring_colours(circle: np.ndarray, angle: np.ndarray) -> np.ndarray:
 @style.styled
 def transport_scatter(
     sample: moved.MovedSample,
+    circle: np.ndarray,
     *,
-    points: int = 4000,
+    points: int = POINTS,
     angles: tuple[float, float] | None = None,
     same_circle: bool = False,
     columns: Sequence[str] = COLUMNS,
@@ -61,32 +63,44 @@ def transport_scatter(
 
     Args:
         sample: a moved sample of a task that starts from the four circles.
+        circle: the circle, 0 to 3, that each of its points was drawn from, (N,).
         points: how many of its points are drawn, the first ones.
         angles: rotations of reference and target, degrees, printed in the top right corners; None
             for plain toys.
-        same_circle: whether to print the share of points that stay nearest to the circle they began
-            on; of use where the target is the four circles, too.
+        same_circle: whether to print the share of points that stay nearest to the circle that they
+            begin nearest to; of use where the target is the four circles, too.
         columns: what is drawn, a panel each: ``reference`` and methods of the sample.
+
+    Raises:
+        InputError: a point of the reference does not lie on its circle.
     """
     start, end = angles if angles else (None, None)
-    circle, angle = toy_parts.circle_and_angle(sample.reference, start)
     shown = slice(0, points)
-    colours = ring_colours(circle[shown], angle[shown])
+    colours = ring_colours(circle, toy_parts.angle_on(sample.reference, circle, start))[shown]
+    nearest, _ = toy_parts.circle_and_angle(sample.reference, start)
     fig, axes = _layout(len(columns))
     for ax, name in zip(axes, columns, strict=True):
         x = sample.points(name)
-        ax.scatter(x[shown, 0], x[shown, 1], c=colours, s=2.6, linewidths=0, rasterized=True)
-        ax.set_title(looks.look(name).label)
+        ax.scatter(x[shown, 0], x[shown, 1], c=colours, s=2.0, linewidths=0, rasterized=True)
+        title = looks.look(name).label
         ax.set_xlabel("$x_1$")
         rotation = start if name == "reference" else end
         if rotation is not None:
-            _note(ax, f"{rotation:g}°", "top")
+            ax.text(
+                0.97,
+                0.965,
+                f"{rotation:g}°",
+                transform=ax.transAxes,
+                ha="right",
+                va="top",
+                bbox=style.PATCH,
+            )
         if same_circle and name != "reference":
-            stay = np.mean(toy_parts.circle_and_angle(x, end)[0] == circle)
-            _note(ax, f"same circle: {100 * stay:.0f} %", "bottom")
-    side = (-geometry.BOX, geometry.BOX)
+            stay = np.mean(toy_parts.circle_and_angle(x, end)[0] == nearest)
+            title += f", same circle: {100 * stay:.0f} %"
+        ax.set_title(title)
     for ax in axes:
-        ax.set(xlim=side, ylim=side, xticks=range(-4, 5, 2), yticks=range(-4, 5, 2))
+        ax.set(xlim=SIDE, ylim=SIDE, xticks=range(-3, 4), yticks=range(-3, 4))
         ax.tick_params(labelleft=ax is axes[0])
         ax.minorticks_on()
     axes[0].set_ylabel("$x_2$")
@@ -108,15 +122,3 @@ def _layout(columns: int) -> tuple[Figure, np.ndarray]:
         "wspace": gap / side,
     }
     return fig, fig.subplots(1, columns, squeeze=False, gridspec_kw=margins)[0]
-
-
-def _note(ax: Axes, text: str, where: str) -> None:
-    ax.text(
-        0.97,
-        0.965 if where == "top" else 0.035,
-        text,
-        transform=ax.transAxes,
-        ha="right",
-        va=where,
-        bbox=style.PATCH,
-    )

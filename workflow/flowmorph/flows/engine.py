@@ -1,256 +1,200 @@
-"""The four hot functions of a layer, plain or compiled ahead of time.
+"""The four hot functions of a layer, as plain tensor operations or as compiled kernels.
 
-They are pure functions of tensors, so PyTorch can export each and compile it to a library of its
-own (AOTInductor). A library is made once per machine, layer shape and batch size, kept on disk
-and loaded by later jobs within milliseconds. The spline, hundreds of elementwise operations, then
-is one pass over memory; what remains is close to the matrix products.
+``kernels.cpp`` has them for layers of any size, in float32 on a CPU. It is compiled once per
+machine, in a few seconds, and kept on disk. Products are those of the BLAS inside PyTorch.
 """
 
 from __future__ import annotations
 
-import contextlib
+import ctypes
 import fcntl
+import functools
 import hashlib
-import io
-import logging
-import multiprocessing
 import os
+import platform
 import shutil
-import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+import subprocess
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from flowmorph.errors import InputError
 from flowmorph.files import atomic
-from flowmorph.flows import made, spline
-from flowmorph.flows.made import Autoregressive, Layout, Shape
+from flowmorph.flows.made import Autoregressive, Tape
+from flowmorph.flows.spline import UNIT_SLOPE
 
 CHOICES = ("auto", "compile", "eager")
 PLAIN, COMPILED, GRAPHS = "plain", "compiled", "graphs"
-# Compiling takes a minute of a core once and gains a factor 4 a step: short jobs do not repay it.
-WORTH_COMPILING_CALLS = 1000
 CACHE = "FLOWMORPH_CACHE"
+SOURCE = Path(__file__).with_name("kernels.cpp")
+# Without the order of additions, which -ffast-math would change, and without what an exception or
+# errno would need, loops become vector instructions and not-a-number stays what it is.
+FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math")
+PANEL = 16  # hidden units that are multiplied together at least
 
 
-def decide(choice: str, calls: int, device: torch.device) -> str:
-    """How a job calls its flow ``calls`` times: `PLAIN`, `COMPILED`, or, on a GPU, `GRAPHS`.
+def decide(choice: str, device: torch.device) -> str:
+    """How a job calls its flow: `PLAIN`, `COMPILED`, or, on a GPU, `GRAPHS`.
 
-    Says so where the compiled engine is worth its while and cannot be had.
+    Says so where the compiled kernels cannot be had; raises InputError if they were asked for.
     """
     if choice == "eager":
         return PLAIN
     if device.type != "cpu":
         return GRAPHS
-    if choice == "auto" and calls < WORTH_COMPILING_CALLS:
+    try:
+        _functions()
+    except InputError as error:
+        if choice == "compile":
+            raise InputError(
+                f"engine 'compile' is not possible: {error}; set engine: auto"
+            ) from error
+        print(f"engine: plain, since {error}", flush=True)
         return PLAIN
-    compiler = os.environ.get("CXX", "g++")
-    if shutil.which(compiler):
-        return COMPILED
-    reason = f"there is no C++ compiler '{compiler}'"
-    if choice == "compile":
-        raise InputError(f"engine 'compile' is not possible: {reason}; set engine: auto")
-    print(f"engine: plain, since {reason}", flush=True)
-    return PLAIN
+    return COMPILED
 
 
-@dataclass(frozen=True)
-class Library:
-    """One compiled function of one layer shape, for batches of one size, in a file of its own."""
+class _Layer(ctypes.Structure):
+    """``Layer`` of kernels.cpp."""
 
-    shape: Shape
-    bound: float
-    batch: int
-    name: str  # forward, inverse, forward_vjp or inverse_vjp
-    weights: bool = False  # whether a vector-Jacobian product gives the gradient by the weights
-
-    @property
-    def path(self) -> Path:
-        """The file, named after all that its content depends on."""
-        parts = [
-            *(Path(module.__file__).read_text() for module in (made, spline)), self,
-            torch.__version__, torch.backends.cpu.get_cpu_capability(), torch.get_num_threads(),
-        ]  # fmt: skip
-        name = f"{self.name}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:24]}.pt2"
-        return Path(os.environ.get(CACHE, ".cache/compiled")) / name
-
-    def make(self, wait: bool = True) -> None:
-        """Compile, if nobody has; where another job is about it, wait for it or leave it to it."""
-        path = self.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path.with_suffix(".lock"), wait) as ours:
-            if ours and not path.exists():
-                # Here and below, because the compiler takes a second to import.
-                from torch._inductor import aoti_compile_and_package
-
-                start = time.monotonic()
-                with torch.no_grad(), _quiet(), _once_per_machine(), atomic(path) as part:
-                    program = torch.export.export(_Exportable(self), self._example())
-                    aoti_compile_and_package(program, package_path=str(part))
-                seconds = time.monotonic() - start
-                print(f"engine: compiled {self.name} in {seconds:.0f} s", flush=True)
-
-    def load(self) -> Callable:
-        """The compiled function, making it first if there is none."""
-        if not self.path.exists():
-            self.make()
-        from torch._inductor import aoti_load_package
-
-        with _quiet(), _once_per_machine():
-            run = aoti_load_package(str(self.path)).loader.boxed_run
-        return partial(self._call, run)
-
-    def _call(self, run: Callable[[list[Tensor]], list[Tensor]], *args) -> tuple:
-        """Run on nested arguments; PyTorch's own handling of them costs 15 microseconds a call."""
-        tensors: list[Tensor] = []
-        for part in args:
-            tensors.extend(part if isinstance(part, tuple) else () if part is None else (part,))
-        if self._pulls_back:
-            g_points, *g_weights = run(tensors)
-            return g_points, g_weights[0] if self.weights else None
-        points, log_det, *tape = run(tensors)
-        return points, log_det, tuple(tape)
-
-    def plain(self) -> Callable:
-        """The same function, not compiled."""
-        function = getattr(Autoregressive(Layout(self.shape), self.bound), self.name)
-        return partial(function, weights=self.weights) if self._pulls_back else function
-
-    @property
-    def _pulls_back(self) -> bool:
-        return self.name.endswith("_vjp")
-
-    def _example(self) -> tuple:
-        """Arguments of the shapes that a flow calls with."""
-        layer = Autoregressive(Layout(self.shape), self.bound)
-        points = torch.zeros(self.shape.features, self.batch)
-        context = torch.zeros(self.shape.context, self.batch) if self.shape.context else None
-        flat = torch.zeros(layer.layout.size)
-        if not self._pulls_back:
-            return points, context, flat
-        tape = getattr(layer, self.name.removesuffix("_vjp"))(points, context, flat)[2]
-        return tape, context, flat, torch.zeros_like(points), torch.zeros(self.batch)
-
-
-class _Exportable(nn.Module):
-    def __init__(self, library: Library) -> None:
-        super().__init__()
-        self.function = library.plain()
-
-    def forward(self, *args):
-        return self.function(*args)
-
-
-def prepare(libraries: Iterable[Library]) -> None:
-    """Compile what is missing, as many at a time as this job may use cores."""
-    missing = [library for library in dict.fromkeys(libraries) if not library.path.exists()]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    if len(missing) < 2 or cores < 2:
-        return  # the first call compiles
-    # Each worker's compiler has one thread, as this process has. This process, whose imports are
-    # done, begins with the last, since vector-Jacobian products take longest.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(cores, len(missing)) - 1, context) as pool:
-        others = pool.map(partial(_make, torch.get_num_threads()), missing)
-        for library in reversed(missing):
-            library.make(wait=False)
-        list(others)
-
-
-def _make(threads: int, library: Library) -> None:
-    torch.set_num_threads(threads)
-    library.make(wait=False)
-
-
-class Kernels:
-    """Forward, inverse and their vector-Jacobian products for one layer shape.
-
-    Without a batch size they are the plain functions. With one, calls at that size go through
-    compiled libraries and others, such as the rest of a sample, stay plain.
-    """
-
-    def __init__(self, layer: Autoregressive, batch: int | None = None) -> None:
-        self.layer, self.batch = layer, batch
-        self._loaded: dict[tuple[str, bool], Callable] = {}
-
-    def library(self, name: str, weights: bool = False) -> Library:
-        """The compiled function of this name."""
-        return Library(self.layer.shape, self.layer.bound, self.batch, name, weights)
-
-    def forward(self, x: Tensor, c: Tensor | None, flat: Tensor):
-        """See :meth:`Autoregressive.forward`."""
-        return self._call("forward", x)(x, c, flat)
-
-    def inverse(self, y: Tensor, c: Tensor | None, flat: Tensor):
-        """See :meth:`Autoregressive.inverse`."""
-        return self._call("inverse", y)(y, c, flat)
-
-    def forward_vjp(self, tape, c, flat, g_image, g_log_det, weights: bool):
-        """See :meth:`Autoregressive.forward_vjp`."""
-        return self._call("forward_vjp", g_image, weights)(tape, c, flat, g_image, g_log_det)
-
-    def inverse_vjp(self, tape, c, flat, g_preimage, g_log_det, weights: bool):
-        """See :meth:`Autoregressive.inverse_vjp`."""
-        return self._call("inverse_vjp", g_preimage, weights)(tape, c, flat, g_preimage, g_log_det)
-
-    def _call(self, name: str, points: Tensor, weights: bool | None = None) -> Callable:
-        if points.shape[1] != self.batch:
-            function = getattr(self.layer, name)
-            return function if weights is None else partial(function, weights=weights)
-        key = (name, bool(weights))
-        if key not in self._loaded:
-            self._loaded[key] = self.library(*key).load()
-        return self._loaded[key]
-
-
-@contextlib.contextmanager
-def _locked(path: Path, wait: bool) -> Iterator[bool]:
-    """Hold the lock, or give False when another job holds it and ``wait`` is not asked for."""
-    with open(path, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-
-
-def _once_per_machine() -> contextlib.AbstractContextManager:
-    """Settings of the compiler for few, small libraries that are made once.
-
-    Headers are not precompiled: that takes longer than the few compilations gain by it. Vector
-    instructions are not tried out one by one: g++ knows those of the processor that it runs on.
-    The wrapper, which calls a library's kernels in turn, is not optimized, nor are there line
-    numbers for a debugger: neither has a part in the time of a step.
-    """
-    from torch._inductor import config
-
-    return config.patch(
-        {
-            "cpp.vec_isa_ok": True,
-            "aot_inductor.precompile_headers": False,
-            "aot_inductor.compile_wrapper_opt_level": "O0",
-            "aot_inductor.enable_frame_pointer": False,
-            "aot_inductor.enable_line_tables": False,
-        }
+    _fields_ = (
+        *((name, ctypes.c_int) for name in ("features", "context", "width", "blocks", "bins")),
+        ("fixed", ctypes.c_int),
+        ("panels", ctypes.c_int),
+        ("groups", ctypes.POINTER(ctypes.c_int)),
+        ("ends", ctypes.POINTER(ctypes.c_int)),
+        ("bound", ctypes.c_float),
+        ("unit_slope", ctypes.c_float),
+        ("gemm", ctypes.c_void_p),
     )
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the compiler's remarks about itself out of the logs."""
-    logger = logging.getLogger("torch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+class Compiled:
+    """The functions of an `Autoregressive` layer by the compiled kernels, for float32 on a CPU."""
+
+    def __init__(self, layer: Autoregressive) -> None:
+        self.layer = layer
+        self.functions, gemm = _functions()
+        shape, layout = layer.shape, layer.layout
+        groups = [rows.stop for rows in layout.groups]
+        ends = [0]
+        for end in groups:
+            if end >= ends[-1] + PANEL or end == shape.width > ends[-1]:
+                ends.append(end)
+        ends = ends[1:]
+        self._sizes = _Layer(
+            shape.features, shape.context, shape.width, shape.blocks, shape.bins, layout.fixed,
+            len(ends), (ctypes.c_int * len(groups))(*groups), (ctypes.c_int * len(ends))(*ends),
+            layer.bound, UNIT_SLOPE, gemm,
+        )  # fmt: skip
+        self._address = ctypes.addressof(self._sizes)
+        hidden = 1 + bool(shape.context) + 2 * shape.blocks
+        self._kept = shape.outputs - layout.fixed + hidden * shape.width
+
+    def __reduce__(self):
+        # Pointers have no meaning in a copy.
+        return Compiled, (self.layer,)
+
+    def forward(self, x: Tensor, c: Tensor | None, flat: Tensor) -> tuple[Tensor, Tensor, Tape]:
+        """See :meth:`Autoregressive.forward`."""
+        image, log_det, kept = self._apply("forward", x, c, flat)
+        return image, log_det, (x, kept)
+
+    def inverse(self, y: Tensor, c: Tensor | None, flat: Tensor) -> tuple[Tensor, Tensor, Tape]:
+        """See :meth:`Autoregressive.inverse`."""
+        image, log_det, kept = self._apply("inverse", y, c, flat)
+        return image, log_det, (y, image, kept)
+
+    def _apply(self, name: str, x: Tensor, c: Tensor | None, flat: Tensor):
+        points = x.shape[1]
+        image, log_det = torch.empty_like(x), x.new_empty(points)
+        kept = x.new_empty(self._kept * points)
+        self._call(name, points, x, c, flat, image, log_det, kept)
+        return image, log_det, kept
+
+    def forward_vjp(self, tape, c, flat, g_image, g_log_det, weights: bool):
+        """See :meth:`Autoregressive.forward_vjp`."""
+        x, kept = tape
+        return self._pull("forward_vjp", (x, c, flat, kept), g_image, g_log_det, weights)
+
+    def inverse_vjp(self, tape, c, flat, g_preimage, g_log_det, weights: bool):
+        """See :meth:`Autoregressive.inverse_vjp`."""
+        y, x, kept = tape
+        return self._pull("inverse_vjp", (y, x, c, flat, kept), g_preimage, g_log_det, weights)
+
+    def _pull(self, name: str, known: tuple, g_image: Tensor, g_log_det: Tensor, weights: bool):
+        flat = known[-2]
+        g_points = torch.empty_like(g_image, memory_format=torch.contiguous_format)
+        g_flat = torch.empty_like(flat) if weights else None
+        given = (*known, g_image, g_log_det, g_points, g_flat)
+        self._call(name, g_image.shape[1], *given, size=len(flat))
+        return g_points, g_flat
+
+    def _call(self, name: str, points: int, *tensors: Tensor | None, **sizes: int) -> None:
+        held = [None if tensor is None else tensor.contiguous() for tensor in tensors]
+        pointers = [None if tensor is None else tensor.data_ptr() for tensor in held]
+        self.functions[name](self._address, points, *pointers, *sizes.values())
+
+
+def runs_compiled(points: Tensor) -> bool:
+    """Whether the kernels can take these points."""
+    return points.dtype == torch.float32 and points.device.type == "cpu"
+
+
+@functools.cache
+def _functions() -> tuple[dict[str, ctypes._CFuncPtr], int]:
+    """The compiled functions by name, and the address of PyTorch's product of matrices.
+
+    Raises InputError that says why they cannot be had.
+    """
+    folder = Path(torch.__file__).parent / "lib"
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
+        blas = ctypes.CDLL(str(next(folder.glob("libtorch_cpu.*"))))
+        gemm = ctypes.cast(blas.sgemm_, ctypes.c_void_p).value
+    except (OSError, StopIteration, AttributeError):
+        raise InputError("this PyTorch has no BLAS that others can call") from None
+    library = ctypes.CDLL(str(_compiled()))
+    functions = {}
+    for name, tensors in (("forward", 6), ("inverse", 6), ("forward_vjp", 8), ("inverse_vjp", 9)):
+        function = getattr(library, name)
+        sizes = [ctypes.c_int] if name.endswith("vjp") else []
+        function.argtypes = [ctypes.c_void_p, ctypes.c_int, *[ctypes.c_void_p] * tensors, *sizes]
+        function.restype = None
+        functions[name] = function
+    return functions, gemm
+
+
+def _compiled() -> Path:
+    """The library, compiled if nobody has yet; other jobs wait for the one that does."""
+    compiler = os.environ.get("CXX", "g++")
+    if not shutil.which(compiler):
+        raise InputError(f"there is no C++ compiler '{compiler}'")
+    parts = (SOURCE.read_text(), FLAGS, compiler, _processor())
+    name = f"kernels-{hashlib.sha256(repr(parts).encode()).hexdigest()[:24]}.so"
+    path = Path(os.environ.get(CACHE, ".cache/compiled")).absolute() / name
+    if path.exists():
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            with atomic(path) as part:
+                command = [compiler, *FLAGS, "-shared", "-fPIC", str(SOURCE), "-o", str(part)]
+                done = subprocess.run(command, capture_output=True, text=True, check=False)
+                if done.returncode:
+                    line = (done.stderr.strip().splitlines() or ["no reason given"])[0]
+                    raise InputError(f"'{' '.join(command[:-1])}' fails: {line}")
+            print(f"engine: compiled {path}", flush=True)
+    return path
+
+
+def _processor() -> str:
+    """What `-march=native` depends on: nodes of a cluster may share the folder and differ."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.platform() + platform.processor()
+    return repr(
+        sorted({line for line in lines if line.startswith(("flags", "Features", "model name"))})
+    )

@@ -8,7 +8,6 @@ that clipping and the optimizer are a handful of operations instead of hundreds.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import torch
@@ -20,7 +19,7 @@ from nflows.transforms import (
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from flowmorph.flows.engine import Kernels, Library
+from flowmorph.flows.engine import Compiled, runs_compiled
 from flowmorph.flows.made import Autoregressive, Layout, Shape
 from flowmorph.flows.spline import UNIT_SLOPE
 
@@ -123,7 +122,7 @@ class Flow(nn.Module):
         shape = Shape(arch.features, arch.context, arch.width, arch.blocks, arch.bins)
         self.layout = Layout(shape)
         self.layer = Autoregressive(self.layout, arch.tail_bound)
-        self._kernels = Kernels(self.layer)
+        self._compiled: Compiled | None = None
         self.register_buffer("mask", self.layout.mask().repeat(arch.layers), persistent=False)
         self.flat = nn.Parameter(torch.empty(arch.layers * self.layout.size))
         self.identity = identity
@@ -152,21 +151,17 @@ class Flow(nn.Module):
     def _per_layer(self, flat: Tensor) -> tuple[Tensor, ...]:
         return flat.split(self.layout.size)
 
-    def compile(self, batch: int | None) -> Flow:
-        """Run batches of this size through compiled layers (see :mod:`flowmorph.flows.engine`)."""
-        self._kernels = Kernels(self.layer, batch)
+    def compile(self) -> Flow:
+        """Run float32 on a CPU through compiled layers (see :mod:`flowmorph.flows.engine`)."""
+        self._compiled = Compiled(self.layer)
         return self
 
-    def libraries(self, directions: Iterable[str], gradients: bool) -> list[Library]:
-        """The compiled functions that these directions (forward, inverse) need."""
-        found = [self._kernels.library(name) for name in directions]
-        if gradients:
-            weights = self.flat.requires_grad
-            found += [self._kernels.library(f"{name}_vjp", weights) for name in directions]
-        return found
+    def _layer_for(self, points: Tensor) -> Autoregressive | Compiled:
+        return self._compiled if self._compiled and runs_compiled(points) else self.layer
 
     def _run(self, x: Tensor, c: Tensor | None, flat: Tensor, inverse: bool, keep: bool):
-        step, tapes = self._kernels.inverse if inverse else self._kernels.forward, []
+        layer, tapes = self._layer_for(x), []
+        step = layer.inverse if inverse else layer.forward
         log_det = x.new_zeros(x.shape[1])
         steps = list(zip(self._per_layer(flat), self.arch.flips, strict=True))
         for weights, flip in reversed(steps) if inverse else steps:
@@ -179,7 +174,8 @@ class Flow(nn.Module):
         return x, log_det, tapes
 
     def _pull_back(self, tapes, c, g_x, g_log_det, flat, inverse: bool, needs_flat: bool):
-        pull = self._kernels.inverse_vjp if inverse else self._kernels.forward_vjp
+        layer = self._layer_for(g_x)
+        pull = layer.inverse_vjp if inverse else layer.forward_vjp
         parts: list[Tensor] = []
         steps = list(zip(self._per_layer(flat), self.arch.flips, strict=True))
         steps = steps if inverse else steps[::-1]

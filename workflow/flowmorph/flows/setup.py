@@ -8,7 +8,8 @@ from torch import Tensor
 
 from flowmorph.errors import InputError
 
-CHUNK = 8192  # points per evaluation without gradients, when nothing else sets their number
+# Points that are evaluated together: as many as a CPU's cache holds, or as keep a GPU busy.
+CHUNK, GPU_CHUNK = 1024, 65536
 
 
 def start(threads: int, seed: int, device: str) -> torch.device:
@@ -36,11 +37,9 @@ def weights(values: np.ndarray | None) -> Tensor | None:
     return None if values is None else torch.from_numpy(values)
 
 
-def in_chunks(function, *arrays: Tensor | None, size: int = CHUNK) -> Tensor:
-    """Apply ``function`` to feature-major chunks of point-major arrays, joined along points.
-
-    With the batch size of compiled flows as ``size``, all but the last chunk use them.
-    """
+def in_chunks(function, *arrays: Tensor | None) -> Tensor:
+    """Apply ``function`` to feature-major chunks of point-major arrays, joined along points."""
+    size = CHUNK if arrays[0].device.type == "cpu" else GPU_CHUNK
     parts = []
     with torch.no_grad():
         for first in range(0, len(arrays[0]), size):

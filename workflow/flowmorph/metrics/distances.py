@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -42,6 +44,25 @@ def summarise(distance: np.ndarray, weights: np.ndarray | None = None) -> Summar
         variance = np.average(np.square(distance - mean), weights=weights)
         return Summary(float(mean), float(np.sqrt(variance)), int(distance.size))
     return Summary(float(distance.mean()), float(distance.std()), int(distance.size))
+
+
+def between_trainings(images: Sequence[np.ndarray], weights: np.ndarray | None = None) -> float:
+    """Average the distance between the images of a point by two trainings, over points and pairs.
+
+    Args:
+        images: of the same points by each of two or more trainings, (N, D) each.
+        weights: what each point counts, (N,); None for all the same.
+
+    Returns:
+        The Euclidean distance, in the units of the space; 0 if all trainings found one map.
+
+    Raises:
+        InputError: a single training, no points, or other shapes.
+    """
+    if len(images) < 2:
+        raise InputError("one training has no distance to others: two or more are needed")
+    means = [summarise(euclidean(a, b), weights).mean for a, b in combinations(images, 2)]
+    return float(np.mean(means))
 
 
 def _displacement(moved: np.ndarray, reference: np.ndarray) -> np.ndarray:

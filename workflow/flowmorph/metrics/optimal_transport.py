@@ -74,13 +74,19 @@ def assignment_cost(start: np.ndarray, end: np.ndarray) -> float:
     return float(least)
 
 
-def marginal_bound(start: np.ndarray, end: np.ndarray, weights: np.ndarray | None = None) -> float:
+def marginal_bound(
+    start: np.ndarray,
+    end: np.ndarray,
+    weights: np.ndarray | None = None,
+    end_weights: np.ndarray | None = None,
+) -> float:
     """Bound the mean L1 movement between two samples, (n, D) and (m, D), by their marginals.
 
     No map from one to the other can move feature i by less than the 1-Wasserstein distance of its
     marginals; L1 adds the features up. The bound ignores correlations, but unlike an assignment of
-    few points it suffers no curse of dimension. ``weights``, (n,), are those of ``start``. Source:
-    Peyre and Cuturi, arXiv:1803.00567, remark 2.30, for each marginal.
+    few points it suffers no curse of dimension. ``weights``, (n,), are those of ``start``, and
+    ``end_weights``, (m,), those of ``end``; None for all the same. Source: Peyre and Cuturi,
+    arXiv:1803.00567, remark 2.30, for each marginal.
     """
     columns = zip(start.T, end.T, strict=True)
-    return float(sum(stats.wasserstein_distance(a, b, weights) for a, b in columns))
+    return float(sum(stats.wasserstein_distance(a, b, weights, end_weights) for a, b in columns))

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from flowmorph.alternatives.interface import source_of
 from flowmorph.errors import InputError
 from flowmorph.plan import methods, own_config, targets, tasks
+from flowmorph.plan.jobs.training import NETWORK, RECIPE
 
 # What the text under a key is, for messages.
 TEXTS = {
@@ -33,6 +34,12 @@ def check(config: dict, schema: str | Path) -> None:
     for low, high in [*bounds["sidebands"], bounds["signal"]]:
         if low >= high:
             raise InputError(f"config: collider.regions_tev: [{low}, {high}] is not an interval")
+    for name, ends in config["collider"]["scaling"]["ranges"].items():
+        if ends and ends[0] >= ends[1]:
+            raise InputError(
+                f"config: collider.scaling.ranges.{name}: {ends} is not an interval: "
+                "give the least value first"
+            )
     collider = config["collider"]
     named = collider["lhco_features"]["files"]["reference"]
     if collider["source"] == "lhco_features" and named is None:
@@ -42,6 +49,12 @@ def check(config: dict, schema: str | Path) -> None:
     for sample, files in collider["delphes"]["files"].items():
         if collider["source"] == "delphes" and files is None:
             raise InputError(f"config: collider.delphes.files.{sample}: name your files")
+    shown, angles = (config["rotated"][key] for key in ("shown_angle_deg", "angles_deg"))
+    if shown is not None and shown not in angles:
+        raise InputError(
+            f"config: rotated.shown_angle_deg: {shown:g} is none of angles_deg: "
+            f"choose one of {', '.join(f'{angle:g}' for angle in angles)}"
+        )
     for family, settings in config["training"].items():
         if smoothing := settings.get("smoothing"):
             _check_smoothing(f"config: training.{family}.smoothing", smoothing)
@@ -105,6 +118,11 @@ def _check_search(config: dict) -> None:
             "config: collider.signal_fraction: the search adds the signal itself: set it to 0, "
             "or search.draws"
         )
+    if targets.searches(config) and collider["regions_tev"]["reference_in_signal"]:
+        raise InputError(
+            "config: search.draws: templates would be made of events that flows are trained on: "
+            "set it to 0, or collider.regions_tev.reference_in_signal to false"
+        )
 
 
 def _check_alternatives(config: dict) -> None:
@@ -118,8 +136,15 @@ def _check_alternatives(config: dict) -> None:
                 f"config: alternatives.tasks: {name} has condition '{mode}', "
                 "and only flows go from one condition to another"
             )
-    for method in config["alternatives"]["methods"]:
-        if method not in methods.FURTHER:
+    for method, settings in config["alternatives"]["methods"].items():
+        if method in methods.FURTHER:
+            known = (*RECIPE, *NETWORK)
+            if unknown := set(settings or {}) - set(known):
+                raise InputError(
+                    f"config: alternatives.methods.{method}: no setting '{min(unknown)}' "
+                    f"(there are {', '.join(known)})"
+                )
+        else:
             try:
                 source_of(method)
             except InputError as error:

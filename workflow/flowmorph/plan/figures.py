@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from flowmorph.plan import methods, own_config, tasks
+from flowmorph.plan.seeds import seed_for
 from flowmorph.plan.tasks import COLLIDER, OWN, Task
 
 Options = Callable[[dict], str]
@@ -40,39 +41,72 @@ class Figure:
     options: Options = lambda config: ""
 
 
+_PAPER_ANGLE = 15  # degrees, of the paper's figures that show one
+_TOY_END = 10  # of the paper's axes of distance in the toys' plane
+_COLLIDER_END = 0.7 / 6  # likewise for the collider features, as a part of their scaled range
+# Toys of the rows in the paper's grids.
+_ROWS = (
+    ("star", "fourcircles"), ("fourcircles", "star"), ("fourcircles", "checkerboard"),
+    ("checkerboard", "fourcircles"), ("checkerboard", "star"), ("star", "checkerboard"),
+    ("star", "star"), ("fourcircles", "fourcircles"), ("checkerboard", "checkerboard"),
+)  # fmt: skip
+
+
 def _angles(config: dict) -> list[float]:
     return config["rotated"]["angles_deg"]
 
 
-def _middle(config: dict) -> str:
-    """The middle angle, as FROM:TO, for tasks whose reference and target share it."""
-    angles = _angles(config)
-    return f"{angles[len(angles) // 2]:g}:{angles[len(angles) // 2]:g}"
+def _from_to(start: float, end: float) -> str:
+    # Joined to its value: one that begins with a minus would be taken for another option.
+    return f"--angles={start:g}:{end:g}"
+
+
+def _one(config: dict) -> str:
+    """The option with the angle of figures that show one, which reference and target share."""
+    angles, chosen = _angles(config), config["rotated"]["shown_angle_deg"]
+    if chosen is None:
+        chosen = _PAPER_ANGLE if _PAPER_ANGLE in angles else angles[len(angles) // 2]
+    return _from_to(chosen, chosen)
 
 
 def _turn(config: dict) -> str:
-    """From the first angle to the last, as FROM:TO; the middle one, if no task turns its points."""
+    """The option from the first angle to the last; with the one, if no task turns its points."""
     if config["rotated"]["mode"]["identical"] == "shared":
-        return _middle(config)
-    return f"{_angles(config)[0]:g}:{_angles(config)[-1]:g}"
+        return _one(config)
+    return _from_to(_angles(config)[0], _angles(config)[-1])
 
 
 def _each(config: dict) -> str:
-    """Each angle to itself, as a list of FROM:TO."""
-    return " ".join(f"{angle:g}:{angle:g}" for angle in _angles(config))
+    """The options from each angle to itself."""
+    return " ".join(_from_to(angle, angle) for angle in _angles(config))
 
 
-def _scatter(name, category, number, shows, task, options: Options = lambda config: "") -> Figure:
+def _angle_options(task: Task, angles: Options | None, config: dict) -> str:
+    """Options of a figure of rotated toys, behind a space; none for plain ones."""
+    if angles is None:
+        return ""
+    mode = config["rotated"]["mode"]["identical" if task.identical else "different"]
+    return f" {angles(config)}" + (" --shared" if mode == "shared" else "")
+
+
+def _scatter(name, category, number, shows, task, angles: Options | None = None) -> Figure:
+    more = " --same-circle" if task.identical else ""
+
+    def options(config: dict) -> str:
+        seed = seed_for(config["seed"], task.reference.name, task.family.held_out)
+        return f"--seed {seed}{more}{_angle_options(task, angles, config)}"
+
     return Figure(name, category, number, shows, "scatter", [task], "", False, options)
 
 
 def _grid(name, category, number, shows, group, angles: Options | None = None) -> Figure:
-    titles = shlex.join(["--titles", *(task.title for task in group)])
+    rows = sorted(group, key=lambda task: _ROWS.index((task.reference.toy, task.target.toy)))
+    titles = shlex.join(["--titles", *(task.title for task in rows)])
 
     def options(config: dict) -> str:
-        return titles + (f" --angles {angles(config)}" if angles else "")
+        return titles + _angle_options(rows[0], angles, config)
 
-    return Figure(name, category, number, shows, "grid", group, "", False, options)
+    return Figure(name, category, number, shows, "grid", rows, "", False, options)
 
 
 def _distances(name, category, number, shows, group, split="", more: Options | None = None):
@@ -83,15 +117,28 @@ def _distances(name, category, number, shows, group, split="", more: Options | N
     return Figure(name, category, number, shows, "distances", group, split, True, options)
 
 
+def _toy_distances(name, number, shows, group) -> Figure:
+    linear = f"--linear {_TOY_END}"
+    return _distances(name, "Toys", number, shows, group, more=lambda config: linear)
+
+
+def _limits(scaling: dict) -> str:
+    return f"--limits {scaling['low']:g} {scaling['high']:g}"
+
+
 def _collider(name, number, shows, drawing, split, note, category="Collider data") -> Figure:
     """The drawings of a task's features, for the collider task."""
-    options = shlex.join(["--note", note])
+
+    def options(config: dict) -> str:
+        scaling, noted = config["collider"]["scaling"], shlex.join(["--note", note])
+        if drawing == "distances":
+            end = _COLLIDER_END * (scaling["high"] - scaling["low"])
+            return f'--units "scaled features" --linear {end:g} {noted}'
+        return f"{_limits(scaling)} {noted}" if drawing == "ratios" else noted
+
     if drawing == "distances":
-        more = f'--units "scaled features" {options}'
-        return _distances(name, category, number, shows, [COLLIDER], split, lambda config: more)
-    return Figure(
-        name, category, number, shows, drawing, [COLLIDER], split, True, lambda _: options
-    )
+        return _distances(name, category, number, shows, [COLLIDER], split, options)
+    return Figure(name, category, number, shows, drawing, [COLLIDER], split, True, options)
 
 
 def _own(name, number, shows, drawing, split) -> Figure:
@@ -102,7 +149,7 @@ def _own(name, number, shows, drawing, split) -> Figure:
         chosen = own_config.figure_options(config, shown, split == OWN.family.beyond)
         if drawing == "distances":
             return f'--units "scaled features" {chosen}'
-        more = f" {own_config.limit_options(config)}" if drawing == "ratios" else ""
+        more = f" {_limits(config['own']['scaling'])}" if drawing == "ratios" else ""
         if drawing == "correlations":
             more = f" {own_config.condition_options(config)}"
         return f"{own_config.label_options(config)}{more} {chosen}"
@@ -123,13 +170,10 @@ _ROTATED_CIRCLES, _ROTATED_CIRCLES_TO_STAR = tasks.ROTATED_IDENTICAL[0], tasks.R
 PAPER = (
     _schematic("fig1", "Fig. 1", "architecture", "architecture"),
     _schematic("fig2", "Fig. 2", "conditional architecture", "conditional"),
-    _scatter(
-        "fig3", "Toys", "Fig. 3", "points, four circles to themselves", _CIRCLES,
-        lambda config: "--same-circle",
-    ),
+    _scatter("fig3", "Toys", "Fig. 3", "points, four circles to themselves", _CIRCLES),
     _scatter("fig4", "Toys", "Fig. 4", "points, four circles to star", _CIRCLES_TO_STAR),
     _grid("fig5", "Toys", "Fig. 5", "distributions, different toys", tasks.DIFFERENT),
-    _distances("fig6", "Toys", "Fig. 6", "distance, different toys", tasks.DIFFERENT),
+    _toy_distances("fig6", "Fig. 6", "distance, different toys", tasks.DIFFERENT),
     Figure("fig7", "Collider data", "Fig. 7", "reference and target"),
     _collider("fig8", "Fig. 8", "features and ratios, sidebands", "ratios", "", "sidebands"),
     _collider("fig9", "Fig. 9", "distance, sidebands", "distances", "", "sidebands"),
@@ -142,10 +186,10 @@ PAPER = (
         "sidebands",
     ),
     _grid("figA1", "Toys", "Fig. A.1", "distributions, identical toys", tasks.IDENTICAL),
-    _distances("figA2", "Toys", "Fig. A.2", "distance, identical toys", tasks.IDENTICAL),
+    _toy_distances("figA2", "Fig. A.2", "distance, identical toys", tasks.IDENTICAL),
     _scatter(
         "figB1", "Conditional toys", "Fig. B.1", "points, four circles to themselves",
-        _ROTATED_CIRCLES, lambda config: f"--same-circle --angles {_turn(config)}",
+        _ROTATED_CIRCLES, _turn,
     ),
     _grid(
         "figB2", "Conditional toys", "Fig. B.2", "distributions, identical toys",
@@ -153,11 +197,11 @@ PAPER = (
     ),
     _scatter(
         "figB3", "Conditional toys", "Fig. B.3", "points, four circles to star",
-        _ROTATED_CIRCLES_TO_STAR, lambda config: f"--angles {_middle(config)}",
+        _ROTATED_CIRCLES_TO_STAR, _one,
     ),
     _grid(
         "figB4", "Conditional toys", "Fig. B.4", "distributions, different toys",
-        tasks.ROTATED_DIFFERENT, _middle,
+        tasks.ROTATED_DIFFERENT, _one,
     ),
     _grid(
         "figB5", "Conditional toys", "Fig. B.5", "distributions at every angle",

@@ -47,6 +47,9 @@ METHODS = {
         Method("identity_initialization", BOTH, identity=True),
         # Both of the paper's ways to move little, together.
         Method("penalty_identity", BOTH, penalised=True, identity=True, published=False),
+        # Flows for flows with networks of other sizes, which their settings give.
+        Method("simple_network", BOTH, published=False),
+        Method("large_network", BOTH, published=False),
     )
 }
 

@@ -99,11 +99,6 @@ def condition_options(config: dict) -> str:
     return shlex.join(["--conditions", *labels(config["own"]["condition"])])
 
 
-def limit_options(config: dict) -> str:
-    """Give the option of figures with the range to which features are scaled."""
-    return "--limits {low:g} {high:g}".format(**config["own"]["scaling"])
-
-
 def figure_options(config: dict, methods: list[str], applied: bool = False) -> str:
     """Give the options of figures with methods and region, quoted for a shell.
 

@@ -175,6 +175,11 @@ def flow_measures(out: str, task: str, training: int | str, split: str) -> str:
     return f"{out}/measures/{task}/{training}/{split}_flows.csv"
 
 
+def ensemble_measures(out: str, task: str, split: str) -> str:
+    """How far apart a task's repeated trainings send the same points (CSV, likewise)."""
+    return f"{out}/measures/{task}/ensemble/{split}_trainings.csv"
+
+
 def scan_measures(out: str) -> str:
     """Accuracy and movement over strengths of the penalty (CSV, likewise)."""
     return f"{out}/penalty_scan/measures.csv"

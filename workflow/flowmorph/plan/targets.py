@@ -321,6 +321,12 @@ def flow_alternatives(task: str, config: dict) -> list[str]:
     return [name for name in _alternatives(task, config) if name in FURTHER]
 
 
+def further_flows(config: dict) -> list[str]:
+    """Further flow methods that are trained, on whichever tasks."""
+    settings = config["alternatives"]["methods"]
+    return [name for name in FURTHER if settings.get(name) is not None]
+
+
 def alternatives(task: str, config: dict) -> list[str]:
     """Methods that are no flows and morph the points of a task."""
     return [name for name in _alternatives(task, config) if name not in FURTHER]

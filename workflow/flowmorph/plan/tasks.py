@@ -20,6 +20,7 @@ ENSEMBLE = "ensemble"  # in place of a training's number: each point through one
 #: Columns of the collider samples that are morphed, in the flows' order, and the condition.
 COLLIDER_FEATURES = ("m_j1", "delta_m_jj", "tau21_j1", "tau21_j2", "delta_r_jj")
 COLLIDER_CONDITION = "m_jj"
+GEV_PER_TEV = 1000.0  # regions are in TeV, as in the paper, and columns in GeV
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def _drawn(data: ToyData, split: str) -> Points:
     rng = np.random.default_rng(seed_for(data.seed, data.name, split))
     points = data.points[split]
     if data.angles:
-        return toys.sample_rotated_toy(data.toy, points, data.angles, rng)
+        return toys.sample_rotated_toy(data.toy, points, data.angles_of(split), rng)
     return toys.sample_toy(data.toy, points, rng), np.empty((points, 0))
 
 

@@ -190,25 +190,43 @@ class MovedSample:
             method_weights={name: weight[rows] for name, weight in self.method_weights.items()},
         )
 
-    def select_angles(self, reference: float, target: float) -> MovedSample:
-        """Keep the rows whose reference was rotated by one angle and whose aim is another.
+    def rows_at_angles(
+        self, reference: float, target: float, shared: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Find the points that are moved from one angle of the rotated toys to another, for select.
 
-        Both in degrees. Raises InputError where the task is not one of the rotated toys, and,
-        naming the pairs of angles there are, where no row is left.
+        Args:
+            reference: angle where points begin, degrees.
+            target: angle where they end, degrees.
+            shared: whether points end at the angle where they begin, whatever the target's in the
+                same row: these are then chosen on their own, so that no more are lost than must be.
+
+        Returns:
+            Rows of the reference and of the target, as many of each.
+
+        Raises:
+            InputError: the task is not one of the rotated toys, or no point is moved so; the pairs
+                of angles there are are named.
         """
         conditions = (self.condition_reference, self.condition_target)
         if any(condition.shape[1] != 1 for condition in conditions):
             raise InputError("angles asked for, but this task is not one of the rotated toys")
-        start, end = (geometry.degrees(condition) for condition in conditions)
-        keep = np.abs(start - reference) < ANGLE_TOLERANCE
-        keep &= np.abs(end - target) < ANGLE_TOLERANCE
-        if not keep.any():
-            pairs = np.unique(np.round(np.column_stack([start, end]), 2), axis=0)
+        start, end = (np.round(geometry.degrees(condition), 2) for condition in conditions)
+        arrival = start if shared else end
+        at_target = np.abs(end - target) < ANGLE_TOLERANCE
+        moved_so = np.abs(start - reference) < ANGLE_TOLERANCE
+        moved_so &= np.abs(arrival - target) < ANGLE_TOLERANCE
+        rows = np.flatnonzero(moved_so)
+        target_rows = np.flatnonzero(at_target) if shared else rows
+        size = min(len(rows), len(target_rows))
+        if not size:
+            there = np.isin(arrival, end)
+            pairs = np.unique(np.column_stack([start, arrival])[there], axis=0)
             raise InputError(
                 f"no point is moved from {reference:g} to {target:g} degrees; "
                 f"there are {', '.join(f'{a:g}:{b:g}' for a, b in pairs)}"
             )
-        return self.select(keep)
+        return rows[:size], target_rows[:size]
 
 
 def angle_pair(text: str) -> tuple[float, float]:

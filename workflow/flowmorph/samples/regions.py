@@ -6,12 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from flowmorph.plan.tasks import COLLIDER_CONDITION, COLLIDER_FEATURES
+from flowmorph.plan.tasks import COLLIDER_CONDITION, COLLIDER_FEATURES, GEV_PER_TEV
 
 FEATURES, CONDITION = COLLIDER_FEATURES, COLLIDER_CONDITION
 COLUMNS = (*FEATURES, CONDITION)
-
-GEV_PER_TEV = 1000.0  # regions are in TeV, as in the paper, and columns in GeV
 
 
 def in_gev(intervals_tev: Sequence[Sequence[float]]) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import i0e, log_ndtr, logsumexp
 
 from flowmorph.errors import InputError
-from flowmorph.samples import geometry
+from flowmorph.samples import geometry, toy_parts
 
 SMEAR = 0.1  # standard deviation of the Gaussian noise of the circles and the star
 # A checkerboard point stored in single precision may land this far outside its square.
@@ -97,7 +97,7 @@ def _log_gaussian(x: np.ndarray) -> np.ndarray:
 
 
 def _sample_fourcircles(n: int, rng: np.random.Generator) -> np.ndarray:
-    return _circles(rng.integers(4, size=n), rng)
+    return _circles(toy_parts.drawn_circles(n, rng), rng)
 
 
 def _circles(circle: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -120,13 +120,19 @@ def load(path: str | os.PathLike) -> tuple[list[Claim], dict[str, float]]:
 
 
 def means_of(measures: Iterable[Measure]) -> dict[tuple[str, str, str, str], float]:
-    """Average each measure over the trainings of its task, by task, method, feature and metric."""
+    """Average each measure over the trainings of its task, by task, method, feature and metric.
+
+    What only all trainings together have, such as the distance between them, is as it is.
+    """
     values: dict[tuple[str, str, str, str], dict[str, float]] = {}
+    together: dict[tuple[str, str, str, str], float] = {}
     for m in measures:
-        if m.training != ENSEMBLE:
-            key = (m.name, m.method, m.feature, m.metric)
+        key = (m.name, m.method, m.feature, m.metric)
+        if m.training == ENSEMBLE:
+            together[key] = m.value
+        else:
             values.setdefault(key, {})[m.training] = m.value
-    return {key: float(np.mean(list(each.values()))) for key, each in values.items()}
+    return together | {key: float(np.mean(list(each.values()))) for key, each in values.items()}
 
 
 def claims_table(

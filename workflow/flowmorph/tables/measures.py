@@ -46,6 +46,7 @@ TWO_SAMPLE = (
     Column("auc_high", "to", 4),
     Column("sliced_wasserstein", "sliced Wasserstein", 4),
     Column("condition_spread", "its range over conditions", 4),
+    Column("condition_ratio", "range / mean", 3),
 )
 MOVEMENT = (
     Column("points", "points", 0),
@@ -61,6 +62,8 @@ MOVEMENT = (
     Column("ratio_target", "L1 / assignment", 2),
     Column("bound_images", "L1 bound, own images", 3),
     Column("ratio_images", "L1 / own images", 3),
+    Column("ratio_marginals", "L1 / own marginals", 2),
+    Column("training_spread", "between trainings", 3),
     Column("same_circle", "same circle", 3),
     Column("arm_information", "circle on arm [nats]", 4),
     Column("left_box", "left the box", 5),
@@ -98,11 +101,11 @@ COSTS = (
 )
 PENALTY_COLUMNS = (
     "auc", "auc_low", "auc_high", "sliced_wasserstein", "distance_mean", "distance_std", "l1_mean",
-    "bound_marginals", "ratio_images",
+    "bound_marginals", "ratio_marginals",
 )  # fmt: skip
-_ACCURACY = ("auc", "sliced_wasserstein", "condition_spread")
+_ACCURACY = ("auc", "sliced_wasserstein", "condition_spread", "condition_ratio")
 _DISTANCES = ("distance_mean", "distance_std", "distance_q05", "distance_median", "distance_q95")
-_BOUNDS = ("l1_mean", "ratio_target", "ratio_images", "left_box", "cycle_mean")
+_BOUNDS = ("l1_mean", "ratio_target", "ratio_images", "ratio_marginals", "left_box", "cycle_mean")
 KINDS = {
     "two_sample": Kind(TWO_SAMPLE, "auc", _ACCURACY, compares=True),
     "movement": Kind(MOVEMENT, "distance_mean", _DISTANCES + _BOUNDS, compares=True),

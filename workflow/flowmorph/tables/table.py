@@ -109,34 +109,65 @@ def paper_numbers(path: str | os.PathLike) -> dict:
     return numbers
 
 
-def distance_table(ours: Mapping[str, Mapping[str, Sequence[Summary]]], paper: Mapping) -> Table:
+def distance_table(
+    ours: Mapping[str, Mapping[str, Sequence[Summary]]],
+    paper: Mapping,
+    known: Mapping[tuple[str, str], tuple[float, int]] | None = None,
+) -> Table:
     """Put mean and standard deviation of the distance travelled next to the paper's.
 
-    ``ours`` maps a block of `DISTANCE_BLOCKS` to summaries by method (baseline included), one for
-    each training, in the units of the space in which the flow works. Of several trainings the table
-    has the means, and the standard deviation of the mean distance from training to training.
+    Of several trainings the table has the means, the standard deviation of a training's mean
+    distance, and by how many standard deviations of the difference the mean is off the paper's,
+    which is one training itself.
+
+    Args:
+        ours: maps a block of `DISTANCE_BLOCKS` to summaries by method (baseline included), one for
+            each training, in the units of the space in which the flow works.
+        paper: the paper's numbers.
+        known: standard deviations of a training, and the number of trainings that they are from,
+            by sample and method (see `known_spreads`); they stand beside single trainings.
     """
+    known = known or {}
     rows = []
     for block, methods in ours.items():
         heading, key = DISTANCE_BLOCKS[block]
         for method, summaries in methods.items():
             means = [summary.mean for summary in summaries]
+            mean, count = float(np.mean(means)), len(means)
             theirs = paper[key].get(METHOD_OF.get(method, method)) or {"mean": None, "std": None}
+            spread = float(np.std(means, ddof=1)) if count > 1 else None
+            off = None
+            if spread and theirs["mean"] is not None:
+                off = (mean - theirs["mean"]) / (spread * (1 + 1 / count) ** 0.5)
+            single, trainings = known.get((heading, label(method)), (None, 0))
             rows.append(
                 {
                     "sample": heading,
                     "method": label(method),
                     "points": summaries[0].points,
-                    "mean": float(np.mean(means)),
+                    "mean": mean,
                     "std": float(np.mean([summary.std for summary in summaries])),
-                    "trainings": len(summaries),
-                    "mean_spread": float(np.std(means, ddof=1)) if len(means) > 1 else None,
+                    "trainings": count,
+                    "mean_spread": spread,
+                    "known_spread": single if count == 1 else None,
+                    "known_trainings": trainings,
                     "paper_mean": theirs["mean"],
                     "paper_std": theirs["std"],
+                    "off": off,
                 }
             )
     repeated = any(row["trainings"] > 1 for row in rows)
-    extra = (Column("trainings", "trainings"), Column("mean_spread", "± trainings", 3)) * repeated
+    extra = (Column("trainings", "trainings"), Column("mean_spread", "± of a training", 3))
+    extra *= repeated
+    notes = []
+    if counts := {row["known_trainings"] for row in rows if row["known_spread"] is not None}:
+        extra += (Column("known_spread", "± known of a training", 3),)
+        notes.append(
+            "Rows of one training: how far such a number scatters is known from "
+            f"{' or '.join(map(str, sorted(counts)))} trainings of the default recipe "
+            "(docs/fidelity.md)."
+        )
+    last = (Column("off", "off, in standard deviations", 1),) * repeated
     columns = (
         Column("sample", "sample"),
         Column("method", "method"),
@@ -146,8 +177,23 @@ def distance_table(ours: Mapping[str, Mapping[str, Sequence[Summary]]], paper: M
         *extra,
         Column("paper_mean", "paper mean", 3),
         Column("paper_std", "paper std", 3),
+        *last,
     )
-    return Table(columns, rows)
+    return Table(columns, rows, notes)
+
+
+def known_spreads(path: str | os.PathLike) -> dict[tuple[str, str], tuple[float, int]]:
+    """Read the spreads of a distance table of several trainings (CSV), by sample and method."""
+    with open(path, encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    try:
+        return {
+            (row["sample"], row["method"]): (float(row["mean_spread"]), int(row["trainings"]))
+            for row in rows
+            if row["mean_spread"]
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not a distance table of several trainings ({error})") from error
 
 
 def method_table() -> Table:

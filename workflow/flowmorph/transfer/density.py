@@ -10,7 +10,7 @@ from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.flows.graphs import Batch
 from flowmorph.plan.jobs.form import as_dict
 from flowmorph.plan.jobs.training import Network, Recipe
-from flowmorph.transfer.points import Splits, chunk
+from flowmorph.transfer.points import Splits
 from flowmorph.transfer.training import Phase, Problem
 
 
@@ -38,8 +38,7 @@ def problem(
         return -flow.log_prob(*batch).mean()
 
     def validate() -> float:
-        values = setup.in_chunks(flow.log_prob, x, c, size=chunk(recipe, device))
-        return -values.mean().item()
+        return -setup.in_chunks(flow.log_prob, x, c).mean().item()
 
     points = len(splits.train.x)
     return Problem(
@@ -50,6 +49,6 @@ def problem(
         validate,
         recipe,
         points / recipe.batch,
-        [(flow, ["forward"])],
+        [flow],
         None if noise else splits.floor,
     )

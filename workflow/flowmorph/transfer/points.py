@@ -56,8 +56,3 @@ def load(data: Data, device: torch.device) -> Splits:
 def _floor(data: Data) -> float | None:
     exact = datasets.exact_log_density(data, *datasets.load(data, "validation"))
     return None if exact is None else -float(exact.mean())
-
-
-def chunk(recipe: Recipe, device: torch.device) -> int:
-    """Points that are evaluated at a time: those for which flows are compiled, on a CPU."""
-    return recipe.batch if device.type == "cpu" else setup.CHUNK

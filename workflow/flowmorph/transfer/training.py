@@ -59,7 +59,7 @@ class Problem:
         validate: gives the last phase's loss of points that are not trained on, in nats.
         recipe: settings of the training loop.
         steps_per_epoch: steps that count as one epoch in the loss history.
-        uses: flows that the losses take, each with its directions, "forward" or "inverse".
+        uses: flows that the losses take.
         floor: validation loss of the exact density, in nats; None where it is not known.
     """
 
@@ -70,7 +70,7 @@ class Problem:
     validate: Callable[[], float]
     recipe: Recipe
     steps_per_epoch: float
-    uses: Sequence[tuple[Flow, Sequence[str]]] = ()
+    uses: Sequence[Flow] = ()
     floor: float | None = None
 
     @property
@@ -88,17 +88,14 @@ class Problem:
         return bisect_right(self.ends, step)
 
     def prepare(self, choice: str) -> bool:
-        """Compile the flows, if that is worth it; gives whether steps are to be CUDA graphs.
+        """Let the flows run compiled, if they can; gives whether steps are to be CUDA graphs.
 
         ``choice`` is that of `flowmorph.flows.engine.decide`.
         """
-        way = engine.decide(choice, self.steps, self.flow.flat.device)
+        way = engine.decide(choice, self.flow.flat.device)
         if way == engine.COMPILED:
-            engine.prepare(
-                library
-                for flow, directions in self.uses
-                for library in flow.compile(self.recipe.batch).libraries(directions, gradients=True)
-            )
+            for flow in self.uses:
+                flow.compile()
         return way == engine.GRAPHS
 
 

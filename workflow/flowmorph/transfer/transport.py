@@ -19,7 +19,7 @@ from flowmorph.plan.jobs.form import as_dict
 from flowmorph.plan.jobs.training import Network, Recipe
 from flowmorph.plan.methods import Method
 from flowmorph.transfer.morph import DensityPair, context_size
-from flowmorph.transfer.points import Splits, chunk
+from flowmorph.transfer.points import Splits
 from flowmorph.transfer.training import Phase, Problem
 
 
@@ -97,13 +97,12 @@ def problem(
         return (sum(values) / len(values)).expand(x.shape[1])
 
     def validate() -> float:
-        return setup.in_chunks(batch_loss, *arrays, size=chunk(recipe, device)).mean().item()
+        return setup.in_chunks(batch_loss, *arrays).mean().item()
 
     # The larger sample sets the length: an epoch draws each of its points once.
     points = max(len(splits.train.x) for _, splits in seeded)
     pairs = [*(part.pair for part in smoothed), pair]
     densities = [one for each in pairs for one in (each.reference, each.target)]
-    uses = [(flow, method.directions), *((one, ["forward"]) for one in densities)]
     return Problem(
         name,
         flow,
@@ -112,5 +111,5 @@ def problem(
         validate,
         recipe,
         points / recipe.batch,
-        uses,
+        [flow, *densities],
     )

@@ -85,7 +85,7 @@ class Transport:
             "reference": self.morph.pair.reference.log_prob,
             "target": self.morph.pair.target.log_prob,
         }[of]
-        log_p = setup.in_chunks(function, x, c, size=setup.CHUNK).double().cpu().numpy()
+        log_p = setup.in_chunks(function, x, c).double().cpu().numpy()
         log_p = log_p + self.preprocessing.log_slope({n: noise[n] for n in self.features})
         bad = np.flatnonzero(~np.isfinite(log_p))
         if len(bad):
@@ -114,7 +114,7 @@ class Transport:
         if not len(read[self.features[0]]):
             return {name: np.empty(0) for name in self.features}
         _, x, c = self._to_box(read, noise)
-        rows = setup.in_chunks(self._move, x, c, size=setup.CHUNK).double().cpu().numpy()
+        rows = setup.in_chunks(self._move, x, c).double().cpu().numpy()
         with np.errstate(over="ignore", invalid="ignore"):
             moved = self.preprocessing.inverse(dict(zip(self.features, rows, strict=True)))
         for name, values in moved.items():

@@ -14,6 +14,7 @@ from flowmorph.plan.jobs import form
 from flowmorph.plan.jobs.events import PrepareJob
 from flowmorph.plan.seeds import seed_for
 from flowmorph.preprocess.preprocessor import Preprocessor
+from flowmorph.preprocess.transforms import MinMax
 from flowmorph.samples import regions
 
 
@@ -36,7 +37,9 @@ def main(argv: list[str] | None = None) -> None:
     for name, path in (("reference", args.reference), ("target", args.target)):
         table = flat_root.read_table(path, "features", list(regions.COLUMNS))
         rng = np.random.default_rng(seed_for(job.seed, "split", name))
-        side = regions.select(table, regions.CONDITION, bands)
+        in_signal = job.reference_in_signal and name == "reference"
+        trained = np.concatenate([bands, signal]) if in_signal else bands
+        side = regions.select(table, regions.CONDITION, trained)
         if name == "target" and args.signal:
             background = regions.inside(table[regions.CONDITION], signal).sum()
             leaking = leak(args.signal, round(job.leak * background), signal, bands)
@@ -45,7 +48,8 @@ def main(argv: list[str] | None = None) -> None:
         trees = {
             "train": train,
             "validation": validation,
-            "signal": regions.select(table, regions.CONDITION, signal),
+            # No flow is trained on an event that is measured.
+            "signal": regions.select(validation if in_signal else table, regions.CONDITION, signal),
         }
         for tree, rows in trees.items():
             if len(rows[regions.CONDITION]) == 0:
@@ -57,8 +61,7 @@ def main(argv: list[str] | None = None) -> None:
         print(f"{name}: {sizes}", file=sys.stderr, flush=True)
         samples[name] = trees
 
-    training = [trees["train"] for trees in samples.values()]
-    scaling = Preprocessor.fit(training, dict.fromkeys(regions.COLUMNS, {}), job.low, job.high)
+    scaling = fit({name: trees["train"] for name, trees in samples.items()}, job)
     outputs = {"reference": args.output_reference, "target": args.output_target}
     for name, trees in samples.items():
         with atomic(outputs[name]) as part:
@@ -67,6 +70,26 @@ def main(argv: list[str] | None = None) -> None:
             )
     with atomic(args.output_scaling) as part:
         scaling.save(part)
+
+
+def fit(training: dict[str, dict[str, np.ndarray]], job: PrepareJob) -> Preprocessor:
+    """The linear maps of all columns (N,), from each sample's training events."""
+    fitted = [rows for name, rows in training.items() if job.fit in ("both", name)]
+    scaling = Preprocessor.fit(fitted, dict.fromkeys(regions.COLUMNS, {}), job.low, job.high)
+    given = {name: MinMax(*ends, job.low, job.high) for name, ends in job.ranges.items()}
+    scaling = Preprocessor(scaling.maps | given)
+    for sample, rows in training.items():
+        beyond = scaling.beyond(rows)
+        for name, (low, high) in job.ranges.items():
+            if beyond[name].all():
+                raise InputError(
+                    f"config: collider.scaling.ranges.{name}: no training event of the {sample} "
+                    f"lies in [{low:g}, {high:g}]: give the range of its values, masses in GeV"
+                )
+        counts = ", ".join(f"{out.sum()} in {name}" for name, out in beyond.items() if out.any())
+        if counts:
+            print(f"{sample}: beyond the scaled range {counts}", file=sys.stderr, flush=True)
+    return scaling
 
 
 def leak(path: str, count: int, signal: np.ndarray, bands: np.ndarray) -> dict[str, np.ndarray]:

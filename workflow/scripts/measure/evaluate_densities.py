@@ -23,16 +23,15 @@ def main(argv: list[str] | None = None) -> None:
 
     job = form.read(DensitiesJob, args.job)
     device = setup.start(args.threads, job.seed, job.device)
+    compiled = engine.decide(job.engine, device) == engine.COMPILED
     measured = []
     for density, path in zip(job.densities, args.densities, strict=True):
         data, split = density.data, density.split
         x, c = datasets.load(data, split)
         flow = storage.load(path).to(device)
-        size = setup.CHUNK
-        calls = len(job.densities) * len(x) // density.batch
-        if engine.decide(job.engine, calls, device) == engine.COMPILED:
-            flow.compile(size := density.batch)
-        log_q = setup.in_chunks(flow.log_prob, *setup.tensors(x, c, device), size=size)
+        if compiled:
+            flow.compile()
+        log_q = setup.in_chunks(flow.log_prob, *setup.tensors(x, c, device))
         numbers = divergence.likelihood_numbers(
             log_q.double().cpu().numpy(),
             datasets.exact_log_density(data, x, c),

@@ -28,6 +28,7 @@ def main(argv: list[str] | None = None) -> None:
         help="of which each block's files are, in turn",
     )  # fmt: skip
     parser.add_argument("--paper", required=True, help="the paper's numbers, YAML")
+    parser.add_argument("--spreads", required=True, help="distance table of several trainings, CSV")
     parser.add_argument("--output", nargs="+", required=True, help=".csv and .md files")
     args = parser.parse_args(argv)
 
@@ -43,7 +44,8 @@ def main(argv: list[str] | None = None) -> None:
         }
     for block in ("different", "identical"):
         ours[block] = {BASELINE: ours[block][BASELINE], **_in_order(block), **ours[block]}
-    tables.distance_table(ours, tables.paper_numbers(args.paper)).save(args.output)
+    paper, known = tables.paper_numbers(args.paper), tables.known_spreads(args.spreads)
+    tables.distance_table(ours, paper, known).save(args.output)
 
 
 def _in_order(block: str) -> dict[str, list[Summary]]:

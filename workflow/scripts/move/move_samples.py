@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -23,7 +22,6 @@ from flowmorph.transfer.morph import DensityPair, Morph, morph
 
 CYCLE_POINTS = 8192  # points that are moved there and back, for the cycle error
 
-Apply = Callable[..., Tensor]
 Points = tuple[Tensor, Tensor | None]
 
 
@@ -43,14 +41,11 @@ def main(argv: list[str] | None = None) -> None:
     job = form.read(MoveJob, args.job)
     device = setup.start(args.threads, job.seed, job.device)
     sample = compared(job)
-    calls = len(job.methods) * len(sample.reference) // job.batch
-    compiled = engine.decide(job.engine, calls, device) == engine.COMPILED
+    compiled = engine.decide(job.engine, device) == engine.COMPILED
 
     def load(path: str) -> Flow:
-        return storage.load(path).to(device).compile(job.batch if compiled else None)
-
-    def apply(function, *arrays) -> Tensor:
-        return setup.in_chunks(function, *arrays, size=job.batch if compiled else setup.CHUNK)
+        flow = storage.load(path).to(device)
+        return flow.compile() if compiled else flow
 
     x = setup.tensors(sample.reference, sample.condition_reference, device)
     y = setup.tensors(sample.target, sample.condition_target, device)
@@ -60,11 +55,11 @@ def main(argv: list[str] | None = None) -> None:
     images, found = {}, []
     for method, path in (*((name, None) for name in methods.UNTRAINED), *trained):
         one = morph(pair, None if path is None else load(path))
-        image = move(one, x, y, apply)
+        image = move(one, x, y)
         images[method] = image.cpu().numpy()
         if not np.isfinite(images[method]).all():
             raise InputError(f"{job.task}: {method} moves some points to infinity; train it again")
-        numbers = measure(one, x, y, image, sample.weight_target, exact, apply)
+        numbers = measure(one, x, y, image, sample.weight_target, exact)
         found += [
             measures.Measure(job.task, job.split, job.training, method, "", *number)
             for number in numbers.items()
@@ -98,9 +93,9 @@ def compared(job: MoveJob) -> MovedSample:
     return MovedSample(x, y, c_x, c_y, {}, w_x, w_y)
 
 
-def move(one: Morph, x: Points, y: Points, apply: Apply) -> Tensor:
+def move(one: Morph, x: Points, y: Points) -> Tensor:
     """Reference points after a method, (N, D)."""
-    return apply(one.forward, *x, y[1]).T
+    return setup.in_chunks(one.forward, *x, y[1]).T
 
 
 def measure(
@@ -110,16 +105,15 @@ def measure(
     image: Tensor,
     weights: np.ndarray | None,
     exact: np.ndarray | None,
-    apply: Apply,
 ) -> dict[str, float]:
     """What is measured with a method's flows: likelihood, cycle error and number of parameters.
 
     ``x`` and ``y`` are points (N, D) and conditions (N, C) of reference and target, ``image`` the
     reference after the method; ``weights`` (N,) and ``exact``, the log-density (N,), are those of
-    the target where they are known. ``apply`` calls a function on chunks of such arrays.
+    the target where they are known.
     """
-    log_q = apply(one.log_prob, y[0], x[1], y[1]).double().cpu().numpy()
-    back = apply(one.inverse, *_first(image, x[1], y[1])).T
+    log_q = setup.in_chunks(one.log_prob, y[0], x[1], y[1]).double().cpu().numpy()
+    back = setup.in_chunks(one.inverse, *_first(image, x[1], y[1])).T
     start, end = (points.cpu().numpy() for points in _first(x[0], back))
     cycle = distances.euclidean(end, start)
     return divergence.likelihood_numbers(log_q, exact, weights) | {

@@ -18,6 +18,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--alternatives", nargs="*", default=[], help="further methods")
     parser.add_argument("--alternative-files", nargs="*", default=[], help="npz, same order")
     parser.add_argument("--split", help="points of these files: evaluation, validation or signal")
+    parser.add_argument(
+        "--limits", nargs=2, type=float, default=(-3.0, 3.0), help="of the scaled features"
+    )
     parser.add_argument("--note", default="", help="text in the figure, such as the region")
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)
@@ -31,6 +34,7 @@ def main(argv: list[str] | None = None) -> None:
         fig = features.feature_ratios(
             balanced,
             names=("reference", *names),
+            limits=tuple(args.limits),
             note=args.note,
             balanced=balanced is not sample,
             known=known,

@@ -16,6 +16,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--trainings", type=int, default=1, help="of which the files are, in turn")
     parser.add_argument("--units", default="", help="units of the distance, for the axis")
     parser.add_argument("--methods", nargs="+", default=PUBLISHED, help="names, in order")
+    parser.add_argument(
+        "--linear", type=float, help="where a linear axis ends, in a panel of its own"
+    )
     parser.add_argument("--note", default="", help="text in the figure, such as the region")
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)
@@ -26,6 +29,7 @@ def main(argv: list[str] | None = None) -> None:
         names=("baseline", *args.methods),
         units=args.units,
         note=args.note,
+        linear=args.linear,
     )
     style.save(fig, args.output)
 

@@ -19,6 +19,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--sidebands", nargs="+", type=float, default=(2.9, 3.3, 3.7, 4.1), help="bounds, TeV"
     )
+    parser.add_argument(
+        "--all-masses", action="store_true", help="features of events outside of the regions, too"
+    )
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)
     if len(args.sidebands) % 2:
@@ -30,6 +33,7 @@ def main(argv: list[str] | None = None) -> None:
         read_table(args.target, "features", columns),
         signal=tuple(args.signal),
         sidebands=list(zip(args.sidebands[::2], args.sidebands[1::2], strict=True)),
+        all_masses=args.all_masses,
     )
     style.save(fig, args.output)
 

@@ -17,10 +17,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--angles",
         nargs="+",
+        action="extend",
         type=moved.angle_pair,
         metavar="FROM:TO",
         help="rotated toys: angles of reference and target in degrees; one for all rows, "
         "one a task, or several for a single task, which make a row each",
+    )
+    parser.add_argument(
+        "--shared", action="store_true", help="points end at the angle where they begin"
     )
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)
@@ -40,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
     for i, (path, title) in enumerate(zip(paths, titles, strict=True)):
         sample = moved.MovedSample.load(path, PUBLISHED)
         if angles:
-            sample = sample.select_angles(*angles[i])
+            sample = sample.select(*sample.rows_at_angles(*angles[i], args.shared))
         rows.append((title, sample))
     style.save(grids.density_grid(rows, angles=angles), args.output)
 

@@ -20,7 +20,9 @@ def main(argv: list[str] | None = None) -> None:
         help="moved samples of a task, .npz, a training each",
     )
     parser.add_argument("--labels", nargs="+", default=features.SYMBOLS, help="of the features")
-    parser.add_argument("--limits", nargs=2, type=float, default=(-3.0, 3.0), help="scaled")
+    parser.add_argument(
+        "--limits", nargs=2, type=float, default=(-3.0, 3.0), help="of the scaled features"
+    )
     parser.add_argument("--methods", nargs="+", default=PUBLISHED, help="names, in order")
     parser.add_argument("--note", default="", help="text in the figure, such as the region")
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from flowmorph.plan import own_config, paths, targets, tasks
@@ -19,6 +19,8 @@ from flowmorph.plan.jobs.measuring import (
 from flowmorph.plan.jobs.moving import BundleJob, MoveJob
 from flowmorph.plan.jobs.searching import SearchClassifier, SearchJob
 from flowmorph.plan.jobs.training import (
+    NETWORK,
+    RECIPE,
     AlternativeJob,
     DensityJob,
     Network,
@@ -47,12 +49,15 @@ class Jobs:
         if dataset.toy:
             rotated = dataset.family.name == "rotated"
             section = config["rotated" if rotated else "toys"]
-            angles = tuple(section["angles_deg"]) if rotated else ()
-            return ToyData(name, dataset.toy, section["points"], config["seed"], angles)
+            angles = [
+                tuple(section[key] or ()) if rotated else ()
+                for key in ("angles_deg", "train_angles_deg")
+            ]
+            return ToyData(name, dataset.toy, section["points"], config["seed"], *angles)
         if dataset.family.name == COLLIDER.family.name:
             columns = tasks.COLLIDER_FEATURES, (tasks.COLLIDER_CONDITION,)
             return FileData(
-                name, paths.prepared(self.out, name), *columns, gaps=(self._collider_gap(),)
+                name, paths.prepared(self.out, name), *columns, gaps=(self._collider_gap(dataset),)
             )
         own = config["own"]
         columns = [tuple(own_config.columns(own[kind])) for kind in ("features", "condition")]
@@ -60,14 +65,22 @@ class Jobs:
         weighted = own[role]["weights"] is not None
         return FileData(name, paths.own_prepared(self.out, name), *columns, weighted)
 
-    def _collider_gap(self) -> float:
-        """Widest gap between the sidebands, in scaled units: their ends are those of the box."""
-        settings = self.config["collider"]
-        edges = sorted(settings["regions_tev"]["sidebands"])
-        scaled = (settings["scaling"]["high"] - settings["scaling"]["low"]) / (
-            max(high for _, high in edges) - edges[0][0]
-        )
-        return scaled * widest_gap(edges)
+    def _collider_gap(self, dataset: Dataset) -> float:
+        """Widest gap in the training region of a collider sample, in scaled units."""
+        scaling = self.config["collider"]["scaling"]
+        # The reference is trained on wherever the target is.
+        widest = self._training_regions(COLLIDER.reference)
+        lowest, highest = min(low for low, _ in widest), max(high for _, high in widest)
+        if given := scaling["ranges"][tasks.COLLIDER_CONDITION]:
+            lowest, highest = (end / tasks.GEV_PER_TEV for end in given)
+        scaled = (scaling["high"] - scaling["low"]) / (highest - lowest)
+        return scaled * widest_gap(self._training_regions(dataset))
+
+    def _training_regions(self, dataset: Dataset) -> list[list[float]]:
+        """Intervals of M, TeV, in which flows are trained on a collider sample."""
+        regions = self.config["collider"]["regions_tev"]
+        further = dataset == COLLIDER.reference and regions["reference_in_signal"]
+        return [*regions["sidebands"], *([regions["signal"]] if further else [])]
 
     def files(self, *datasets: Dataset) -> list[str]:
         """The files that data sets are read from; the toys have none."""
@@ -99,6 +112,7 @@ class Jobs:
     ) -> TransportJob:
         """Train a task's transport, by the family's penalty or one of another ``strength``."""
         row, family = TASKS[task], TASKS[task].family.name
+        reference, target = self._transported(row)
         penalty = self.config["penalty"][family] if strength is None else strength
         name = method if strength is None else variant(strength)
         return TransportJob(
@@ -106,14 +120,23 @@ class Jobs:
             method,
             targets.mode(row, self.config),
             float(penalty) if find(method).penalised else 0.0,
-            self.data(row.reference),
-            self.data(row.target),
-            Network(**self.config["flows"]["transport"]),
+            reference,
+            target,
+            Network(**self.config["flows"]["transport"] | self._further(method, NETWORK)),
             Recipe(**self._transport_recipe(row, method)),
             self.seed("transport", key(task, training), name),
             **self.where,
             smoothing=targets.smoothing(row.family, self.config),
         )
+
+    def _transported(self, task: Task) -> list[Data]:
+        """Points of reference and target that a task's transports are trained on."""
+        found = [self.data(dataset) for dataset in task.datasets]
+        section = {"toy": "toys", "rotated": "rotated"}.get(task.family.name)
+        if section and self.config[section]["fresh_points"]:
+            seed = self.seed("fresh_points", key(task.name))
+            found = [replace(data, seed=seed) for data in found]
+        return found
 
     def scan_transport(self, strength: str) -> TransportJob:
         """Train the collider task's transport with a penalty of another strength."""
@@ -122,9 +145,16 @@ class Jobs:
     def _transport_recipe(self, task: Task, method: str) -> dict:
         """The family's settings, then the method's own."""
         settings = self.config["training"][task.family.name]["transport"]
-        if method in FURTHER:
-            return settings | (self.config["alternatives"]["methods"].get(method) or {})
-        return settings | self.config["training"]["methods"].get(method, {})
+        return settings | (
+            self._further(method, RECIPE)
+            if method in FURTHER
+            else self.config["training"]["methods"].get(method, {})
+        )
+
+    def _further(self, method: str, known: Collection[str]) -> dict:
+        """Settings of a further flow method that have one of the ``known`` names."""
+        given = self.config["alternatives"]["methods"].get(method) if method in FURTHER else None
+        return {name: value for name, value in (given or {}).items() if name in known}
 
     def alternative(self, task: str, training: int, method: str) -> AlternativeJob:
         """Morph a task's points by a method that is no flow."""
@@ -161,7 +191,6 @@ class Jobs:
             self.data(row.reference),
             self.data(row.target),
             tuple(methods),
-            self._transport_recipe(row, "")["batch"],
             self.seed("moved", seed),
             **self.where,
         )
@@ -257,12 +286,7 @@ class Jobs:
         """Measure every density of the run."""
         return DensitiesJob(
             tuple(
-                TrainedDensity(
-                    self.data(each),
-                    number,
-                    each.family.held_out,
-                    self.config["training"][each.family.name]["density"]["batch"],
-                )
+                TrainedDensity(self.data(each), number, each.family.held_out)
                 for each, number in targets.densities_trained(self.config)
             ),
             self.seed("evaluate_densities"),
@@ -311,6 +335,9 @@ class Jobs:
             settings["scaling"]["high"],
             self.seed("prepare_samples"),
             self.config["search"]["leak"] if targets.searches(self.config) else 0.0,
+            settings["regions_tev"]["reference_in_signal"],
+            settings["scaling"]["fit"],
+            {name: ends for name, ends in settings["scaling"]["ranges"].items() if ends},
         )
 
     def prepare_own(self) -> OwnJob:

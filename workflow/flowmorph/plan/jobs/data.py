@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowmorph.plan.jobs.form import job
+from flowmorph.plan.jobs.form import choice, job
 
 
 @job
@@ -15,8 +15,11 @@ class ToyData:
         name: name of the data set.
         toy: fourcircles, star or checkerboard.
         points: number of points by split.
-        seed: base seed of the run.
-        angles: angles of a rotated toy, degrees, equally likely; empty for a plain one.
+        seed: base seed of the points.
+        angles: angles of a rotated toy, degrees counterclockwise, equally likely; empty for a
+            plain one.
+        train_angles: those of the points that flows are trained on and validated with; empty where
+            they are the same.
     """
 
     name: str
@@ -24,6 +27,12 @@ class ToyData:
     points: dict[str, int]
     seed: int
     angles: tuple[float, ...] = ()
+    train_angles: tuple[float, ...] = choice(())
+
+    def angles_of(self, split: str) -> tuple[float, ...]:
+        """Angles of the points of a split, degrees."""
+        trained = split in ("train", "validation")
+        return self.train_angles if trained and self.train_angles else self.angles
 
     @property
     def files(self) -> list[str]:

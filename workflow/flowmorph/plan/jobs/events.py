@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from flowmorph.plan.jobs.form import job
+from flowmorph.plan.jobs.form import choice, job
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(gt=0)]
@@ -54,6 +54,10 @@ class PrepareJob:
         seed: of the split into training and validation.
         leak: signal events in the signal region for each background event of the target there;
             those that fall into the sidebands beside them are trained on.
+        reference_in_signal: whether the reference's training events are those of the signal region
+            too.
+        fit: samples whose training events fill the scaled range.
+        ranges: by column, the values that come to its ends instead; masses in GeV.
     """
 
     sidebands_tev: tuple[tuple[float, float], ...]
@@ -63,6 +67,9 @@ class PrepareJob:
     high: float
     seed: int
     leak: float = 0.0
+    reference_in_signal: bool = choice(False)
+    fit: Literal["both", "reference"] = choice("both")
+    ranges: dict[str, tuple[float, float]] = choice({})
 
 
 @job

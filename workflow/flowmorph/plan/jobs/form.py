@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, TypeVar, dataclass_transform
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from flowmorph.errors import InputError
@@ -13,7 +13,15 @@ from flowmorph.errors import InputError
 Job = TypeVar("Job")
 
 
-@dataclass_transform(frozen_default=True)
+def choice(default: Any) -> Any:
+    """Give a field that is written only where it is not ``default``.
+
+    A job without the choice keeps its text, so that what it made need not be made again.
+    """
+    return Field(default, exclude_if=lambda value: value == default)
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(choice,))
 def job(cls: type[Job]) -> type[Job]:
     """Make a frozen dataclass of a class; it refuses unknown fields and values of other types."""
     return dataclass(cls, frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=True))

@@ -8,15 +8,11 @@ from flowmorph.plan.jobs.form import job
 
 @job
 class TrainedDensity:
-    """A training of a data set's density, and the ``split`` of the points that it is tried on.
-
-    ``batch`` of them are evaluated at a time.
-    """
+    """A training of a data set's density, and the ``split`` of the points that it is tried on."""
 
     data: Data
     training: int
     split: str
-    batch: int
 
 
 @job

@@ -18,7 +18,6 @@ class MoveJob:
         reference: data set of the reference.
         target: data set of the target.
         methods: names of the methods that have a trained transport, in the order of their files.
-        batch: points that compiled flows move at a time.
         seed: of all random numbers.
         device: auto, cpu or cuda.
         engine: auto, compile or eager, as in the configuration.
@@ -31,7 +30,6 @@ class MoveJob:
     reference: Data
     target: Data
     methods: tuple[str, ...]
-    batch: int
     seed: int
     device: str = "auto"
     engine: str = "auto"

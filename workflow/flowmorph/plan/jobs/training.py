@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 
 from flowmorph.plan.jobs.data import Data
 from flowmorph.plan.jobs.form import job
@@ -68,6 +69,10 @@ class Recipe:
             * self.learning_rate
             * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
         )
+
+
+#: Names of the settings of a network and of a training.
+NETWORK, RECIPE = (tuple(field.name for field in fields(each)) for each in (Network, Recipe))
 
 
 @job
