@@ -134,4 +134,6 @@ def test_what_the_code_imports_is_pinned_directly():
         if module in sys.stdlib_module_names or module in own:
             continue
         names = {canonicalize_name(name) for name in providers.get(module, [module])}
-        assert names & direct, f"{path.name} imports {module}, which requirements.in does not pin"
+        # One benchmark compares with packages that have an environment of their own.
+        pinned = direct | (set(pins("../benchmarks/peers.txt")) if path.stem == "peers" else set())
+        assert names & pinned, f"{path.name} imports {module}, which requirements.in does not pin"

@@ -272,7 +272,7 @@ def test_float64_is_left_to_the_plain_layers():
 
 
 def test_kernels_are_compiled_once(tmp_path, monkeypatch):
-    monkeypatch.setenv(engine.CACHE, str(tmp_path))
+    monkeypatch.setenv("FLOWMORPH_CACHE", str(tmp_path))
     first = engine._compiled()
     made = first.stat().st_mtime_ns
     assert engine._compiled() == first and first.stat().st_mtime_ns == made
@@ -281,11 +281,24 @@ def test_kernels_are_compiled_once(tmp_path, monkeypatch):
     assert engine._compiled() != first  # what else it depends on makes another library
 
 
+def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("FLOWMORPH_CACHE", str(tmp_path / "file/cache"))
+    with pytest.raises(InputError, match="file/cache: cannot write.*FLOWMORPH_CACHE"):
+        engine._compiled()
+
+
+def test_the_cache_is_the_machines(tmp_path, monkeypatch):
+    monkeypatch.delenv("FLOWMORPH_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert engine._compiled().parent == tmp_path / "flowmorph"
+
+
 def test_a_compiler_that_fails_is_quoted(tmp_path, monkeypatch):
     compiler = tmp_path / "bad++"
     compiler.write_text("#!/bin/sh\necho no such flag >&2\nexit 1\n")
     compiler.chmod(0o755)
-    monkeypatch.setenv(engine.CACHE, str(tmp_path / "cache"))
+    monkeypatch.setenv("FLOWMORPH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("CXX", str(compiler))
     with pytest.raises(InputError, match="bad.*fails: no such flag"):
         engine._compiled()

@@ -135,9 +135,10 @@ def test_files_of_other_runs_and_of_other_sources_are_fine(here, rule):
         assert refusal(config) is None
 
 
-@pytest.mark.parametrize("folder", [".snakemake/shadow", ".cache/compiled", "mine/cache"])
+@pytest.mark.parametrize("folder", [".snakemake/shadow", "xdg/flowmorph", "mine/cache"])
 def test_folders_that_snakemake_and_the_compiler_write_are_refused(here, monkeypatch, folder):
     monkeypatch.delenv("FLOWMORPH_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(here / "xdg"))
     if folder.startswith("mine"):
         monkeypatch.setenv("FLOWMORPH_CACHE", str(here / folder))
     laid(here, f"{folder}/more.csv")

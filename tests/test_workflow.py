@@ -166,8 +166,9 @@ def test_one_methods_parameter_retrains_that_method(project):
     assert not set(pending) & {"train_density", "generate_events", "build_features", "fig1", "fig7"}
 
 
-def test_a_flow_module_reruns_flows_and_not_events(project, edited):
-    edited("workflow/flowmorph/flows/spline.py")
+@pytest.mark.parametrize("name", ["spline.py", "kernels.cpp"])
+def test_a_flow_module_reruns_flows_and_not_events(project, edited, name):
+    edited(f"workflow/flowmorph/flows/{name}")
     pending = project.pending()
     assert pending["train_density"] == len(targets.run_datasets(CONFIG))
     # One further flow method is trained on the collider task.

@@ -6,6 +6,7 @@ machine, in a few seconds, and kept on disk. Products are those of the BLAS insi
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import functools
@@ -23,10 +24,10 @@ from flowmorph.errors import InputError
 from flowmorph.files import atomic
 from flowmorph.flows.made import Autoregressive, Tape
 from flowmorph.flows.spline import UNIT_SLOPE
+from flowmorph.plan import paths
 
 CHOICES = ("auto", "compile", "eager")
 PLAIN, COMPILED, GRAPHS = "plain", "compiled", "graphs"
-CACHE = "FLOWMORPH_CACHE"
 SOURCE = Path(__file__).with_name("kernels.cpp")
 # Without the order of additions, which -ffast-math would change, and without what an exception or
 # errno would need, loops become vector instructions and not-a-number stays what it is.
@@ -172,11 +173,17 @@ def _compiled() -> Path:
         raise InputError(f"there is no C++ compiler '{compiler}'")
     parts = (SOURCE.read_text(), FLAGS, compiler, _processor())
     name = f"kernels-{hashlib.sha256(repr(parts).encode()).hexdigest()[:24]}.so"
-    path = Path(os.environ.get(CACHE, ".cache/compiled")).absolute() / name
+    path = Path(paths.compiled()).absolute() / name
     if path.exists():
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.with_suffix(".lock"), "w") as lock:
+    with contextlib.ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context(open(path.with_suffix(".lock"), "w"))
+        except OSError as error:
+            raise InputError(
+                f"{path.parent}: cannot write: {error.strerror}: set FLOWMORPH_CACHE"
+            ) from None
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
             with atomic(path) as part:

@@ -1,4 +1,4 @@
-"""Which of our modules a script runs, read from its import statements.
+"""Which of our modules a script runs, read from its import statements, and the C++ that they name.
 
 Snakemake reruns a job when a declared input changes, and knows nothing of imports; this closes
 the gap without lists that someone would have to keep.
@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1]
 
 
 def modules_of(script: str | Path) -> list[str]:
-    """Files of this package that ``script`` imports, directly or not, relative to the package."""
+    """Files of this package that ``script`` runs, directly or not, relative to the package."""
     found: set[Path] = set()
     waiting = list(_imports(Path(script)))
     while waiting:
@@ -27,13 +27,19 @@ def modules_of(script: str | Path) -> list[str]:
 
 @cache
 def _imports(path: Path) -> tuple[Path, ...]:
+    if path.suffix != ".py":
+        return ()
     names: list[str] = []
+    others: list[Path] = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return tuple(file for name in names if (file := _file_of(name)) is not None)
+        elif isinstance(node, ast.Constant) and str(node.value).endswith(".cpp"):
+            others.append(path.with_name(node.value))
+    files = [file for name in names if (file := _file_of(name)) is not None]
+    return (*files, *(file for file in others if file.is_file()))
 
 
 def _file_of(name: str) -> Path | None:

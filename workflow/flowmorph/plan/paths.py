@@ -16,8 +16,9 @@ def run_folder(run: str) -> str:
 
 
 def compiled() -> str:
-    """Folder of the flows' compiled layers, which all runs on a machine share."""
-    return os.environ.get("FLOWMORPH_CACHE", ".cache/compiled")
+    """Folder of the flows' compiled kernels, which all runs and clones on a machine share."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return os.environ.get("FLOWMORPH_CACHE") or os.path.join(cache, "flowmorph")
 
 
 def events(out: str, sample: str, chunk: str) -> str:
