@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from flowmorph.flows import setup
 from flowmorph.flows.flow import Flow
 from flowmorph.formats import flat_root
 from flowmorph.metrics import divergence
@@ -171,19 +172,6 @@ def toy(name: str, seed: int) -> Splits:
     return Splits(train, train)
 
 
-def per_point(function: Callable, *arrays: Tensor | None) -> Tensor:
-    """Apply ``function`` to feature-major chunks of point-major arrays, without gradients."""
-    size = 9973  # no batch size, so that plain layers evaluate
-    with torch.no_grad():
-        return torch.cat(
-            [
-                function(*(None if a is None else a[i : i + size].T.contiguous() for a in arrays))
-                for i in range(0, len(arrays[0]), size)
-            ],
-            dim=-1,
-        )
-
-
 def train_density(
     name: str, settings: dict, seed: int, noise: float = 0.0
 ) -> tuple[Flow, float, int]:
@@ -200,7 +188,7 @@ def densities(recipes: dict, names: list[str], seed: int) -> Iterator[tuple[str,
         for name in names:
             flow, seconds, steps = train_density(name, settings, seed)
             held = toys.sample_toy(name, HELD, np.random.default_rng(seed + 99))
-            model = per_point(flow.log_prob, torch.from_numpy(held.astype(np.float32)))
+            model = setup.in_chunks(flow.log_prob, torch.from_numpy(held.astype(np.float32)))
             exact = toys.log_density(name, held)
             kl = divergence.mean(exact - model.double().numpy())
             yield recipe, name, f"{steps:,}", f"{seconds:.0f}", f"{kl.value:.4f} ± {kl.error:.4f}"
@@ -241,7 +229,7 @@ def transports(
             held = toys.sample_toy(b, HELD, np.random.default_rng(seed + 99))
             start = toys.sample_toy(a, HELD // 5, np.random.default_rng(seed + 98))
             model, moved = (
-                per_point(
+                setup.in_chunks(
                     lambda x, function=function: function(x, None, None),
                     torch.from_numpy(points.astype(np.float32)),
                 )
@@ -270,7 +258,7 @@ def collider(recipes: dict, folder: Path, seed: int) -> Iterator[tuple[str, ...]
         )
         seconds, steps = fit(problem)
         flow = problem.flow
-        model = divergence.mean(per_point(flow.log_prob, *held).double().numpy())
+        model = divergence.mean(setup.in_chunks(flow.log_prob, *held).double().numpy())
         quality = f"{model.value:.3f} ± {model.error:.3f}"
         yield recipe, "target", f"{steps:,}", f"{seconds:.0f}", quality
 

@@ -24,8 +24,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import yaml
-from recipe import HELD, per_point
+from recipe import HELD
 
+from flowmorph.flows import setup
 from flowmorph.metrics import divergence
 from flowmorph.plan.jobs.training import Network, Recipe
 from flowmorph.samples import toys
@@ -68,7 +69,7 @@ def trained(name: str, seed: int, changes: dict) -> Trained:
         history = train(problem, Checkpoint(f"{folder}/checkpoint", "", 1e9))
     seconds = time.process_time() - start
     held = drawn(name, HELD, rng)
-    model = per_point(problem.flow.log_prob, held).double().numpy()
+    model = setup.in_chunks(problem.flow.log_prob, held).double().numpy()
     gap = divergence.mean(toys.log_density(name, held.numpy()) - model)
     return Trained(gap.value, gap.error, seconds, int(history[-1]["returns"]))
 

@@ -25,7 +25,7 @@ from flowmorph.transfer.batches import Points, Sample
 from flowmorph.transfer.checkpoint import Checkpoint
 from flowmorph.transfer.morph import DensityPair, context_size, morph
 from flowmorph.transfer.points import Splits
-from flowmorph.transfer.training import Phase, Problem, train
+from flowmorph.transfer.training import Phase, Problem, Training, train
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +110,32 @@ def test_phases_share_the_steps_and_the_last_is_the_papers():
         assert [loss(x, y) for loss in phase.losses] == [loss(x, y) for loss in wanted]
     (alone,) = transport.phases(method, flow, pair, 0.0, 101)
     assert (alone.steps, alone.noise) == (101, 0.0)
+
+
+def test_each_phase_begins_with_a_warm_up_and_without_memory(tmp_path):
+    """Two phases of the same loss are two trainings, but for the rate."""
+    points = Points(torch.randn(400, 2, generator=torch.Generator().manual_seed(1)), None)
+    recipe = Recipe(batch=50, epochs=10, learning_rate=1e-2, warmup_steps=10, clip=5.0)
+
+    def problem_of(flow: Flow, steps: tuple[int, ...]) -> Problem:
+        def loss(batch) -> torch.Tensor:
+            return -flow.log_prob(*batch).mean()
+
+        phases = [Phase(number, [loss]) for number in steps]
+        return Problem("test", flow, [Sample(points, 50, 1)], phases, lambda: 0.0, recipe, 8.0)
+
+    flow = Flow(Architecture(2, 0, 2, 1, 8, 4, 4.0))
+    problem = problem_of(flow, (50, 30))
+    rates, one = [problem.rate(step) for step in range(80)], [recipe.rate(s, 80) for s in range(80)]
+    assert rates[:50] == one[:50] and rates[60:] == one[60:]
+    assert rates[50:60] == pytest.approx(np.arange(1, 11) / 10 * one[50:60])
+    training = Training(problem)
+    for _ in range(51):
+        training.step()
+    adam = training.optimizer.state[flow.flat]
+    assert adam["step"] == 1
+    # After one step the means are those of its gradient alone.
+    torch.testing.assert_close(adam["exp_avg_sq"] / 0.001, (adam["exp_avg"] / 0.1) ** 2)
 
 
 def test_noise_is_as_wide_as_the_gap_asks():

@@ -1,9 +1,9 @@
 // The four hot functions of an autoregressive layer for any sizes, in float32 on a CPU.
 //
-// made.py and spline.py say what is computed; names and formulas here are theirs. Products are those
-// of the BLAS that PyTorch brings. All else is one pass over memory for each activation and one for
-// the splines, tile by tile of points, so that a tile's bins stay in the nearest cache. Arrays are
-// feature-major, (rows, B), without gaps.
+// made.py and spline.py say what is computed; names and formulas here are theirs. Products are
+// those of the BLAS that PyTorch brings. All else is one pass over memory for each activation and
+// one for the splines, tile by tile of points, so that a tile's bins stay in the nearest cache.
+// Arrays are feature-major, (rows, B), without gaps.
 
 #include <algorithm>
 #include <cmath>
@@ -87,7 +87,7 @@ struct Weights {
   }
 };
 
-// What a forward or an inverse pass leaves for its vector-Jacobian product; each array is (rows, B).
+// What a forward or an inverse pass leaves for its vector-Jacobian product, in arrays (rows, B).
 struct Tape {
   float *raw, *h, *context;
   std::vector<float*> u, v;
@@ -169,7 +169,7 @@ struct Spline {
   Spline(const Layer& l)
       : bins(l.bins), bound(l.bound), unit_slope(l.unit_slope),
         spread(2 * l.bound * (1 - MIN_BIN * l.bins)), slope(l.bins + 1) {
-    for (int a : {0, 1}) share[a] = std::vector<Lanes>(bins), edge[a] = std::vector<Lanes>(bins + 1);
+    for (int a : {0, 1}) share[a].resize(bins), edge[a].resize(bins + 1);
   }
 
   // Take the parameters of `lanes` points: bias (3K - 1), and raw (3K - 1, B) if it is given.
@@ -224,16 +224,15 @@ struct Spline {
     Lanes x1 = edge[0][1], y1 = edge[1][1];
     b.x = edge[0][0], b.y = edge[1][0], b.raw_k = slope[0], b.raw_k1 = slope[1];
     for (int k = 1; k < bins; ++k) {
-      const Lanes &knot = edge[inverse][k], &slope_k = slope[k], &slope_k1 = slope[k + 1];
-      const Lanes &x_k = edge[0][k], &x_k1 = edge[0][k + 1], &y_k = edge[1][k], &y_k1 = edge[1][k + 1];
+      const Lanes& knot = edge[inverse][k];
       auto take = [&](Lanes& to, const Lanes& from) {
         each([&](int i) {
           const float now = to[i], then = from[i];
           to[i] = safe[i] >= knot[i] ? then : now;
         });
       };
-      take(b.x, x_k), take(x1, x_k1), take(b.y, y_k), take(y1, y_k1);
-      take(b.raw_k, slope_k), take(b.raw_k1, slope_k1);
+      take(b.x, edge[0][k]), take(x1, edge[0][k + 1]), take(b.raw_k, slope[k]);
+      take(b.y, edge[1][k]), take(y1, edge[1][k + 1]), take(b.raw_k1, slope[k + 1]);
     }
     each([&](int i) {
       b.w[i] = x1[i] - b.x[i], b.h[i] = y1[i] - b.y[i];
@@ -271,8 +270,9 @@ struct Spline {
   }
 
   // Pull gradients by image and log dy/dx back to the values and to share and slope.
-  void pull(const float* values, bool inverse, int lanes, const float* g_image, const float* g_log,
-            float sign, float* g_values, std::vector<Lanes>* by_share, std::vector<Lanes>& by_slope) {
+  void pull(const float* values, bool inverse, int lanes, const float* g_image,
+            const float* g_log, float sign, float* g_values, std::vector<Lanes>* by_share,
+            std::vector<Lanes>& by_slope) {
     Lanes v, safe, by_image, by_log, g_v, left[2], right[2], g_k, g_k1;
     Chosen b;
     each([&](int i) { v[i] = i < lanes ? values[i] : 2 * bound; });

@@ -9,7 +9,7 @@ from torch import Tensor
 from flowmorph.errors import InputError
 
 # Points that are evaluated together: as many as a CPU's cache holds, or as keep a GPU busy.
-CHUNK, GPU_CHUNK = 1024, 65536
+CHUNK, GPU_CHUNK = 1024, 8192
 
 
 def start(threads: int, seed: int, device: str) -> torch.device:

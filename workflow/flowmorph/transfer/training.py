@@ -55,7 +55,9 @@ class Problem:
         name: of the training, for its log.
         flow: the flow that is trained.
         samples: training points, from each of which a step draws a batch.
-        phases: what is minimised; the learning rate has one schedule over all of them.
+        phases: what is minimised; the learning rate has one schedule over all of them. Each
+            begins with a warm-up and an optimizer without memory, since gradients of a sharper loss
+            are larger than the mean squares of those before.
         validate: gives the last phase's loss of points that are not trained on, in nats.
         recipe: settings of the training loop.
         steps_per_epoch: steps that count as one epoch in the loss history.
@@ -86,6 +88,17 @@ class Problem:
     def phase_of(self, step: int) -> int:
         """Number of the phase of a step."""
         return bisect_right(self.ends, step)
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step."""
+        rate, warmup = self.recipe.rate(step, self.steps), self.recipe.warmup_steps
+        since = step - self.begin_of(step)
+        return rate * min(1.0, (since + 1) / warmup) if since < step and warmup else rate
+
+    def begin_of(self, step: int) -> int:
+        """First step of a step's phase."""
+        number = self.phase_of(step)
+        return self.ends[number - 1] if number else 0
 
     def prepare(self, choice: str) -> bool:
         """Let the flows run compiled, if they can; gives whether steps are to be CUDA graphs.
@@ -183,7 +196,9 @@ class Training:
         """One update of the weights, by the loss whose turn it is."""
         number = self.problem.phase_of(self.done)
         phase = self.problem.phases[number]
-        rate = self.recipe.rate(self.done, self.steps)
+        if number and self.done == self.problem.begin_of(self.done):
+            self._forget()
+        rate = self.problem.rate(self.done)
         for group in self.optimizer.param_groups:
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(rate)
@@ -227,7 +242,7 @@ class Training:
             "phase": self.problem.phase_of(self.done - 1),
             "train_loss": self.recent.item() / since,
             "validation_loss": self.problem.validate(),
-            "learning_rate": self.recipe.rate(self.done - 1, self.steps),
+            "learning_rate": self.problem.rate(self.done - 1),
             "steps_taken": self.taken,
             "returns": self.returns,
         }
@@ -294,12 +309,16 @@ class Training:
         with torch.random.fork_rng([]):
             torch.manual_seed(seed_for(self.samples[0].seed, "start", self.start))
             self.flow.initialise()
-        for name, value in self._state().items():
-            if name != "flat":
-                value.zero_()
+        self._forget()
         for sample in self.samples:
             sample.rewind()
         self.done = 0
+
+    def _forget(self) -> None:
+        """Begin with an optimizer without memory."""
+        for name, value in self._state().items():
+            if name != "flat":
+                value.zero_()
 
     def _go_back(self) -> None:
         """Go on from the best state, at its place in the schedule, with another order of points."""
