@@ -2,11 +2,11 @@
 
     PYTHONPATH=workflow python benchmarks/transports.py results/paper
 
-For runs that take days, such as the paper's recipe: trainings are asked for one by one, as in
-`snakemake results/paper/transports/star_to_star_twin/flows_for_flows/1/flow.safetensors --configfile
-config/paper.yaml`. Divergence of the moved density from the exact target (nats), a classifier's AUC
-between moved reference and target, and the distance travelled (mean and standard deviation). The
-base transfer needs both densities only.
+For runs that take days, such as the paper's recipe, whose trainings are asked for one by one:
+`snakemake results/paper/transports/star_to_star_twin/flows_for_flows/1/flow.safetensors
+--configfile config/paper.yaml`. Divergence of the moved density from the exact target (nats), a
+classifier's AUC between moved reference and target, and the distance travelled (mean and standard
+deviation). The base transfer needs both densities only.
 """
 
 from __future__ import annotations
