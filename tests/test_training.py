@@ -277,6 +277,38 @@ def test_conditions_reach_the_right_flows(mode):
     torch.testing.assert_close(forward((x, c_x), (y, c_y)), penalised)
 
 
+@pytest.mark.parametrize("mode", ["shared", "difference"])
+def test_a_shuffled_condition_is_the_other_events_and_the_densities_keep_theirs(mode):
+    torch.manual_seed(0)
+    density = Flow(Architecture(2, 1, 2, 1, 8, 4, 4.0)).double().requires_grad_(False)
+    flow = Flow(Architecture(2, context_size(mode, 1), 2, 1, 8, 4, 4.0)).double()
+    pair = DensityPair(density, density, mode, shuffled=True)
+    x, y = torch.randn(2, 50).double(), torch.randn(2, 50).double()
+    c_x, c_y = torch.rand(1, 50).double(), torch.rand(1, 50).double()
+    given = {"shared": (c_y, c_x), "difference": (c_x - c_y, c_x - c_y)}[mode]
+    kept = {"shared": (c_x, c_y), "difference": (c_y, c_x)}[mode]
+    losses = pair.losses(methods.find("flows_for_flows"), flow, 0.0)
+    moves = flow(x, given[0]), flow.inverse(y, given[1])
+    for loss, (moved, log_det), c in zip(losses, moves, kept, strict=True):
+        expected = -(density.log_prob(moved, c) + log_det).mean()
+        torch.testing.assert_close(loss((x, c_x), (y, c_y)), expected)
+    plain = DensityPair(density, density, mode)
+    wanted = morph(plain, flow).forward(x, c_x, c_y)
+    torch.testing.assert_close(morph(pair, flow).forward(x, c_x, c_y), wanted)
+
+
+@pytest.mark.parametrize(("epoch_of", "steps"), [("larger", 12), ("smaller", 4)])
+def test_an_epoch_is_of_the_larger_or_the_smaller_sample(epoch_of, steps):
+    density = Flow(Architecture(2, 0, 2, 1, 8, 4, 4.0)).requires_grad_(False)
+    small, large = (Points(torch.randn(n, 2), None) for n in (200, 600))
+    recipe = replace(RECIPE, batch=50, epochs=1, epoch_of=epoch_of)
+    problem = transport.problem(
+        "test", methods.find("flows_for_flows"), DensityPair(density, density, None),
+        Splits(small, small), Splits(large, large), NETWORK, recipe, 0.0, 1,
+    )  # fmt: skip
+    assert problem.steps == steps
+
+
 def test_base_transfer_of_equal_densities_is_the_identity():
     torch.manual_seed(0)
     density = Flow(Architecture(2, 0, 4, 1, 8, 4, 4.0)).double().requires_grad_(False)

@@ -34,13 +34,15 @@ class DensityPair:
     """The two frozen densities between which a transport f leads from reference to target.
 
     ``mode`` is how the two conditions enter f (paper, eq. 2 and Fig. 2), None if there are none;
-    with ``shared`` one condition c = c_x = c_y serves all three flows. All arrays are
-    feature-major: points (D, N), conditions (C, N).
+    with ``shared`` one condition c = c_x = c_y serves all three flows; where it is ``shuffled``,
+    losses give f that of another event. All arrays are feature-major: points (D, N), conditions
+    (C, N).
     """
 
     reference: Flow
     target: Flow
     mode: str | None
+    shuffled: bool = False
 
     def _conditions(
         self, c_x: Tensor | None, c_y: Tensor | None, shared: Tensor | None
@@ -60,7 +62,7 @@ class DensityPair:
         """-E_R[log p_T(f(x)) + log|det J_f(x)|] + w E sum_i |f(x)_i - x_i|."""
         (x, c_x), (_, c_y) = reference, target
         c, _, c_target = self._conditions(c_x, c_y, c_x)
-        y, log_det = flow(x, c)
+        y, log_det = flow(x, c_y if self.shuffled and self.mode == "shared" else c)
         loss = -(self.target.log_prob(y, c_target) + log_det).mean()
         if penalty:
             loss = loss + penalty * (y - x).abs().sum(0).mean()
@@ -70,7 +72,7 @@ class DensityPair:
         """-E_T[log p_R(f^-1(y)) + log|det J_{f^-1}(y)|], with the same penalty on the way back."""
         (_, c_x), (y, c_y) = reference, target
         c, c_reference, _ = self._conditions(c_x, c_y, c_y)
-        x, log_det = flow.inverse(y, c)
+        x, log_det = flow.inverse(y, c_x if self.shuffled and self.mode == "shared" else c)
         loss = -(self.reference.log_prob(x, c_reference) + log_det).mean()
         if penalty:
             loss = loss + penalty * (y - x).abs().sum(0).mean()

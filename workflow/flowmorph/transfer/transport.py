@@ -9,7 +9,7 @@ the last phase is the paper's training.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -85,6 +85,9 @@ def problem(
     features, conditions = reference.sizes
     arch = Architecture(features, context_size(pair.mode, conditions), **as_dict(network))
     flow = Flow(arch, method.identity).to(device)
+    if recipe.shuffled_condition:
+        pair = replace(pair, shuffled=True)
+        smoothed = [replace(part, pair=replace(part.pair, shuffled=True)) for part in smoothed]
     losses = pair.losses(method, flow, penalty)
     # Each sample has its own order, so that reference and target are paired at random.
     seeded = list(enumerate((reference, target), start=seed))
@@ -99,8 +102,9 @@ def problem(
     def validate() -> float:
         return setup.in_chunks(batch_loss, *arrays).mean().item()
 
-    # The larger sample sets the length: an epoch draws each of its points once.
-    points = max(len(splits.train.x) for _, splits in seeded)
+    # An epoch draws each point of the larger sample once, or of the smaller.
+    count = {"larger": max, "smaller": min}[recipe.epoch_of]
+    points = count(len(splits.train.x) for _, splits in seeded)
     pairs = [*(part.pair for part in smoothed), pair]
     densities = [one for each in pairs for one in (each.reference, each.target)]
     return Problem(

@@ -6,7 +6,7 @@ import math
 from dataclasses import fields
 
 from flowmorph.plan.jobs.data import Data
-from flowmorph.plan.jobs.form import job
+from flowmorph.plan.jobs.form import choice, job
 
 
 @job
@@ -43,6 +43,9 @@ class Recipe:
             units of the widest gap between the intervals of the training region.
         starts: trainings that are begun, of which the best one goes on.
         start_share: part of all steps after which it is chosen.
+        epoch_of: the sample whose points make an epoch of a transport, the larger or the smaller.
+        shuffled_condition: whether a transport that shares its condition with the densities gets
+            that of another event, as in the authors' unidirectional transfer.
     """
 
     batch: int
@@ -54,6 +57,8 @@ class Recipe:
     condition_noise: float = 0.0
     starts: int = 1
     start_share: float = 0.08
+    epoch_of: str = choice("larger")
+    shuffled_condition: bool = choice(False)
 
     def steps(self, points: int) -> int:
         """Optimizer steps for ``points`` training points."""
