@@ -312,7 +312,6 @@ struct Spline {
     // A wider bin k moves both edges of a point's bin beyond k, and the right edge of its own; the
     // last edge stays.
     const auto& along = edge[inverse];
-    const float keep = shared ? 1 : 0;
     for (int a : {0, 1}) {
       each([&](int i) { right[a][i] = safe[i] >= along[bins - 1][i] ? 0 : right[a][i]; });
       for (int k = 0; k < bins; ++k) {
@@ -322,7 +321,7 @@ struct Spline {
         each([&](int i) {
           const float own = r[i], further = never * l[i];
           const float by = (safe[i] >= start[i] ? own : 0) + (safe[i] >= end[i] ? further : 0);
-          to[i] = keep * to[i] + by;
+          to[i] = (shared ? to[i] : 0) + by;
         });
       }
     }
@@ -335,7 +334,7 @@ struct Spline {
         const float as_left = g_k[i], as_right = g_k1[i];
         const float left_of = safe[i] >= before[i] ? as_right : 0;
         const float right_of = safe[i] >= after[i] + last ? 0 : as_left;
-        to[i] = keep * to[i] + (safe[i] >= knot[i] ? right_of : left_of);
+        to[i] = (shared ? to[i] : 0) + (safe[i] >= knot[i] ? right_of : left_of);
       });
     }
   }
