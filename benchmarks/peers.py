@@ -94,7 +94,7 @@ def _torch_calls(parameters, loss: Callable, density: Callable, other: Callable)
     def step() -> None:
         optimizer.zero_grad()
         loss().backward()
-        torch.nn.utils.clip_grad_norm_(parameters, CLIP)
+        torch.nn.utils.clip_grad_norm_(parameters, CLIP, foreach=len(parameters) > 1)
         optimizer.step()
 
     return {"step": step, "density": torch.no_grad()(density), "other": torch.no_grad()(other)}

@@ -85,7 +85,7 @@ def test_a_column_of_each_kind_is_read_and_comes_back_in_it(transport, kind, col
     assert list(moved) == list(plain)
     for name in "xkm":
         found = dataframes.numbers(moved[name], name)
-        np.testing.assert_allclose(found, expected[name], rtol=1e-6)
+        np.testing.assert_allclose(found, expected[name], rtol=1e-5)
     if column == "m":
         assert moved["m"] is given
     elif kind in ("list", "arrow dictionary"):

@@ -114,23 +114,21 @@ class Compiled:
         self._call(name, points, x, c, flat, image, log_det, kept)
         return image, log_det, kept
 
-    def forward_vjp(self, tape, c, flat, g_image, g_log_det, weights: bool):
+    def forward_vjp(self, tape, c, flat, g_image, g_log_det, g_flat: Tensor | None) -> Tensor:
         """See :meth:`Autoregressive.forward_vjp`."""
         x, kept = tape
-        return self._pull("forward_vjp", (x, c, flat, kept), g_image, g_log_det, weights)
+        return self._pull("forward_vjp", (x, c, flat, kept), g_image, g_log_det, g_flat)
 
-    def inverse_vjp(self, tape, c, flat, g_preimage, g_log_det, weights: bool):
+    def inverse_vjp(self, tape, c, flat, g_preimage, g_log_det, g_flat: Tensor | None) -> Tensor:
         """See :meth:`Autoregressive.inverse_vjp`."""
         y, x, kept = tape
-        return self._pull("inverse_vjp", (y, x, c, flat, kept), g_preimage, g_log_det, weights)
+        return self._pull("inverse_vjp", (y, x, c, flat, kept), g_preimage, g_log_det, g_flat)
 
-    def _pull(self, name: str, known: tuple, g_image: Tensor, g_log_det: Tensor, weights: bool):
-        flat = known[-2]
+    def _pull(self, name: str, known: tuple, g_image: Tensor, g_log_det: Tensor, g_flat):
         g_points = torch.empty_like(g_image, memory_format=torch.contiguous_format)
-        g_flat = torch.empty_like(flat) if weights else None
         given = (*known, g_image, g_log_det, g_points, g_flat)
-        self._call(name, g_image.shape[1], *given, size=len(flat))
-        return g_points, g_flat
+        self._call(name, g_image.shape[1], *given, size=len(known[-2]))
+        return g_points
 
     def _call(self, name: str, points: int, *tensors: Tensor | None, **sizes: int) -> None:
         held = [None if tensor is None else tensor.contiguous() for tensor in tensors]

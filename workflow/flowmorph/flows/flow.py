@@ -176,18 +176,16 @@ class Flow(nn.Module):
     def _pull_back(self, tapes, c, g_x, g_log_det, flat, inverse: bool, needs_flat: bool):
         layer = self._layer_for(g_x)
         pull = layer.inverse_vjp if inverse else layer.forward_vjp
-        parts: list[Tensor] = []
-        steps = list(zip(self._per_layer(flat), self.arch.flips, strict=True))
+        g_flat = torch.empty_like(flat) if needs_flat else None
+        g_parts = self._per_layer(g_flat) if needs_flat else [None] * self.arch.layers
+        steps = list(zip(self._per_layer(flat), g_parts, self.arch.flips, strict=True))
         steps = steps if inverse else steps[::-1]
-        for (weights, flip), tape in zip(steps, reversed(tapes), strict=True):
+        for (weights, g_weights, flip), tape in zip(steps, reversed(tapes), strict=True):
             g_x = g_x.flip(0) if flip and not inverse else g_x
-            g_x, g_weights = pull(tape, c, weights, g_x, g_log_det, needs_flat)
+            g_x = pull(tape, c, weights, g_x, g_log_det, g_weights)
             g_x = g_x.flip(0) if flip and inverse else g_x
             g_x = g_x.clamp(-GRADIENT_LIMIT, GRADIENT_LIMIT)
-            parts.append(g_weights)
-        if not needs_flat:
-            return g_x, None
-        return g_x, torch.cat(parts if inverse else parts[::-1]).mul_(self.mask)
+        return g_x, g_flat.mul_(self.mask) if needs_flat else None
 
     def _apply_stack(self, x: Tensor, c: Tensor | None, inverse: bool) -> tuple[Tensor, Tensor]:
         if (c is None) != (self.arch.context == 0):

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -38,7 +39,12 @@ struct Layer {
 
 namespace {
 
-using Scratch = std::vector<float>;
+// Memory that is not set to zero.
+struct Scratch {
+  std::unique_ptr<float[]> memory;
+  explicit Scratch(size_t size) : memory(new float[size]) {}
+  float* data() { return memory.get(); }
+};
 
 // y (m, n) = a (m, k) x (k, n) + beta y, where rows of a are `stride` apart.
 void product(const Layer& l, int m, int n, int k, const float* a, int stride, const float* x,
@@ -538,7 +544,7 @@ void forward(const Layer* layer, int n, const float* x, const float* c, const fl
   Weights<const float> w(l, flat);
   Tape tape(l, n, kept);
   Scratch clamped(size_t(l.features) * n);
-  seen(clamped.size(), x, clamped.data());
+  seen(size_t(l.features) * n, x, clamped.data());
   condition(l, w, n, c, tape);
   for (int p = 0, from = 0; p < l.panels; from = l.ends[p++])
     hidden(l, w, n, from, l.ends[p], l.features, clamped.data(), c, tape);

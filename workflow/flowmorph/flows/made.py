@@ -168,9 +168,9 @@ class Autoregressive:
 
     def forward_vjp(
         self, tape: Tape, context: Tensor | None, flat: Tensor,
-        g_image: Tensor, g_log_det: Tensor, weights: bool,
-    ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
-        """Gradients by x and, if ``weights``, by the flat weights, of :meth:`forward`."""
+        g_image: Tensor, g_log_det: Tensor, g_flat: Tensor | None,
+    ) -> Tensor:  # fmt: skip
+        """Gradient by x of :meth:`forward`; that by the weights goes to ``g_flat``, if given."""
         w = self.layout.views(flat)
         x, raw, h, from_context, *activations = tape
         g_log = g_log_det.expand_as(g_image)
@@ -188,11 +188,11 @@ class Autoregressive:
             inner = [g_t, g_h, *inner]
             g_h = g_h + torch.where(u > 0, w[f"{first}.weight"].T @ g_t, 0.0)
         g_x = g_x + _seen_vjp(x, w["initial_layer.weight"].T @ g_h)
-        if not weights:
-            return g_x, None
-        return g_x, self._weight_gradients(
-            x, h, from_context, activations, context, g_raws, g_h, inner
-        )
+        if g_flat is not None:
+            g_flat.copy_(
+                self._weight_gradients(x, h, from_context, activations, context, g_raws, g_h, inner)
+            )
+        return g_x
 
     def inverse(
         self, y: Tensor, context: Tensor | None, flat: Tensor
@@ -238,9 +238,9 @@ class Autoregressive:
 
     def inverse_vjp(
         self, tape: Tape, context: Tensor | None, flat: Tensor,
-        g_preimage: Tensor, g_log_det: Tensor, weights: bool,
-    ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
-        """Gradients by y and the weights of :meth:`inverse`: the sweep from the last feature on."""
+        g_preimage: Tensor, g_log_det: Tensor, g_flat: Tensor | None,
+    ) -> Tensor:  # fmt: skip
+        """The same of :meth:`inverse`, by y: the sweep from the last feature on."""
         w = self.layout.views(flat)
         y, x, raw, h, from_context, *activations = tape
         blocks = self._blocks()
@@ -275,14 +275,14 @@ class Autoregressive:
                 g_u = w[f"{first}.weight"][above, rows].T @ _stack(g_ts)
                 part = part + torch.where(u[rows] > 0, g_u, 0.0)
             g_hidden.insert(0, part)
-        if not weights:
-            return _stack(g_y), None
-        fixed = 1 if self.layout.fixed else 0
-        g_raws = [*g_raw[:fixed], _stack(g_raw[fixed:])]
-        return _stack(g_y), self._weight_gradients(
-            x, h, from_context, activations, context,
-            g_raws, _stack(g_hidden), [_stack(part) for part in inner],
-        )  # fmt: skip
+        if g_flat is not None:
+            fixed = 1 if self.layout.fixed else 0
+            g_raws = [*g_raw[:fixed], _stack(g_raw[fixed:])]
+            parts = _stack(g_hidden), [_stack(part) for part in inner]
+            g_flat.copy_(
+                self._weight_gradients(x, h, from_context, activations, context, g_raws, *parts)
+            )
+        return _stack(g_y)
 
     def _blocks(self) -> list[tuple[str, str, str]]:
         return [
