@@ -1,5 +1,6 @@
 """What rules of every stage share: code as an input, resources, and places in the report."""
 
+from flowmorph.figures.looks import label
 from flowmorph.plan.imports import modules_of
 
 
@@ -91,3 +92,15 @@ def loss_picture(model: str, subcategory: str, labels: dict) -> str:
         subcategory=subcategory,
         labels=labels,
     )
+
+
+def training_title(name: str, training: int | str) -> str:
+    """Give the title of a training's picture; the first one needs no number."""
+    return name if int(training) == 1 else f"{name}, training {training}"
+
+
+def transport_title(task: str, method: str, training: int | str) -> str:
+    """Give the title of a transport's picture, in the words of figures."""
+    row = tasks.TASKS[task]
+    rotated = "rotated " if row.family.name == "rotated" else ""
+    return training_title(f"{rotated}{row.title}, {label(method)}", training)

@@ -1,19 +1,5 @@
 """Pictures of the trainings: one job draws all that belong together, since each is a moment."""
 
-from flowmorph.figures.looks import label
-
-
-def training_title(name: str, training: int | str) -> str:
-    """Give the title of a training's picture; the first one needs no number."""
-    return name if int(training) == 1 else f"{name}, training {training}"
-
-
-def transport_title(task: str, method: str, training: int | str) -> str:
-    """Give the title of a transport's picture, in the words of figures."""
-    row = tasks.TASKS[task]
-    rotated = "rotated " if row.family.name == "rotated" else ""
-    return training_title(f"{rotated}{row.title}, {label(method)}", training)
-
 
 rule plot_density_losses:
     """Show the training of every density."""
