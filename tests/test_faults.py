@@ -23,7 +23,7 @@ RUN = [WEIGHTS, "--cores", "1"]
 OVERRIDE = {
     "engine": "eager",
     "checkpoint_minutes": 0.005,
-    "training": {"toy": {"density": {"batch": 200, "epochs": 220}}},
+    "training": {"toy": {"density": {"batch": 200, "epochs": 300}}},
 }
 
 pytestmark = pytest.mark.workflow
