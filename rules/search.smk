@@ -65,27 +65,43 @@ use rule morph_by_alternative as morph_search_by_alternative with:
         script=script("train/morph_by_alternative.py"),
         code=code("train/morph_by_alternative.py"),
     output:
-        morphed=paths.alternative_for_search(OUT, "{training}", "{alternative}"),
+        morphed=paths.alternative_for_search(OUT, "{alternative}"),
     log:
-        paths.log(OUT, "morph_search_by_alternative", "{training}", "{alternative}"),
+        paths.log(OUT, "morph_search_by_alternative", "{alternative}"),
     benchmark:
-        paths.benchmark(OUT, "search", "morph_search_by_alternative", "{training}", "{alternative}")
+        paths.benchmark(OUT, "search", "morph_search_by_alternative", "{alternative}")
     params:
-        job=lambda wildcards: to_json(
-            JOBS.search_alternative(wildcards.training, wildcards.alternative)
-        ),
+        job=lambda wildcards: to_json(JOBS.search_alternative(wildcards.alternative)),
+
+
+use rule mix_ensemble as mix_search_samples with:
+    """Send each reference event for the search through one of the repeated flows."""
+    input:
+        moved=[
+            paths.moved_for_search(OUT, training)
+            for training in targets.trainings(tasks.COLLIDER.family, config)
+        ],
+        script=script("move/mix_ensemble.py"),
+        code=code("move/mix_ensemble.py"),
+    output:
+        moved=paths.moved_for_search(OUT, tasks.ENSEMBLE),
+        measures=paths.search_flow_measures(OUT, tasks.ENSEMBLE),
+    log:
+        paths.log(OUT, "mix_search_samples"),
+    benchmark:
+        paths.benchmark(OUT, "search", "mix_search_samples")
+    params:
+        task=tasks.COLLIDER.name,
+        split=tasks.SEARCH,
+        seed=JOBS.mixing_seed(tasks.COLLIDER.name, tasks.SEARCH),
 
 
 rule search_draw:
     """Look for the signal in one draw of data with every template."""
     input:
-        moved=lambda wildcards: paths.moved_for_search(
-            OUT, targets.search_training(int(wildcards.draw), config)
-        ),
-        alternatives=lambda wildcards: [
-            paths.alternative_for_search(
-                OUT, targets.search_training(int(wildcards.draw), config), method
-            )
+        moved=paths.moved_for_search(OUT, targets.search_templates(config)),
+        alternatives=[
+            paths.alternative_for_search(OUT, method)
             for method in targets.search_alternatives(config)
         ],
         signal=paths.searched(OUT, tasks.SIGNAL),

@@ -94,10 +94,12 @@ rule mix_ensemble:
     conda:
         "../envs/environment.yaml"
     params:
+        task=lambda wildcards: wildcards.task,
+        split=lambda wildcards: wildcards.split,
         seed=lambda wildcards: JOBS.mixing_seed(wildcards.task, wildcards.split),
     shell:
         "python {input.script} --moved {input.moved} --seed {params.seed} "
-        " --task {wildcards.task} --split {wildcards.split} "
+        " --task {params.task} --split {params.split} "
         " --output {output.moved} --measures {output.measures} > {log} 2>&1"
 
 

@@ -267,7 +267,8 @@ def test_events_whose_signal_is_known_are_searched():
     check(config, SCHEMA)
 
 
-def test_draws_of_a_search_take_the_trainings_in_turn():
+def test_templates_of_a_search_mix_the_trainings():
     config = read("config")
+    assert targets.search_templates(config) == 1
     config["seeds"]["collider"] = 3
-    assert [targets.search_training(draw, config) for draw in range(1, 8)] == [1, 2, 3, 1, 2, 3, 1]
+    assert targets.search_templates(config) == "ensemble"

@@ -71,9 +71,9 @@ def search_flow_measures(out: str, training: int | str) -> str:
     return f"{out}/search/moved/{training}_flows.csv"
 
 
-def alternative_for_search(out: str, training: int | str, method: str) -> str:
+def alternative_for_search(out: str, method: str) -> str:
     """Reference points of the signal region after a method that is no flow, likewise (npz)."""
-    return f"{out}/search/moved/{training}_{method}.npz"
+    return f"{out}/search/moved/{method}.npz"
 
 
 def search_curves(out: str, fraction: float | str, draw: int | str) -> str:

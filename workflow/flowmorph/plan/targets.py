@@ -234,10 +234,10 @@ def search_shown(config: dict) -> float:
     return leak if leak in section["fractions"] else max(section["fractions"])
 
 
-def search_training(draw: int, config: dict) -> int:
-    """Number of the collider flows' training that a draw's templates come from."""
+def search_templates(config: dict) -> int | str:
+    """Which training of the collider flows the templates come from: a mixture, if several are."""
     numbers = trainings(tasks.COLLIDER.family, config)
-    return numbers[(draw - 1) % len(numbers)]
+    return ENSEMBLE if len(numbers) > 1 else numbers[0]
 
 
 def search_alternatives(config: dict) -> list[str]:

@@ -207,9 +207,9 @@ class Jobs:
         samples = map(self.searched, COLLIDER.datasets)
         return replace(job, **dict(zip(tasks.SAMPLES, samples, strict=True)))
 
-    def search_alternative(self, training: str, method: str) -> AlternativeJob:
+    def search_alternative(self, method: str) -> AlternativeJob:
         """Morph the reference's events for the search by a method that is no flow."""
-        job = self.alternative(COLLIDER.name, int(training), method)
+        job = self.alternative(COLLIDER.name, 1, method)
         samples = map(self.searched, COLLIDER.datasets)
         return replace(
             job, splits=(tasks.SEARCH,), **dict(zip(tasks.SAMPLES, samples, strict=True))
