@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from flowmorph.alternatives.interface import source_of
 from flowmorph.errors import InputError
-from flowmorph.plan import methods, own_config, targets, tasks
+from flowmorph.plan import methods, own_config, own_members, targets, tasks
 from flowmorph.plan.jobs.training import NETWORK, RECIPE
 
 # What the text under a key is, for messages.
@@ -60,6 +60,7 @@ def check(config: dict, schema: str | Path) -> None:
             _check_smoothing(f"config: training.{family}.smoothing", smoothing)
     _check_search(config)
     own_config.check(config)
+    own_members.check(config)
     _check_alternatives(config)
 
 

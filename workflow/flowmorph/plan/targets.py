@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from flowmorph.errors import InputError
-from flowmorph.plan import figures, own_config, paths, tasks
+from flowmorph.plan import figures, own_config, own_members, paths, tasks
 from flowmorph.plan.jobs.training import Smoothing
 from flowmorph.plan.methods import FURTHER, METHODS, PUBLISHED, SCANNED, variant
 from flowmorph.plan.tasks import ENSEMBLE, Dataset, Family, Task
@@ -69,6 +69,8 @@ def mode(task: Task, config: dict) -> str | None:
 
 def trainings(family: Family, config: dict) -> list[int]:
     """Numbers of the trainings, each with its own seed, of a family's densities and transports."""
+    if family is tasks.OWN.family and own_config.given(config):
+        return [member.number for member in own_members.members(config)]
     return list(range(1, config["seeds"][family.name] + 1))
 
 

@@ -8,7 +8,7 @@ from flowmorph.errors import InputError
 from flowmorph.formats.flat_root import read_table
 from flowmorph.plan.jobs.data import Data, FileData, ToyData
 from flowmorph.plan.seeds import seed_for
-from flowmorph.samples import toys
+from flowmorph.samples import row_hashes, toys
 
 Points = tuple[np.ndarray, np.ndarray]
 
@@ -17,12 +17,13 @@ def load(data: Data, split: str) -> Points:
     """Points (N, D) and conditions (N, C), float32, of one split of a data set.
 
     ``split`` is ``train``, ``validation``, ``evaluation`` (toys), ``signal`` (collider samples) or
-    ``apply`` (the user's). Raises InputError for a split or a column that is not there.
+    ``apply`` (the user's). Of ``train`` these are the points that a training sees. Raises InputError for a split or a column that is not there.
     """
     if isinstance(data, ToyData):
         x, c = _drawn(data, split)
     elif _own(data):
-        x, c = (own_array(data.path, split, kind) for kind in ("points", "condition"))
+        seen = _seen(data, split)
+        x, c = (own_array(data.path, split, kind)[seen] for kind in ("points", "condition"))
     else:
         table = read_table(data.path, split, [*data.features, *data.condition])
         x, c = (_columns(table, names) for names in (data.features, data.condition))
@@ -31,9 +32,15 @@ def load(data: Data, split: str) -> Points:
 
 def weights(data: Data, split: str) -> np.ndarray | None:
     """Weights (N,), float64, of one split of a data set; None where all points count the same."""
-    if isinstance(data, FileData) and data.weights:
-        return own_array(data.path, split, "weights")
-    return None
+    if not isinstance(data, FileData):
+        return None
+    seen = _seen(data, split)
+    found = own_array(data.path, split, "weights")[seen] if data.weights else None
+    if split == "train" and data.part.bootstrap:
+        rows = own_array(data.path, split, "rows")[seen]
+        drawn = row_hashes.bootstrap(rows, data.part.bootstrap)
+        found = drawn if found is None else found * drawn
+    return found
 
 
 def condition_gaps(data: Data) -> np.ndarray:
@@ -44,7 +51,7 @@ def condition_gaps(data: Data) -> np.ndarray:
 
 
 def own_array(path: str, split: str, kind: str) -> np.ndarray:
-    """Points, condition or weights of one split of a user's prepared sample."""
+    """Points, condition, weights or hashes of rows, of one split of a user's prepared sample."""
     try:
         with np.load(path) as file:
             return file[f"{split}.{kind}"]
@@ -71,6 +78,14 @@ def _drawn(data: ToyData, split: str) -> Points:
     if data.angles:
         return toys.sample_rotated_toy(data.toy, points, data.angles_of(split), rng)
     return toys.sample_toy(data.toy, points, rng), np.empty((points, 0))
+
+
+def _seen(data: FileData, split: str) -> np.ndarray | slice:
+    """The rows of a split that a training sees: of those to train on, all but those of its fold."""
+    if split != "train" or not data.part.folds:
+        return slice(None)
+    rows = own_array(data.path, split, "rows")
+    return row_hashes.folds(rows, data.part.folds) != data.part.fold
 
 
 def _own(data: FileData) -> bool:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from flowmorph.errors import InputError
 from flowmorph.formats import open_sample
+from flowmorph.formats.base import listed
 from flowmorph.plan.intervals import gaps
 from flowmorph.plan.seeds import seed_for
 from flowmorph.preprocess.preprocessor import Preprocessor
+from flowmorph.samples import row_hashes
 from flowmorph.samples.dependence import STRONG, strength
 from flowmorph.samples.reading import check_pair, read_sample
 from flowmorph.samples.regions import inside
@@ -44,6 +46,8 @@ class Settings:
         scaling: ends of the scaled range.
         fraction: part of the rows in the training region that is kept for validation, 0 to 1.
         seed: of order, split and dequantization.
+        event: columns that identify a row; empty: features and condition do.
+        resampled: whether trainings see different rows, so that each row must be known.
     """
 
     features: Mapping[str, Mapping]
@@ -54,6 +58,13 @@ class Settings:
     scaling: tuple[float, float]
     fraction: float
     seed: int
+    event: Sequence[str] = ()
+    resampled: bool = False
+
+    @property
+    def identity(self) -> list[str]:
+        """Columns whose values identify a row."""
+        return list(self.event or (*self.features, *self.condition))
 
 
 def check_moved(reference: Mapping, settings: Settings, output: Output) -> None:
@@ -83,6 +94,7 @@ def read_splits(
     regions = settings.regions
     files = open_sample(sample["files"], sample["tree"], sample["format"])
     extra = [regions["column"]] if regions["train"] or regions["apply"] else []
+    extra += settings.event if settings.resampled else []
     table, dropped = read_sample(
         files, list(settings.features), list(settings.condition), sample["weights"], extra,
         settings.missing,
@@ -111,6 +123,8 @@ def read_splits(
         split: {column: values[indices] for column, values in table.items()}
         for split, indices in chosen.items()
     }
+    if settings.resampled:
+        _check_identity(name, splits["train"], settings)
     if sample["weights"]:
         for table in splits.values():
             table[sample["weights"]] = relative(table[sample["weights"]])
@@ -124,13 +138,27 @@ def read_splits(
     return splits, counts
 
 
+def _check_identity(name: str, table: Mapping[str, np.ndarray], settings: Settings) -> None:
+    """Raise `InputError` unless rows can be told from each other.
+
+    Equal rows are in one fold, and are resampled together: their number would count as one.
+    """
+    if not row_hashes.identify(row_hashes.hashes(table, settings.identity)):
+        raise InputError(
+            f"{name}: many rows are equal in {listed(settings.identity)}, and own.folds and "
+            "own.variations.bootstrap must tell them apart: name columns that identify an event "
+            "in own.event"
+        )
+
+
 def prepare(
     samples: Mapping[str, Mapping], settings: Settings
 ) -> tuple[dict[str, dict[str, np.ndarray]], Preprocessor, Table]:
     """Read reference and target, and bring every split of both to the flows' box.
 
     Gives, for each sample, arrays ``<split>.points`` (N, D), ``<split>.condition`` (N, C), float32,
-    and, where there are weights, ``<split>.weights`` (N,), float64; ``condition.gaps`` (C,), the
+    and, where there are weights, ``<split>.weights`` (N,), float64; ``train.rows`` (N,), the rows'
+    hashes, if they are resampled; ``condition.gaps`` (C,), the
     widest gap of the training region in each condition, scaled, and 0 for a condition on which a
     feature depends so strongly that noise on it would do harm; the preprocessing, which is fitted
     on the training rows of both; and what became of the rows.
@@ -160,6 +188,8 @@ def prepare(
                 prepared[name][f"{split}.{kind}"] = values
             if weights[name]:
                 prepared[name][f"{split}.weights"] = table[weights[name]]
+            if settings.resampled and split == "train":
+                prepared[name]["train.rows"] = row_hashes.hashes(table, settings.identity)
     widths = _gaps(settings, preprocessing)
     notes = _without_noise(prepared, settings, widths)
     for arrays in prepared.values():

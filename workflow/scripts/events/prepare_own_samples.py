@@ -36,6 +36,8 @@ def main(argv: list[str] | None = None) -> None:
         scaling=job.scaling,
         fraction=job.validation_fraction,
         seed=job.seed,
+        event=job.event,
+        resampled=job.resampled,
     )
     samples = {"reference": form.as_dict(job.reference), "target": form.as_dict(job.target)}
     check_moved(samples["reference"], settings, Output(args.columns, args.suffix, args.drop))

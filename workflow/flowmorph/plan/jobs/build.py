@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from flowmorph.plan import own_config, paths, targets, tasks
+from flowmorph.plan import own_config, own_members, paths, targets, tasks
 from flowmorph.plan.intervals import widest_gap
-from flowmorph.plan.jobs.data import Data, FileData, ToyData
+from flowmorph.plan.jobs.data import Data, FileData, Part, ToyData
 from flowmorph.plan.jobs.events import GenerateJob, OwnFiles, OwnJob, PrepareJob
 from flowmorph.plan.jobs.measuring import (
     CostsJob,
@@ -43,8 +43,8 @@ class Jobs:
         """Seed of the job with this name."""
         return seed_for(self.config["seed"], *names)
 
-    def data(self, dataset: Dataset) -> Data:
-        """Where a data set's points come from."""
+    def data(self, dataset: Dataset, training: int | None = None) -> Data:
+        """Where a data set's points come from; for a ``training``, those that it sees."""
         config, name = self.config, dataset.name
         if dataset.toy:
             rotated = dataset.family.name == "rotated"
@@ -63,7 +63,9 @@ class Jobs:
         columns = [tuple(own_config.columns(own[kind])) for kind in ("features", "condition")]
         role = tasks.SAMPLES[tasks.OWN.datasets.index(dataset)]
         weighted = own[role]["weights"] is not None
-        return FileData(name, paths.own_prepared(self.out, name), *columns, weighted)
+        parts = {each.number: each.part for each in own_members.members(config)}
+        part = Part() if training is None else parts[int(training)]
+        return FileData(name, paths.own_prepared(self.out, name), *columns, weighted, part=part)
 
     def _collider_gap(self, dataset: Dataset) -> float:
         """Widest gap in the training region of a collider sample, in scaled units."""
@@ -90,7 +92,7 @@ class Jobs:
         """Train a data set's density."""
         row = DATASETS[dataset]
         return DensityJob(
-            self.data(row),
+            self.data(row, training),
             Network(**self.config["flows"]["density"]),
             Recipe(**self.config["training"][row.family.name]["density"]),
             self.seed("density", key(dataset, training)),
@@ -112,7 +114,7 @@ class Jobs:
     ) -> TransportJob:
         """Train a task's transport, by the family's penalty or one of another ``strength``."""
         row, family = TASKS[task], TASKS[task].family.name
-        reference, target = self._transported(row)
+        reference, target = self._transported(row, training)
         penalty = self.config["penalty"][family] if strength is None else strength
         name = method if strength is None else variant(strength)
         return TransportJob(
@@ -129,9 +131,9 @@ class Jobs:
             smoothing=targets.smoothing(row.family, self.config),
         )
 
-    def _transported(self, task: Task) -> list[Data]:
+    def _transported(self, task: Task, training: int) -> list[Data]:
         """Points of reference and target that a task's transports are trained on."""
-        found = [self.data(dataset) for dataset in task.datasets]
+        found = [self.data(dataset, training) for dataset in task.datasets]
         section = {"toy": "toys", "rotated": "rotated"}.get(task.family.name)
         if section and self.config[section]["fresh_points"]:
             seed = self.seed("fresh_points", key(task.name))
@@ -352,6 +354,8 @@ class Jobs:
             scaling=(own["scaling"]["low"], own["scaling"]["high"]),
             validation_fraction=own["validation_fraction"],
             seed=self.seed("prepare_own_samples"),
+            event=tuple(own["event"]),
+            resampled=own_members.resampled(self.config),
         )
 
     def bundle(self, method: str) -> BundleJob:

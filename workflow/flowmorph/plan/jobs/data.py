@@ -41,6 +41,26 @@ class ToyData:
 
 
 @job
+class Part:
+    """What one of several trainings sees of the training rows.
+
+    Attributes:
+        folds: number of folds that rows are dealt to, by their hash; 0 for none.
+        fold: the one that is left out, from 0.
+        bootstrap: number of the resampling that weights rows; 0 for rows as they are.
+    """
+
+    folds: int = 0
+    fold: int = 0
+    bootstrap: int = 0
+
+    @property
+    def given(self) -> bool:
+        """Whether this is not simply every row once."""
+        return bool(self.folds or self.bootstrap)
+
+
+@job
 class FileData:
     """Points of a prepared file.
 
@@ -52,6 +72,7 @@ class FileData:
         weights: whether an npz file has weights.
         gaps: for each column of the condition, the widest gap between the intervals of the
             training region, in scaled units; an npz file has its own.
+        part: what a training sees of the rows to train on.
     """
 
     name: str
@@ -60,6 +81,7 @@ class FileData:
     condition: tuple[str, ...]
     weights: bool = False
     gaps: tuple[float, ...] = ()
+    part: Part = choice(Part())
 
     @property
     def files(self) -> list[str]:

@@ -97,6 +97,8 @@ class OwnJob:
         scaling: ends of the scaled range.
         validation_fraction: part of the rows in the training region that is kept for validation.
         seed: of order, split and dequantization.
+        event: columns that identify a row; empty: features and condition do.
+        resampled: whether trainings see different rows.
     """
 
     reference: OwnFiles
@@ -109,3 +111,5 @@ class OwnJob:
     scaling: tuple[float, float]
     validation_fraction: Share
     seed: int
+    event: tuple[str, ...] = choice(())
+    resampled: bool = choice(False)
