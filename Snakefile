@@ -32,6 +32,7 @@ from flowmorph.plan import (
     inputs,
     methods,
     own_config,
+    own_members,
     paths,
     progress,
     scheduler,

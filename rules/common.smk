@@ -60,6 +60,19 @@ def smoothed_densities_of(task: str, training: str) -> dict[str, list[str]]:
     }
 
 
+def flows_to_move(method: str) -> dict[str, list[str]]:
+    """Give the densities and transports with which a method moves the user's files."""
+    numbers = [str(member.number) for member in own_members.moving(config)]
+    densities = [densities_of(tasks.OWN.name, number) for number in numbers]
+    trained = numbers if methods.METHODS[method].trained else []
+    return {
+        **{role: [each[role] for each in densities] for role in tasks.SAMPLES},
+        "transports": [
+            paths.flow(paths.transport(OUT, tasks.OWN.name, method, number)) for number in trained
+        ],
+    }
+
+
 def figure(name: str) -> dict:
     """Give a figure's two outputs, the picture of which goes into the report."""
     row = figures.FIGURES[name]

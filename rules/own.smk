@@ -34,14 +34,9 @@ rule prepare_own_samples:
 
 
 rule bundle_transport:
-    """Put all that it takes to use a trained transport in one file."""
+    """Put all that it takes to use a method's trained transports in one file."""
     input:
-        **densities_of(tasks.OWN.name, "1"),
-        transport=lambda wildcards: (
-            [paths.flow(paths.transport(OUT, tasks.OWN.name, wildcards.method, 1))]
-            if methods.METHODS[wildcards.method].trained
-            else []
-        ),
+        unpack(lambda wildcards: flows_to_move(wildcards.method)),
         preprocessing=paths.preprocessing(OUT),
         script=script("move/bundle_transport.py"),
         code=code("move/bundle_transport.py"),
@@ -59,8 +54,8 @@ rule bundle_transport:
     params:
         job=lambda wildcards: to_json(JOBS.bundle(wildcards.method)),
     shell:
-        "python {input.script} --job {params.job:q} --transport {input.transport} "
-        " --reference-density {input.reference} --target-density {input.target} "
+        "python {input.script} --job {params.job:q} --transports {input.transports} "
+        " --reference-densities {input.reference} --target-densities {input.target} "
         " --preprocessing {input.preprocessing} --output {output.bundle} > {log} 2>&1"
 
 

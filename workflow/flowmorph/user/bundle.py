@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +19,29 @@ from flowmorph.flows.flow import Flow
 from flowmorph.plan import paths
 from flowmorph.preprocess.preprocessor import Preprocessor
 
-VERSION = 2
+VERSION = 3
 KEY = "flowmorph_transport"
 
-#: The flows of a file; base transfer has the densities only.
-NAMES = (("reference", "target"), ("reference", "target", "transport"))
+#: The flows of a training; base transfer has the densities only.
+ROLES = (("reference", "target"), ("reference", "target", "transport"))
 
 HINT = "delete it and run the workflow again, which makes it from the trained flows"
 
 
-def write(files: dict[str, str], note: dict, path: str | Path) -> None:
-    """Join flows, files of `storage.save` by name, and the ``note`` about them (JSON).
+def write(trainings: Sequence[dict[str, str]], note: dict, path: str | Path) -> None:
+    """Join flows, files of `storage.save` by role for each training, and the ``note`` (JSON).
 
-    Names are ``reference`` and ``target``, the densities, and ``transport``, which base transfer
-    does not have. Each flow keeps the note about what made it. Equal input gives equal bytes.
-    Raises InputError for a note or flows that `read` would refuse.
+    Roles are ``reference`` and ``target``, the densities, and ``transport``, which base transfer
+    does not have. Trainings are in the order of the transport's variations, and in each of its
+    folds. Each flow keeps the note about what made it. Equal input gives equal bytes. Raises
+    InputError for a note or flows that `read` would refuse.
     """
     tensors, made = {}, {}
-    for name, file in files.items():
-        parameters, made[name] = storage.read(file)
-        tensors |= {f"{name}.{key}": value for key, value in parameters.items()}
+    for number, files in enumerate(trainings, start=1):
+        for role, file in files.items():
+            name = f"{role}.{number}"
+            parameters, made[name] = storage.read(file)
+            tensors |= {f"{name}.{key}": value for key, value in parameters.items()}
     # As it will be read: with lists, not tuples.
     note = json.loads(json.dumps({"version": VERSION, "flows": made, **note}))
     build(note, tensors, path)
@@ -47,8 +50,8 @@ def write(files: dict[str, str], note: dict, path: str | Path) -> None:
         save_file(tensors, part, metadata={KEY: text})
 
 
-def read(path: str | Path) -> tuple[dict, dict[str, Flow]]:
-    """Read note and flows of a file, or of the folder that holds it.
+def read(path: str | Path) -> tuple[dict, list[dict[str, Flow]]]:
+    """Read note and flows, by role for each training, of a file, or of the folder that holds it.
 
     Raises InputError for a file of another kind or version, and for one that was damaged.
     """
@@ -78,8 +81,10 @@ def checksum(note: Mapping, tensors: Mapping[str, Tensor]) -> str:
     return total.hexdigest()
 
 
-def build(note: Mapping, tensors: Mapping[str, Tensor], place: str | Path) -> dict[str, Flow]:
-    """Make the flows of a note and its tensors.
+def build(
+    note: Mapping, tensors: Mapping[str, Tensor], place: str | Path
+) -> list[dict[str, Flow]]:
+    """Make the flows of a note and its tensors, by role for each training.
 
     Raises InputError, naming the ``place`` that they come from, for a note that is not complete
     and for tensors that do not fit it.
@@ -100,11 +105,14 @@ def build(note: Mapping, tensors: Mapping[str, Tensor], place: str | Path) -> di
             if sizes != (len(note["features"]), len(note["condition"])):
                 raise ValueError(f"flow {name!r} is of {sizes[0]} features, {sizes[1]} conditions")
         for name in tensors:
-            if name.partition(".")[0] not in flows:
+            if not any(name.startswith(f"{flow}.") for flow in flows):
                 raise ValueError(f"tensor {name!r} belongs to no flow")
     except ValueError as error:
         raise InputError(f"{place}: no complete transport ({error}): {HINT}") from error
-    return flows
+    return [
+        {role: flows[f"{role}.{number}"] for role in roles}
+        for number, roles in _trainings(note).items()
+    ]
 
 
 def _check(note: Mapping, place: str | Path) -> None:
@@ -128,12 +136,29 @@ def _check(note: Mapping, place: str | Path) -> None:
         _want(regions, "column", "the name of a column", lambda v: isinstance(v, str))
     else:
         _want(regions, "column", "text or null", lambda v: v is None or isinstance(v, str))
+    _want(note, "event", "names of columns", _names)
+    for key, least in (("folds", 1), ("variations", 0)):
+        _want(note, key, "a whole number", lambda v, least=least: type(v) is int and v >= least)
     _want(note, "flows", "an object of flows", lambda v: isinstance(v, dict))
-    if tuple(sorted(note["flows"])) not in NAMES:
+    trainings = _trainings(note)
+    number = note["folds"] * (1 + note["variations"])
+    kinds = set(trainings.values())
+    if list(trainings) != list(range(1, number + 1)) or len(kinds) != 1 or not kinds < {*ROLES}:
         raise ValueError(f"'flows' are {list(note['flows'])}")
     for name, made in note["flows"].items():
         _want(note["flows"], name, "an object", lambda v: isinstance(v, dict))
         _want(made, "architecture", "an object", lambda v: isinstance(v, dict))
+
+
+def _trainings(note: Mapping) -> dict[int, tuple[str, ...]]:
+    """The roles of each training's flows, sorted, by the training's number; in its order."""
+    found: dict[int, list[str]] = {}
+    for name in note["flows"]:
+        role, _, number = name.rpartition(".")
+        if not (number.isdecimal() and str(int(number)) == number):
+            raise ValueError(f"'flows' has {name!r}")
+        found.setdefault(int(number), []).append(role)
+    return {number: tuple(sorted(found[number])) for number in sorted(found)}
 
 
 def _want(note: Mapping, key: str, what: str, holds) -> None:

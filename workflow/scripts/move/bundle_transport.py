@@ -14,19 +14,20 @@ from flowmorph.user import bundle
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--job", required=True, help="BundleJob (JSON)")
-    parser.add_argument("--transport", nargs="*", default=[], help="flow, if it is trained")
-    parser.add_argument("--reference-density", required=True, help="flow (safetensors)")
-    parser.add_argument("--target-density", required=True, help="flow (safetensors)")
+    parser.add_argument("--transports", nargs="*", default=[], help="flows, if they are trained")
+    parser.add_argument("--reference-densities", nargs="+", required=True, help="safetensors")
+    parser.add_argument("--target-densities", nargs="+", required=True, help="safetensors")
     parser.add_argument("--preprocessing", required=True, help="JSON")
     parser.add_argument("--output", required=True, help="safetensors")
     args = parser.parse_args(argv)
 
     job = form.read(BundleJob, args.job)
-    files = {"reference": args.reference_density, "target": args.target_density}
-    if args.transport:
-        (files["transport"],) = args.transport
+    files = {"reference": args.reference_densities, "target": args.target_densities}
+    if args.transports:
+        files["transport"] = args.transports
+    trainings = [dict(zip(files, each, strict=True)) for each in zip(*files.values(), strict=True)]
     preprocessing = Preprocessor.load(args.preprocessing).to_json()
-    bundle.write(files, form.as_dict(job) | {"preprocessing": preprocessing}, args.output)
+    bundle.write(trainings, form.as_dict(job) | {"preprocessing": preprocessing}, args.output)
 
 
 if __name__ == "__main__":

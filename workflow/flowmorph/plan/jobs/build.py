@@ -362,4 +362,11 @@ class Jobs:
         """Put one transport of the user's samples in one file."""
         own = self.config["own"]
         columns = (tuple(own_config.columns(own[kind])) for kind in ("features", "condition"))
-        return BundleJob(method, *columns, own["regions"])
+        return BundleJob(
+            method,
+            *columns,
+            own["regions"],
+            tuple(own["event"]),
+            own["folds"] or 1,
+            own_members.moving(self.config)[-1].variation,
+        )

@@ -37,9 +37,22 @@ class MoveJob:
 
 @job
 class BundleJob:
-    """Put one transport of the user's samples in one file, with its columns and regions."""
+    """Put one transport of the user's samples in one file, with its columns and regions.
+
+    Attributes:
+        method: name of the method.
+        features: columns that are moved.
+        condition: columns that they depend on.
+        regions: keys ``column``, ``train``, ``apply`` and ``closure``, as in the configuration.
+        event: columns that identify a row; empty: features and condition do.
+        folds: trainings of each variation, each of which has not seen one fold of the rows.
+        variations: number of further trainings that vary the result, each ``folds`` times.
+    """
 
     method: str
     features: tuple[str, ...]
     condition: tuple[str, ...]
     regions: dict
+    event: tuple[str, ...]
+    folds: int
+    variations: int
