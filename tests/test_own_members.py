@@ -1,0 +1,67 @@
+"""Which trainings the user's flows have, and which move files."""
+
+import pytest
+from test_config import SCHEMA, read
+
+from flowmorph.errors import InputError
+from flowmorph.plan import own_members, tasks
+from flowmorph.plan.config import check
+from flowmorph.plan.jobs.build import Jobs
+from flowmorph.plan.jobs.data import Part
+from flowmorph.plan.jobs.form import as_dict
+from flowmorph.plan.targets import trainings
+
+
+@pytest.fixture
+def config() -> dict:
+    config = read("config")
+    for sample in tasks.SAMPLES:
+        config["own"][sample]["files"] = f"{sample}.csv"
+    config["own"]["features"] = ["pt"]
+    return config
+
+
+def test_one_training_sees_every_row(config):
+    assert own_members.members(config) == [own_members.Member(1, 0, Part())]
+    assert not own_members.resampled(config)
+    # Its job is what it is without the choice.
+    assert "part" not in as_dict(Jobs(config, "out").density("own_reference", 1).data)
+
+
+def test_repeated_trainings_move_no_file(config):
+    config["seeds"]["own"] = 3
+    assert trainings(tasks.OWN.family, config) == [1, 2, 3]
+    assert [each.number for each in own_members.moving(config)] == [1]
+
+
+def test_variations_have_each_fold(config):
+    config["own"] |= {"folds": 2, "variations": {"seeds": 1, "bootstrap": 2}}
+    check(config, SCHEMA)
+    found = own_members.members(config)
+    assert own_members.moving(config) == found and own_members.resampled(config)
+    assert [each.number for each in found] == list(range(1, 9))
+    assert [each.variation for each in found] == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert [each.part.fold for each in found] == [0, 1] * 4
+    assert [each.part.bootstrap for each in found] == [0, 0, 0, 0, 1, 1, 2, 2]
+    jobs = Jobs(config, "out")
+    for job in (jobs.density("own_target", 8), jobs.density("own_target", 7)):
+        assert job.data.part.bootstrap == 2
+    reference = jobs.transport("own", "flows_for_flows", 2).reference
+    assert reference.part == Part(folds=2, fold=1)
+    assert jobs.move("own", 2, "validation").reference.part == Part()
+    bundle = jobs.bundle("flows_for_flows")
+    assert (bundle.folds, bundle.variations) == (2, 3)
+
+
+def test_settings_that_do_not_go_together(config):
+    config["seeds"]["own"] = 2
+    config["own"]["folds"] = 2
+    with pytest.raises(InputError, match="seeds.own: .* set seeds.own to 1"):
+        check(config, SCHEMA)
+    config["seeds"]["own"] = 1
+    config["own"]["event"] = ["pt"]
+    with pytest.raises(InputError, match="own.event: 'pt' is a feature"):
+        check(config, SCHEMA)
+    config["own"] |= {"event": [], "folds": 1}
+    with pytest.raises(InputError, match="own.folds"):
+        check(config, SCHEMA)
