@@ -13,11 +13,14 @@ from test_own_tutorial import SMALL
 from test_workflow import OUT, Project
 from yaml import safe_load
 
+from flowmorph.__main__ import main
 from flowmorph.plan import paths
 
 pytestmark = pytest.mark.workflow
 
+APPLIED = paths.applied(OUT, "movement_penalty", "more.csv.gz")
 ODD = "it's; touch pwned"
+OBJECTS = {"lead": {}, "sublead": {"x": "x2_gen", "n": "n2_gen"}}
 MOVED = paths.moved_reference(OUT, "movement_penalty", ".csv.gz")
 
 
@@ -25,8 +28,10 @@ def sample(path: Path, rows: int, shift: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
     table = {"x": rng.normal(shift, 1, rows), "n": rng.poisson(5 + shift, rows)}
     table |= {"m": rng.uniform(0, 3, rows), "x_gen": rng.normal(0, 1, rows), ODD: rng.random(rows)}
+    table["w"] = rng.gamma(3, 1, rows)
+    table |= {"x2_gen": rng.normal(shift, 1, rows), "n2_gen": rng.poisson(5 + shift, rows)}
     path.parent.mkdir(exist_ok=True)
-    pd.DataFrame(table | {"w": rng.gamma(3, 1, rows)}).to_csv(path, index=False)
+    pd.DataFrame(table).to_csv(path, index=False)
 
 
 def settings(rows: int = 600, batch: int = 100, **changes) -> dict:
@@ -69,7 +74,13 @@ def test_the_moved_reference_is_compressed_as_it_came(project):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"suffix": "_new"}, {"columns": "replace"}, {"drop": ["w"]}, {"outside": "keep"}],
+    [
+        {"suffix": "_new"},
+        {"columns": "replace"},
+        {"drop": ["w"]},
+        {"outside": "keep"},
+        {"objects": OBJECTS},
+    ],
     ids=str,
 )
 def test_a_setting_of_the_output_trains_nothing(project, changes):
@@ -80,11 +91,45 @@ def test_settings_of_the_output_reach_both_commands_as_they_are(project):
     changes = {"drop": ["*_gen", ODD], "outside": "keep", "suffix": "_new"}
     override = settings(**changes) | {"apply": "data/more.csv.gz"}
     project.snakemake("--cores", "1", MOVED, "apply", override=override)
-    for name in (MOVED, paths.applied(OUT, "movement_penalty", "more.csv.gz")):
+    for name in (MOVED, APPLIED):
         columns = pd.read_csv(project.folder / name).columns
         assert list(columns) == ["x", "n", "m", "w", "x_new", "n_new", "flowmorph_new"]
     assert not list(project.folder.rglob("pwned*"))
     project.snakemake("--cores", "1", override=settings())
+
+
+def test_objects_are_moved_by_both_rules_as_by_hand(project):
+    override = settings(objects=OBJECTS) | {"apply": "data/more.csv.gz"}
+    project.snakemake("--cores", "1", MOVED, "apply", override=override)
+    bundle = project.folder / paths.bundle(OUT, "movement_penalty")
+    options = ["--object", "lead", "--object", "sublead", "x=x2_gen", "n=n2_gen"]
+    new = ["x_moved", "n_moved", "flowmorph_lead_moved"]
+    new += ["x2_gen_moved", "n2_gen_moved", "flowmorph_sublead_moved"]
+    for name, source in ((MOVED, "reference"), (APPLIED, "more")):
+        path, by_hand = project.folder / f"data/{source}.csv.gz", project.folder / "hand.csv.gz"
+        main(["move", "--transport", str(bundle), "--input", str(path), "--output", str(by_hand),
+              *options])  # fmt: skip
+        assert by_hand.read_bytes() == (project.folder / name).read_bytes()
+        before, after = pd.read_csv(path), pd.read_csv(project.folder / name)
+        assert list(after.columns) == [*before.columns, *new]
+        assert (after["flowmorph_sublead_moved"] == 1).all()
+        assert (after["x2_gen_moved"] != before["x2_gen"]).mean() > 0.9
+        assert (after["n2_gen_moved"] % 1 == 0).all()
+    for log in (paths.log(OUT, "move_reference", "movement_penalty"),
+                paths.log(OUT, "move_file", "movement_penalty", "more.csv.gz")):  # fmt: skip
+        said = (project.folder / log).read_text()
+        assert ": lead: 600 rows: 600 moved" in said and ": sublead: 600 rows: 600 moved" in said
+    project.snakemake("--cores", "1", override=settings())
+
+
+def test_objects_that_cannot_be_are_refused_before_anything_is_trained(tmp_path):
+    project = project_with(tmp_path, 600)
+    changes = {"lead": {}, "sublead": {"x": "x3", "n": "n2_gen"}}
+    result = project.snakemake("--cores", "1", check=False, override=settings(objects=changes))
+    said = result.stdout + result.stderr
+    (line,) = re.findall("^.*error: .*$", said, re.M)
+    assert result.returncode == 1 and "reference.csv.gz: no column 'x3'" in line
+    assert re.findall(r"^(?:local)?rule (\w+):", said, re.M) == ["prepare_own_samples"]
 
 
 def refused(project: Project, rule: str) -> None:

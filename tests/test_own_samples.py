@@ -72,6 +72,10 @@ def configured(**changes) -> dict:
     return config
 
 
+def objects(**named) -> dict:
+    return {"output": CONFIG["own"]["output"] | {"objects": named}}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -85,6 +89,9 @@ def configured(**changes) -> dict:
         ({"regions": REGIONS | {"column": None}}, "own.regions.column: name the column"),
         ({"regions": REGIONS | {"column": "x"}}, "own.regions.column: 'x' is a feature"),
         ({"scaling": {"low": 1, "high": 0}}, "own.scaling"),
+        (objects(a={"z": "x1"}), "own.output.objects: object 'a': the transport has no column 'z'"),
+        (objects(a={}, b={"x": "x2"}), "own.output.objects: objects 'a' and 'b' would both move"),
+        (objects(a={"x": "y"}), "objects: object 'a': 'x' and 'y' of the transport would both be"),
         (
             {"methods": ["base_transfer"], "output": {"methods": ["unidirectional"]}},
             "own.output.methods: unidirectional is not in own.methods",

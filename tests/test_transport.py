@@ -69,7 +69,7 @@ def test_whole_numbers_stay_whole_and_a_seed_repeats(transport):
         ({"m": np.zeros(3)}, "columns of different lengths"),
         ({"m": np.full(300, np.nan)}, "'m': the value of row 0 is missing .300 rows"),
         ({"k": np.array(["a"] * 300)}, "'k' is not one number a row"),
-        ({"x": np.zeros((300, 2))}, "'x' is not one number a row"),
+        ({"x": np.zeros((300, 2))}, "'x' is of lists, not one number a row as 'k' is"),
     ],
 )
 def test_bad_tables_are_named(transport, change, message):

@@ -18,6 +18,11 @@ def main(argv: list[str] | None = None) -> None:
     move.add_argument("--output", required=True, help="file, in the format of the input")
     move.add_argument("--tree", help="tree, key or group, where the input has several")
     move.add_argument("--format", help="of the input, where its name does not tell")
+    move.add_argument("--rename", nargs="+", action="extend", default=[], metavar="NAME=COLUMN",
+                      help="the file's column for one of the transport's")  # fmt: skip
+    move.add_argument("--object", nargs="+", action="append", default=[],
+                      metavar=("NAME", "NAME=COLUMN"), help="object of a row, and its columns; "
+                      "all that are named so are moved")  # fmt: skip
     move.add_argument("--columns", choices=("append", "replace"), default="append")
     move.add_argument("--suffix", default="_moved", help="of new columns")
     move.add_argument("--drop", nargs="+", default=(), help="columns or patterns to leave out")
@@ -31,23 +36,28 @@ def main(argv: list[str] | None = None) -> None:
     if args.chunk < 1:
         raise InputError(f"--chunk {args.chunk}: give a positive number of rows")
     # PyTorch takes seconds to import: not for --help.
+    from flowmorph.plan import objects
     from flowmorph.user import moved_files, transport
     from flowmorph.user.output import Output
 
     loaded = transport.load(args.transport, device=args.device, threads=args.threads)
+    moved = objects.typed(args.rename, args.object, loaded.columns)
     counts = moved_files.move_files(
         loaded,
         args.input,
         args.output,
         tree=args.tree,
         format=args.format,
-        output=Output(args.columns, args.suffix, args.drop, args.outside),
+        output=Output(args.columns, args.suffix, args.drop, args.outside, moved),
         everywhere=args.everywhere,
         chunk_rows=args.chunk,
     )
     for note in counts.notes:
         print(f"{args.output}: {note}", file=sys.stderr)
-    print(f"{args.output}: {counts}", file=sys.stderr)
+    for name, each in counts.objects.items():
+        print(f"{args.output}: {name}: {each}", file=sys.stderr)
+    if not counts.objects:
+        print(f"{args.output}: {counts}", file=sys.stderr)
 
 
 def console() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -73,19 +73,24 @@ def find_files(patterns: str | Sequence[str]) -> list[Path]:
 
 @contextmanager
 def open_writer(
-    path: str | os.PathLike, like: SampleFiles, trial: bool = False
+    path: str | os.PathLike,
+    like: SampleFiles,
+    trial: bool = False,
+    beside: Mapping[str, str] | None = None,
 ) -> Iterator[ChunkWriter]:
     """Open a file for writing in the format of the sample ``like``.
 
     The block gets an object with ``write(chunk)``; a chunk maps column names to arrays of equal
     length, and all chunks have the columns of the first: those that ``like`` has keep their type,
     others are added. What else is in the files of ``like`` is copied where it can be; ``notes``
-    has a line for each thing that is not. A ``trial`` copies none of it. The file takes its name
-    when the block ends without error and its first rows read back as they were given; equal chunks
-    give equal bytes. Raises `InputError` for a column that the format cannot hold.
+    has a line for each thing that is not. A ``trial`` copies none of it. ``beside`` names, for an
+    added column of lists, the column of ``like`` whose lists are as long: both then have one
+    counter, in formats with counters. The file takes its name when the block ends without error and
+    its first rows read back as they were given; equal chunks give equal bytes. Raises `InputError`
+    for a column that the format cannot hold.
     """
     with atomic(path) as part:
-        with like.module.Writer(part, Path(path), like, trial) as writer:
+        with like.module.Writer(part, Path(path), like, trial, beside) as writer:
             yield writer
         writer.check()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from flowmorph.errors import InputError
-from flowmorph.formats.columns import Chunk, Column, equal, head, joined
+from flowmorph.formats.columns import Chunk, Column, describe, equal, head, joined
+from flowmorph.formats.lists import relisted, unlisted
 
 #: Bytes that one piece of a file may unpack to; more is taken for an attack, not for data.
 PIECE_BYTES = 256 << 20
@@ -134,12 +135,31 @@ class SampleFiles:
         except InputError as error:
             raise InputError(f"{path}: {error}" if path else str(error)) from error
 
+    def elements(self, chunk: Chunk, name: str) -> tuple[np.ndarray, np.ndarray | None]:
+        """Numbers (n,) of a column of a chunk, float64, and how many each row's list has (N,).
+
+        The latter is None for a column without lists. NaN is where a value is missing. Raises
+        `InputError`, naming the column, for one that holds anything else.
+        """
+        elements, counts = unlisted(chunk[name])
+        if counts is not None and unlisted(elements)[1] is not None:
+            raise InputError(
+                f"column {name!r} is {describe(chunk[name])}, lists in lists: make one column of "
+                "lists of each"
+            )
+        return self.module.numbers(elements, name), counts
+
     def moved(
         self, chunk: Chunk, name: str, values: np.ndarray, where: np.ndarray, whole: bool,
         replace: bool,
     ) -> tuple[Column, int]:  # fmt: skip
-        """A column of a chunk with new values in some rows: see `columns.moved`."""
-        return self.module.moved(chunk[name], values, where, name, whole, replace)
+        """A column of a chunk with new values in some elements: see `columns.moved`.
+
+        ``where`` (n, bool) says in which rows, or elements of all rows' lists.
+        """
+        elements, _ = unlisted(chunk[name])
+        made, clipped = self.module.moved(elements, values, where, name, whole, replace)
+        return relisted(made, chunk[name]), clipped
 
 
 def _filled(chunks: Iterator[Chunk], size: int) -> Iterator[Chunk]:
@@ -275,11 +295,20 @@ class ChunkWriter:
 
     ``part`` is the file that is written, ``path`` the name that it gets, for messages. ``notes``
     are lines for the log: what of the sample's files is not in the output, or is there otherwise.
-    A ``trial`` is there to see whether columns can be written: it copies nothing else.
+    A ``trial`` is there to see whether columns can be written: it copies nothing else. ``beside``
+    has, for a new column that may hold lists, the sample's column whose lists are as long.
     """
 
-    def __init__(self, part: Path, path: Path, like: SampleFiles, trial: bool = False) -> None:
+    def __init__(
+        self,
+        part: Path,
+        path: Path,
+        like: SampleFiles,
+        trial: bool = False,
+        beside: Mapping[str, str] | None = None,
+    ) -> None:
         self.part, self.path, self.like, self.trial = part, path, like, trial
+        self.beside = dict(beside or {})
         self.names: list[str] | None = None
         self.rows = 0
         self.notes: list[str] = []

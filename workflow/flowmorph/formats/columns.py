@@ -18,6 +18,12 @@ from flowmorph.errors import InputError, RowError
 Column = np.ndarray | ak.Array | pyarrow.Array
 Chunk = Mapping[str, Column]
 
+#: What to do about a column of lists where one number a row is needed.
+ONE_NUMBER = (
+    "make one column of each number, or train on files with one object a row and move lists then "
+    "(docs/own-data.md)"
+)
+
 
 def describe(column: Column) -> str:
     """Type of a column's values, for a message."""
@@ -35,7 +41,9 @@ def numbers(column: Column, name: str) -> np.ndarray:
     if isinstance(column, ak.Array):
         return _awkward_numbers(column, name)
     if column.ndim != 1:
-        raise InputError(f"column {name!r} has {column.shape[1:]} numbers a row, not one")
+        raise InputError(
+            f"column {name!r} has {column.shape[1:]} numbers a row, not one: {ONE_NUMBER}"
+        )
     if column.dtype.kind not in "iufb":
         raise _no_number(name, column, column[0] if len(column) else None)
     return column.astype(np.float64)
@@ -50,10 +58,7 @@ def _no_number(name: str, column: Column, example: object) -> InputError:
 
 
 def _no_single_number(name: str, column: Column) -> InputError:
-    return InputError(
-        f"column {name!r} is {describe(column)}, not one number a row: make one column of each "
-        "number"
-    )
+    return InputError(f"column {name!r} is {describe(column)}, not one number a row: {ONE_NUMBER}")
 
 
 def _awkward_numbers(column: ak.Array, name: str) -> np.ndarray:

@@ -18,6 +18,7 @@ TEXTS = {
     **dict.fromkeys(("features", "condition", "weights", "column", "drop"), "the column's name"),
     **dict.fromkeys(("files", "reference", "target", "apply", "folder"), "the file's name"),
     "tree": "the tree's name",
+    "objects": "the object's name",
 }
 
 

@@ -9,6 +9,7 @@ from glob import glob
 from pathlib import Path
 
 from flowmorph.errors import InputError
+from flowmorph.plan import objects
 from flowmorph.plan.suffixes import suffix_of
 
 
@@ -117,7 +118,10 @@ def layout_options(config: dict) -> str:
     """Give the options that say which columns a moved file has, quoted for a shell."""
     output = config["own"]["output"]
     options = ["--columns", output["columns"], "--suffix", output["suffix"]]
-    return shlex.join([*options, *(["--drop", *output["drop"]] if output["drop"] else [])])
+    options += ["--drop", *output["drop"]] if output["drop"] else []
+    for name, columns in output["objects"].items():
+        options += ["--object", name, *map("=".join, columns.items())]
+    return shlex.join(options)
 
 
 def output_methods(config: dict) -> list[str]:
@@ -171,3 +175,10 @@ def check(config: dict) -> None:
     for method in own["output"]["methods"]:
         if method not in own["methods"]:
             raise InputError(f"config: own.output.methods: {method} is not in own.methods")
+    regional = [regions["column"]] if regions["column"] else []
+    others = [*conditions, *(regional if regions["apply"] else [])]
+    try:
+        moved = objects.moved_objects(objects=own["output"]["objects"])
+        objects.check(moved, features, others, [*features, *conditions, *regional])
+    except InputError as error:
+        raise InputError(f"config: own.output.objects: {error}") from error

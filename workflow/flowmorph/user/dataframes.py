@@ -1,12 +1,13 @@
 """Tables as users hold them in Python: pandas, pyarrow, awkward, numpy, or a dict of arrays.
 
 A column is what its table has: a numpy array, which may be masked, a pandas Series or array, a
-pyarrow or an awkward array. Masks, None, NA and NaN all say that a row has no value there.
+pyarrow or an awkward array. Masks, None, NA and NaN all say that a row has no value there. It may
+have lists, too: arrow's or awkward's, lists or arrays as objects, or an array (N, K).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import awkward as ak
@@ -14,8 +15,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from flowmorph.errors import InputError
+from flowmorph.errors import InputError, RowError
 from flowmorph.formats.columns import fitting
+from flowmorph.formats.lists import CELLS, relisted, unlisted
+from flowmorph.user.elements import Elements, Values, located, place
 
 #: Types for objects that are all numbers, or missing, by what pandas' `infer_dtype` says of them.
 OBJECTS = {
@@ -26,25 +29,70 @@ OBJECTS = {
 
 
 def read(
-    table: Any, names: Sequence[str], columns: Sequence[str] | None = None
-) -> dict[str, np.ndarray]:
-    """Give the named columns as float64 (N,), all finite; ``columns`` names those of a matrix.
+    table: Any,
+    names: Sequence[str] | Mapping[str, str],
+    columns: Sequence[str] | None = None,
+    repeated: Collection[str] = (),
+) -> Elements:
+    """Give columns as float64 (n,), all finite, with one value a row, or an element of its lists.
 
-    Raises `InputError`, naming column and row, for what is no such table and for a missing value.
+    ``names`` are those of the columns, or have the table's by other names; ``columns`` names those
+    of a matrix; ``repeated`` may have one number a row where others have lists. Raises
+    `InputError`, naming column and row, for what is no such table, for lists of different lengths
+    in a row and for a missing value.
     """
-    result = {name: numbers(_column(table, name, columns), name) for name in names}
-    rows = {name: len(values) for name, values in result.items()}
+    names = names if isinstance(names, Mapping) else {name: name for name in names}
+    found = {name: _values(table, column, columns) for name, column in names.items()}
+    rows = {values.column: values.rows for values in found.values()}
     if len(set(rows.values())) > 1:
         raise InputError(f"columns of different lengths {rows}: all need one value a row")
-    for name, values in result.items():
-        bad = np.flatnonzero(~np.isfinite(values))
+    for values in found.values():
+        bad = np.flatnonzero(~np.isfinite(values.numbers))
         if len(bad):
-            what = "missing" if np.isnan(values[bad[0]]) else "infinite"
+            what = "missing" if np.isnan(values.numbers[bad[0]]) else "infinite"
+            row, more = place(bad[0], values.counts)
             raise InputError(
-                f"column {name!r}: the value of row {bad[0]} is {what} ({len(bad)} rows without a "
-                "number): leave these rows out"
+                f"column {values.column!r}: the value of row {row}{more} is {what} ({len(bad)} "
+                "rows without a number): leave these rows out"
             )
-    return result
+    return Elements(found, repeated)
+
+
+def _values(table: Any, name: str, columns: Sequence[str] | None) -> Values:
+    elements, counts, _ = _opened(_column(table, name, columns))
+    return Values(name, "of lists", numbers(elements, name), counts)
+
+
+def _opened(column: Any) -> tuple[Any, np.ndarray | None, Callable[[Any], Any]]:
+    """Elements of a column of lists, how many each row has (N,), and what puts others in its lists.
+
+    A column without lists is given as it is, with None.
+    """
+    bare, wrap = _bare(column)
+    elements, counts = (column, None) if bare is None else unlisted(bare)
+    if counts is None:
+        return column, None, lambda new: new
+    return elements, counts, lambda new: wrap(relisted(new, bare))
+
+
+def _bare(column: Any) -> tuple[Any, Callable[[Any], Any]]:
+    """The array of a column that may have lists, or None, and what makes a column of another."""
+    if isinstance(column, pd.Series):
+        bare, wrap = _bare(column.array)
+        return bare, lambda new: pd.Series(wrap(new), index=column.index).__finalize__(column)
+    if isinstance(column, pd.arrays.ArrowExtensionArray):
+        bare, _ = _bare(pa.chunked_array(column.__arrow_array__()))
+        return bare, pd.arrays.ArrowExtensionArray
+    if isinstance(column, pd.arrays.NumpyExtensionArray):
+        return column.to_numpy(), lambda new: new
+    if isinstance(column, pa.ChunkedArray):
+        return column.combine_chunks(), lambda new: pa.chunked_array([new])
+    if isinstance(column, list | tuple) and any(isinstance(cell, CELLS) for cell in column):
+        bare = np.empty(len(column), object)
+        for row, cell in enumerate(column):
+            bare[row] = cell
+        return bare, type(column)
+    return column if isinstance(column, pa.Array | ak.Array | np.ndarray) else None, lambda new: new
 
 
 def replace(
@@ -55,10 +103,11 @@ def replace(
 ) -> Any:
     """Give a table of the same kind in which some columns have other values; the rest is kept.
 
-    ``moved`` has the new values (N,), float64. A column keeps its container, and its type if that
-    is floating point or it is among the ``integers``, the features of whole numbers, which are
-    clipped to their type's limits; others become float64. Raises `InputError`, naming column and
-    row, for a value that a column's type does not hold. ``table`` itself is not changed.
+    ``moved`` has the new values, float64, one a row (N,), or one an element of its lists (n,). A
+    column keeps its container, and its type if that is floating point or it is among the
+    ``integers``, the features of whole numbers, which are clipped to their type's limits; others
+    become float64. Raises `InputError`, naming column and row, for a value that a column's type
+    does not hold. ``table`` itself is not changed.
     """
     new = {
         name: _like(_column(table, name, columns), values, name in integers, name)
@@ -82,8 +131,11 @@ def replace(
         return {**table, **new}
     if table.dtype.names:
         result = table.copy()
-        if any(values.dtype != table.dtype[name] for name, values in new.items()):
-            kinds = [(n, new[n].dtype if n in new else table.dtype[n]) for n in table.dtype.names]
+        if any(values.dtype != table.dtype[name].base for name, values in new.items()):
+            kinds = [
+                (n, new[n].dtype, new[n].shape[1:]) if n in new else (n, table.dtype[n])
+                for n in table.dtype.names
+            ]
             result = table.astype(kinds)
         for name, values in new.items():
             result[name] = values
@@ -160,7 +212,13 @@ def _from_arrow(column: pa.Array | pa.ChunkedArray, name: str) -> np.ndarray:
 
 
 def _like(column: Any, values: np.ndarray, integer: bool, name: str) -> Any:
-    """Values (N,), float64, in a container like a column's, in its type if that holds them."""
+    """Values (n,), float64, in a container like a column's, in its type if that holds them."""
+    elements, counts, close = _opened(column)
+    if counts is not None:
+        try:
+            return close(_like(elements, values, integer, name))
+        except RowError as error:
+            raise located(error, counts) from error
     plain = _plain(column, name)
     new, kind = values, _kind(plain)
     if kind.kind == "f" or (integer and kind.kind in "iub"):

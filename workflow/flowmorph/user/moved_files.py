@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -11,8 +12,12 @@ import numpy as np
 
 from flowmorph.errors import InputError, RowError
 from flowmorph.formats import SampleFiles, open_sample, open_writer
+from flowmorph.formats.columns import Chunk, Column
+from flowmorph.formats.lists import relisted
+from flowmorph.plan.objects import MovedObject, check
 from flowmorph.plan.suffixes import suffix_of
 from flowmorph.samples.regions import inside
+from flowmorph.user.elements import Elements, located, of_chunk
 from flowmorph.user.output import Output, check_output
 from flowmorph.user.transport import Transport
 
@@ -25,31 +30,51 @@ WINDOW = 8192
 
 @dataclass
 class Counts:
-    """What happened to the rows of a file.
+    """What happened to the rows of a file, or to the elements of its lists.
 
     Attributes:
-        rows: all rows.
+        rows: all rows; elements, where columns have lists.
+        lists: rows whose lists these are the elements of.
         moved: rows that were moved.
         elsewhere: rows outside of the regions to move.
         missing: rows with a value that is missing or cannot be used.
         kept: rows that keep their values because they lie beyond the range of the training.
         beyond: rows beyond that range, moved or kept, by feature or condition.
         clipped: moved values that were clipped to the type of their column, by column.
+        objects: the same for each object that has a name, of which the numbers are the sums.
         notes: sentences about what else happened to the file.
     """
 
     rows: int = 0
+    lists: int = 0
     moved: int = 0
     elsewhere: int = 0
     missing: int = 0
     kept: int = 0
     beyond: dict[str, int] = field(default_factory=dict)
     clipped: dict[str, int] = field(default_factory=dict)
+    objects: dict[str, Counts] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
+    @classmethod
+    def total(cls, objects: Mapping[str, Counts]) -> Counts:
+        """Add up what happened to objects by their names, or to the one that has none."""
+        if "" in objects:
+            return objects[""]
+        total = cls(objects=dict(objects))
+        for name in ("rows", "lists", "moved", "elsewhere", "missing", "kept"):
+            setattr(total, name, sum(getattr(each, name) for each in objects.values()))
+        for name in ("beyond", "clipped"):
+            added: Counter[str] = Counter()
+            for each in objects.values():
+                added.update(getattr(each, name))
+            setattr(total, name, dict(added))
+        return total
+
     def __str__(self) -> str:
+        rows = f"elements in the lists of {self.lists} rows" if self.lists else "rows"
         parts = [
-            f"{self.rows} rows: {self.moved} moved",
+            f"{self.rows} {rows}: {self.moved} moved",
             f"{self.elsewhere} outside of the regions to move",
             f"{self.missing} with a missing value",
         ]
@@ -75,10 +100,13 @@ def move_files(
 ) -> Counts:
     """Move the rows of a sample's files to one file, in the same format and order.
 
-    A column ``flowmorph_moved`` (``flowmorph`` and the suffix) is 1 for rows that were moved;
-    others keep their values: 0 for rows outside of the transport's regions to apply, -1 for a
-    missing value in a feature, condition or the regions' column, or one that float32 does not hold,
-    -2 for a row beyond the range of the training, if such are kept.
+    Where features are lists, of equal lengths in a row, their elements are moved, and columns of
+    lists are written; a condition or region's column may then have one number a row. A column
+    ``flowmorph_moved`` (``flowmorph``, the object's name, if it has one, and the suffix) is 1 for
+    rows, or elements, that were moved; others keep their values: 0 for rows outside of the
+    transport's regions to apply, -1 for a missing value in a feature, condition or the regions'
+    column, or one that float32 does not hold, -2 for a row beyond the range of the training, if
+    such are kept.
 
     Args:
         transport: what moves them.
@@ -87,7 +115,8 @@ def move_files(
         tree: tree, HDF5 key or group; None where there is one only.
         format: of the input, a key of `flowmorph.formats.FORMATS` or its part before the dash; None
             goes by the suffix.
-        output: which columns the file has, and what happens to rows beyond the training's range.
+        output: which columns the file has, which objects of a row are moved, and what happens to
+            rows beyond the training's range.
         everywhere: whether to move the rows of every region.
         chunk_rows: rows in memory at a time, taken up to a multiple of `WINDOW`; the result does
             not depend on it.
@@ -96,77 +125,113 @@ def move_files(
         InputError: input that cannot be used, naming file, column and row; then there is no output.
     """
     output = output or Output()
+    bands = [] if everywhere else transport.regions["apply"]
+    others = [*transport.conditions, *([transport.regions["column"]] if bands else [])]
+    check(output.objects, transport.features, others, transport.columns)
     files = open_sample(patterns, tree, format)
-    needed = [*transport.features, *transport.conditions]
-    if transport.regions["apply"] and not everywhere:
-        needed.append(transport.regions["column"])
     _check_name(files, path)
     whole = transport.preprocessing.integers
-    check_output(files, transport.features, needed, whole, output)
-    counts, noise = Counts(), transport.dequantization(0)
+    check_output(files, transport.features, others, whole, output)
+    movers = [_Mover(transport, each, output, bands, others) for each in output.objects]
     kept, rows = output.kept(files), -(-chunk_rows // WINDOW) * WINDOW
-    with open_writer(path, files) as writer:
-        for place, first, chunk in files.located(list(dict.fromkeys([*kept, *needed])), rows):
+    names = dict.fromkeys([*kept, *(name for mover in movers for name in mover.columns)])
+    with open_writer(path, files, beside=output.beside(transport.features)) as writer:
+        for place, first, chunk in files.located(list(names), rows):
+            result = {name: chunk[name] for name in kept}
             try:
-                read = {name: files.numbers(chunk, name) for name in needed}
-                status = _status(transport, read, output, everywhere, counts)
-                moved = _moved(transport, read, status, noise)
-                result = {name: chunk[name] for name in kept}
-                for name in transport.features:
-                    column, clipped = files.moved(
-                        chunk, name, moved[name], status == MOVED, name in whole, output.replace
-                    )
-                    result[output.name(name)] = column
-                    counts.clipped[name] = counts.clipped.get(name, 0) + clipped
+                for mover in movers:
+                    result |= mover.move(files, chunk)
             except RowError as error:
-                row = first + np.flatnonzero(status == MOVED)[error.row]
-                raise InputError(f"{place}: {error.at(row)}") from error
+                raise InputError(f"{place}: {error.at(first + error.row)}") from error
             except InputError as error:
                 last = max(first + len(next(iter(chunk.values()))) - 1, first)
                 raise InputError(f"{place}: rows {first} to {last}: {error}") from error
-            writer.write(result | {output.status: status})
+            writer.write(result)
+    counts = Counts.total({mover.each.name: mover.counts for mover in movers})
     counts.notes = writer.notes
     return counts
 
 
-def _status(
-    transport: Transport, read: dict, output: Output, everywhere: bool, counts: Counts
-) -> np.ndarray:
-    """Say what is to happen to each row (N,), and add the rows to ``counts``."""
-    regions = transport.regions
-    status = np.full(len(next(iter(read.values()))), MOVED, np.int8)
-    if regions["apply"] and not everywhere:
-        bands = np.asarray(regions["apply"], dtype=float)
-        status[~inside(read[regions["column"]], bands)] = ELSEWHERE
-        status[~np.isfinite(read[regions["column"]])] = MISSING
-    status[~transport.usable(read)] = MISSING
-    chosen = status == MOVED
-    for name, rows in transport.beyond(read).items():
-        rows = rows & chosen
-        counts.beyond[name] = counts.beyond.get(name, 0) + int(rows.sum())
-        if output.outside == "keep":
-            status[rows] = BEYOND
-    counts.rows += len(status)
-    counts.moved += int((status == MOVED).sum())
-    counts.elsewhere += int((status == ELSEWHERE).sum())
-    counts.missing += int((status == MISSING).sum())
-    counts.kept += int((status == BEYOND).sum())
-    return status
+class _Mover:
+    """Moves one object of each row, or the elements of its lists, chunk after chunk."""
 
+    def __init__(
+        self,
+        transport: Transport,
+        each: MovedObject,
+        output: Output,
+        bands: Sequence[Sequence[float]],
+        others: list[str],
+    ) -> None:
+        self.transport, self.each, self.output = transport, each, output
+        self.bands, self.others = np.asarray(bands, dtype=float), others
+        self.noise = transport.dequantization(0, each.name)
+        self.counts = Counts()
 
-def _moved(transport: Transport, read: dict, status: np.ndarray, noise) -> dict[str, np.ndarray]:
-    """New values of the features in the rows to move; an error's row is counted among these."""
-    parts = []
-    for low in range(0, max(len(status), 1), WINDOW):
-        window = slice(low, low + WINDOW)
-        chosen = status[window] == MOVED
-        rows = {name: values[window][chosen] for name, values in read.items()}
+    @property
+    def columns(self) -> list[str]:
+        """Columns of the files that are read."""
+        return [self.each.column(name) for name in (*self.transport.features, *self.others)]
+
+    def move(self, files: SampleFiles, chunk: Chunk) -> dict[str, Column]:
+        """Columns of the output for a chunk of the files; an error's row is one of the chunk."""
+        features, whole = self.transport.features, self.transport.preprocessing.integers
+        read = of_chunk(files, chunk, self.each, features, self.others)
+        status = self._status(read)
+        chosen, result = status == MOVED, {}
         try:
-            parts.append(transport.move_columns(rows, noise))
+            moved = self._moved(read, chosen)
+            for name in features:
+                column = self.each.column(name)
+                result[self.output.name(column)], clipped = files.moved(
+                    chunk, column, moved[name], chosen, name in whole, self.output.replace
+                )
+                self.counts.clipped[column] = self.counts.clipped.get(column, 0) + clipped
         except RowError as error:
-            before = int((status[:low] == MOVED).sum())
-            raise RowError(before + error.row, error.column, error.text) from error
-    return {name: np.concatenate([part[name] for part in parts]) for name in transport.features}
+            index = int(np.flatnonzero(chosen)[error.row])
+            raise located(RowError(index, error.column, error.text), read.counts) from error
+        like = chunk[self.each.column(features[0])]
+        return result | {self.output.status(self.each): relisted(status, like)}
+
+    def _status(self, read: Elements) -> np.ndarray:
+        """Say what is to happen to each element (n,), and count them."""
+        transport, counts = self.transport, self.counts
+        status = np.full(len(read[transport.features[0]]), MOVED, np.int8)
+        if len(self.bands):
+            values = read[transport.regions["column"]]
+            status[~inside(values, self.bands)] = ELSEWHERE
+            status[~np.isfinite(values)] = MISSING
+        status[~transport.usable(read)] = MISSING
+        chosen = status == MOVED
+        for name, rows in transport.beyond(read).items():
+            rows, column = rows & chosen, self.each.column(name)
+            counts.beyond[column] = counts.beyond.get(column, 0) + int(rows.sum())
+            if self.output.outside == "keep":
+                status[rows] = BEYOND
+        counts.rows += len(status)
+        if read.counts is not None:
+            counts.lists += read.rows
+        counts.moved += int((status == MOVED).sum())
+        counts.elsewhere += int((status == ELSEWHERE).sum())
+        counts.missing += int((status == MISSING).sum())
+        counts.kept += int((status == BEYOND).sum())
+        return status
+
+    def _moved(self, read: Elements, chosen: np.ndarray) -> dict[str, np.ndarray]:
+        """New values of the features of the chosen elements; an error's row is one of these."""
+        parts, before = [], 0
+        for window in read.windows(WINDOW):
+            here = chosen[window]
+            rows = {name: values[window][here] for name, values in read.items()}
+            try:
+                parts.append(self.transport.move_columns(rows, self.noise))
+            except RowError as error:
+                column = self.each.column(error.column)
+                raise RowError(before + error.row, column, error.text) from error
+            before += int(here.sum())
+        return {
+            name: np.concatenate([part[name] for part in parts]) for name in self.transport.features
+        }
 
 
 def _check_name(files: SampleFiles, path: str | PathLike) -> None:

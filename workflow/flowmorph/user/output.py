@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -14,7 +14,10 @@ from flowmorph.errors import InputError
 from flowmorph.formats import SampleFiles, open_writer
 from flowmorph.formats.base import CHECKED_ROWS, LEAVE_OUT, READABLE, listed
 from flowmorph.formats.columns import Chunk, Column, describe
+from flowmorph.formats.lists import relisted
+from flowmorph.plan.objects import MovedObject
 from flowmorph.plan.suffixes import suffix_of
+from flowmorph.user.elements import of_chunk
 
 
 @dataclass(frozen=True)
@@ -23,27 +26,45 @@ class Output:
 
     ``columns`` are appended, with ``suffix``, or replace the features; columns that ``drop`` names
     (or matches, as a shell does) are left out. Rows ``outside`` of the range of the training are
-    moved or keep their values.
+    moved or keep their values. ``objects`` are what is moved of each row.
     """
 
     columns: str = "append"
     suffix: str = "_moved"
     drop: Sequence[str] = ()
     outside: str = "move"
+    objects: Sequence[MovedObject] = (MovedObject(),)
 
     @property
     def replace(self) -> bool:
         """Whether new values take the place of the old ones."""
         return self.columns == "replace"
 
-    @property
-    def status(self) -> str:
-        """Name of the column that says what happened to a row."""
-        return f"flowmorph{self.suffix}"
+    def status(self, each: MovedObject) -> str:
+        """Name of the column that says what happened to an object."""
+        return "_".join(filter(None, ["flowmorph", each.name])) + self.suffix
 
-    def name(self, feature: str) -> str:
-        """Column of a feature's new values."""
-        return feature if self.replace else feature + self.suffix
+    def name(self, column: str) -> str:
+        """Column of the new values of a column."""
+        return column if self.replace else column + self.suffix
+
+    def beside(self, features: Sequence[str]) -> dict[str, str]:
+        """Columns that are written, each with the one of the sample that its lists are like.
+
+        Raises `InputError` where two of them would have one name.
+        """
+        result: dict[str, str] = {}
+        for each in self.objects:
+            columns = [each.column(name) for name in features]
+            names = [*map(self.name, columns), self.status(each)]
+            for name, column in zip(names, [*columns, columns[0]], strict=True):
+                if name in result:
+                    raise InputError(
+                        f"two columns of the output would be named {name!r}: choose another suffix "
+                        "(own.output.suffix, --suffix)"
+                    )
+                result[name] = column
+        return result
 
     def kept(self, files: SampleFiles) -> list[str]:
         """Columns of a sample that are in the output."""
@@ -79,8 +100,8 @@ def check_output(
 
     Args:
         files: the sample.
-        features: names of the columns to move.
-        needed: names of further columns that are read.
+        features: names of the columns to move, as the transport has them.
+        needed: names of further columns that are read, likewise.
         whole: those of the features that hold whole numbers.
         output: what the moved file is like.
 
@@ -90,51 +111,69 @@ def check_output(
     Raises:
         InputError: something could not be read or written; the message names the columns at fault.
     """
-    files.require([*features, *needed], hint=READABLE)
-    kept = output.kept(files)
-    new = {name: output.name(name) for name in features}
-    for name in [*(() if output.replace else new.values()), output.status]:
-        if name in files.columns:
+    used = [each.column(name) for each in output.objects for name in (*features, *needed)]
+    files.require(used, hint=READABLE)
+    kept, beside = output.kept(files), output.beside(features)
+    for name, column in beside.items():
+        if name in files.columns and name != column:
             raise InputError(
                 f"{files.files[0]}: column {name!r} is there already: choose another suffix "
                 "(own.output.suffix, --suffix)"
             )
-    for name in features:
-        if output.replace and name not in kept:
+        if name == column and name not in kept:
             raise InputError(
                 f"column {name!r} is dropped and replaced: take it out of own.output.drop"
             )
-    names = list(dict.fromkeys([*kept, *features, *needed]))
     results = []
-    for chunk in _first_chunks(files, names):
-        for name in needed:
-            files.numbers(chunk, name)
-        nowhere = np.zeros(len(next(iter(chunk.values()))), bool)
+    for path, chunk in _first_chunks(files, list(dict.fromkeys([*kept, *used]))):
         result = {name: chunk[name] for name in kept}
-        for name in features:
+        for each in output.objects:
             try:
-                result[new[name]], _ = files.moved(
-                    chunk, name, np.empty(0), nowhere, name in whole, output.replace
-                )
+                result |= _unmoved(files, chunk, features, needed, whole, output, each)
             except InputError as error:
-                raise InputError(f"{files.files[0]}: {error}") from error
-        results.append(result | {output.status: nowhere.astype(np.int8)})
-    _rehearse(files, results)
+                raise InputError(f"{path}: {error}") from error
+        results.append(result)
+    _rehearse(files, results, beside)
     return {name: describe(column) for name, column in results[0].items()}
 
 
-def _first_chunks(files: SampleFiles, names: Sequence[str]) -> Iterator[Chunk]:
-    """The first rows of the sample's first and last file."""
+def _unmoved(
+    files: SampleFiles,
+    chunk: Chunk,
+    features: Sequence[str],
+    needed: Sequence[str],
+    whole: Set[str],
+    output: Output,
+    each: MovedObject,
+) -> dict[str, Column]:
+    """What is written of an object none of which was moved."""
+    read = of_chunk(files, chunk, each, features, needed)
+    nowhere = np.zeros(len(read[features[0]]), bool)
+    result = {}
+    for name in features:
+        column = each.column(name)
+        result[output.name(column)], _ = files.moved(
+            chunk, column, np.empty(0), nowhere, name in whole, output.replace
+        )
+    like = chunk[each.column(features[0])]
+    return result | {output.status(each): relisted(nowhere.astype(np.int8), like)}
+
+
+def _first_chunks(files: SampleFiles, names: Sequence[str]) -> Iterator[tuple[Path, Chunk]]:
+    """The first rows of the sample's first and last file, with the file's name."""
     for found in {id(found): found for found in (files.facts[0], files.facts[-1])}.values():
-        yield next(SampleFiles(files.module, [found]).chunks(names, CHECKED_ROWS))
+        yield found.path, next(SampleFiles(files.module, [found]).chunks(names, CHECKED_ROWS))
 
 
-def _rehearse(files: SampleFiles, chunks: Sequence[Chunk]) -> None:
+def _rehearse(files: SampleFiles, chunks: Sequence[Chunk], beside: Mapping[str, str]) -> None:
     """Write chunks to a file that is read back and deleted; an error names the columns at fault."""
-    error = _refusal(files, chunks)
+    error = _refusal(files, chunks, beside)
     if error is None:
         return
-    alone = {name: _refusal(files, [{name: chunk[name]} for chunk in chunks]) for name in chunks[0]}
+    alone = {
+        name: _refusal(files, [{name: chunk[name]} for chunk in chunks], beside)
+        for name in chunks[0]
+    }
     bad = [f"{name!r} ({files.types.get(name, 'new')})" for name in alone if alone[name]]
     if not bad:
         raise error
@@ -144,12 +183,14 @@ def _rehearse(files: SampleFiles, chunks: Sequence[Chunk]) -> None:
     ) from error
 
 
-def _refusal(files: SampleFiles, chunks: Sequence[dict[str, Column]]) -> InputError | None:
+def _refusal(
+    files: SampleFiles, chunks: Sequence[Chunk], beside: Mapping[str, str]
+) -> InputError | None:
     """Why these chunks cannot be written in the sample's format; None if they can."""
     with TemporaryDirectory() as folder:
         name = "output" + suffix_of(files.files[0])
         try:
-            with open_writer(Path(folder) / name, files, trial=True) as writer:
+            with open_writer(Path(folder) / name, files, True, beside) as writer:
                 for chunk in chunks:
                     writer.write(chunk)
         except InputError as error:

@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import awkward as ak
 import numpy as np
 import torch
 
 from flowmorph.errors import InputError, RowError
 from flowmorph.flows import setup
+from flowmorph.plan.objects import MovedObject, check, moved_objects
+from flowmorph.plan.seeds import seed_for
 from flowmorph.preprocess.preprocessor import HALF, Preprocessor
 from flowmorph.transfer.morph import DensityPair, Morph, morph
 from flowmorph.user import bundle, dataframes
+from flowmorph.user.elements import Elements, located, place
 
 #: Densities that `Transport.log_prob` knows.
 DENSITIES = ("moved", "reference", "target")
@@ -48,38 +52,81 @@ class Transport:
     regions: dict
     device: torch.device
 
-    def move(self, table: Any, columns: Sequence[str] | None = None, *, seed: int = 0) -> Any:
+    @property
+    def columns(self) -> list[str]:
+        """Names of features, conditions and the regions' column."""
+        region = [self.regions["column"]] if self.regions["column"] else []
+        return list(dict.fromkeys([*self.features, *self.conditions, *region]))
+
+    def move(
+        self,
+        table: Any,
+        columns: Sequence[str] | None = None,
+        *,
+        rename: Mapping[str, str] | None = None,
+        objects: Mapping[str, Mapping[str, str]] | None = None,
+        seed: int = 0,
+    ) -> Any:
         """Move every row of a table: f(x | c), in the table's units.
 
         ``table`` has the features and conditions as columns, and may have others: a pandas
         DataFrame, a pyarrow table, an awkward array of records, a structured numpy array, or a dict
         of arrays; the result is of the same kind, with all columns. A plain numpy array (N, K)
-        needs the names of its K columns. ``seed`` is that of the noise of +- 1/2 on whole numbers;
+        needs the names of its K columns. Where features are lists, of equal lengths in a row, their
+        elements are moved and come back as lists; conditions may have one number a row all the
+        same. ``rename`` has the table's columns by the transport's, where they differ, and
+        ``objects`` those of several objects of a row, each by its name, which are all moved.
+        ``seed`` is that of the noise of +- 1/2 on whole numbers, which is another for each object;
         moved ones are clipped to the limits of their column's type. Raises `InputError`, naming
         column and row, for a column that is missing, a value that is missing, not finite or too far
         from the training's, and one that does not fit its column after it was moved. No region is
         applied.
         """
-        read = dataframes.read(table, (*self.features, *self.conditions), columns)
-        moved = self.move_columns(read, self.dequantization(seed))
-        return dataframes.replace(table, moved, columns, self.preprocessing.integers)
+        chosen = moved_objects(rename, objects)
+        check(chosen, self.features, self.conditions, self.columns)
+        moved, whole = {}, set()
+        for each in chosen:
+            read = self._read(table, each, columns)
+            try:
+                new = self.move_columns(read, self.dequantization(seed, each.name))
+            except RowError as error:
+                raise _named(error, each, read) from error
+            moved |= {each.column(name): values for name, values in new.items()}
+            whole |= {each.column(name) for name in self.preprocessing.integers}
+        return dataframes.replace(table, moved, columns, whole)
 
     def log_prob(
-        self, table: Any, columns: Sequence[str] | None = None, *, of: str = "moved", seed: int = 0
-    ) -> np.ndarray:
+        self,
+        table: Any,
+        columns: Sequence[str] | None = None,
+        *,
+        rename: Mapping[str, str] | None = None,
+        of: str = "moved",
+        seed: int = 0,
+    ) -> np.ndarray | ak.Array:
         """Logarithm of a density (N,) at the rows of a table, per unit of its features.
 
         ``of`` is ``moved``, the density of the reference after moving, which should be that of the
         target: p_R(f^-1(y)) times the Jacobian of f^-1; ``reference`` or ``target``, the densities
         that were learnt. All are conditional densities where there are conditions. Whole
         numbers get noise of +- 1/2; the probability of one is the density's mean over this range.
-        Raises `InputError` as `move` does.
+        Where features are lists the result is an awkward array of lists. ``rename`` is that of
+        `move`, and `InputError` is raised as there.
         """
         if of not in DENSITIES:
             raise InputError(f"no density {of!r}: choose one of {', '.join(DENSITIES)}")
-        read = dataframes.read(table, (*self.features, *self.conditions), columns)
-        if not len(read[self.features[0]]):
-            return np.empty(0)
+        (each,) = moved_objects(rename)
+        check([each], self.features, self.conditions, self.columns)
+        read = self._read(table, each, columns)
+        log_p = np.empty(0)
+        if len(read[self.features[0]]):
+            try:
+                log_p = self._log_densities(read, of, seed)
+            except RowError as error:
+                raise _named(error, each, read) from error
+        return log_p if read.counts is None else ak.unflatten(log_p, read.counts)
+
+    def _log_densities(self, read: Elements, of: str, seed: int) -> np.ndarray:
         noise, x, c = self._to_box(read, self.dequantization(seed))
         function = {
             "moved": self._log_prob,
@@ -90,16 +137,26 @@ class Transport:
         log_p = log_p + self.preprocessing.log_slope({n: noise[n] for n in self.features})
         bad = np.flatnonzero(~np.isfinite(log_p))
         if len(bad):
+            row, more = place(bad[0], read.counts)
             raise InputError(
-                f"row {bad[0]}: the density's logarithm is {log_p[bad[0]]:g} ({len(bad)} such "
+                f"row {row}{more}: the density's logarithm is {log_p[bad[0]]:g} ({len(bad)} such "
                 "rows): leave these rows out"
             )
         return log_p
 
-    def dequantization(self, seed: int) -> dict[str, np.random.Generator]:
-        """Generators of the noise on whole numbers, one a column: so chunks change no result."""
-        names = enumerate(self.preprocessing.columns)
-        return {name: np.random.default_rng((seed, i)) for i, name in names}
+    def _read(self, table: Any, each: MovedObject, columns: Sequence[str] | None) -> Elements:
+        names = {name: each.column(name) for name in (*self.features, *self.conditions)}
+        return dataframes.read(table, names, columns, self.conditions)
+
+    def dequantization(self, seed: int, name: str = "") -> dict[str, np.random.Generator]:
+        """Generators of the noise on whole numbers, one a column: so chunks change no result.
+
+        ``name`` is that of an object, if it has one: each has noise of its own.
+        """
+        if name:
+            seed = seed_for(seed, "object", name)
+        columns = enumerate(self.preprocessing.columns)
+        return {column: np.random.default_rng((seed, i)) for i, column in columns}
 
     def move_columns(
         self, read: Mapping[str, np.ndarray], noise: Mapping[str, np.random.Generator]
@@ -172,6 +229,11 @@ class Transport:
             for names in (self.features, self.conditions)
         )
         return values, *setup.tensors(x, c, self.device)
+
+
+def _named(error: RowError, each: MovedObject, read: Elements) -> RowError:
+    """An error about a transport's column as one about the table's."""
+    return located(RowError(error.row, each.column(error.column), error.text), read.counts)
 
 
 def load(path: str | Path, device: str = "auto", threads: int = 1) -> Transport:

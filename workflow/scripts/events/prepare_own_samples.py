@@ -8,6 +8,7 @@ import numpy as np
 
 from flowmorph.errors import cli
 from flowmorph.files import atomic
+from flowmorph.plan import objects
 from flowmorph.plan.jobs import form
 from flowmorph.plan.jobs.events import OwnJob
 from flowmorph.samples.own_samples import Settings, check_moved, prepare
@@ -20,6 +21,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--columns", choices=("append", "replace"), default="append")
     parser.add_argument("--suffix", default="_moved", help="of new columns of the moved reference")
     parser.add_argument("--drop", nargs="+", default=(), help="columns that it does not have")
+    parser.add_argument("--object", nargs="+", action="append", default=[],
+                        help="an object that is moved there, and its columns")  # fmt: skip
     parser.add_argument("--output-reference", required=True, help="npz")
     parser.add_argument("--output-target", required=True, help="npz")
     parser.add_argument("--output-preprocessing", required=True, help="JSON")
@@ -40,7 +43,10 @@ def main(argv: list[str] | None = None) -> None:
         resampled=job.resampled,
     )
     samples = {"reference": form.as_dict(job.reference), "target": form.as_dict(job.target)}
-    check_moved(samples["reference"], settings, Output(args.columns, args.suffix, args.drop))
+    region = [job.regions["column"]] if job.regions["column"] else []
+    moved = objects.typed([], args.object, [*settings.features, *settings.condition, *region])
+    output = Output(args.columns, args.suffix, args.drop, objects=moved)
+    check_moved(samples["reference"], settings, output)
     prepared, preprocessing, rows = prepare(samples, settings)
     outputs = {"reference": args.output_reference, "target": args.output_target}
     for name, arrays in prepared.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from flowmorph.formats.base import ChunkWriter, FileFacts, SampleFiles, reading
@@ -44,7 +44,13 @@ def iterate(found: FileFacts, columns: Sequence[str], size: int) -> Iterator[Chu
     return module.iterate(found, columns, size)
 
 
-def Writer(part: Path, path: Path, like: SampleFiles, trial: bool = False) -> ChunkWriter:
+def Writer(
+    part: Path,
+    path: Path,
+    like: SampleFiles,
+    trial: bool = False,
+    beside: Mapping[str, str] | None = None,
+) -> ChunkWriter:
     """Write what the sample is: a pandas table, pandas' fixed format, datasets or records."""
     kinds = {"table": TableWriter, "fixed": FixedWriter}
-    return kinds.get(like.facts[0].layout.kind, PlainWriter)(part, path, like, trial)
+    return kinds.get(like.facts[0].layout.kind, PlainWriter)(part, path, like, trial, beside)

@@ -59,9 +59,7 @@ class PlainWriter(ChunkWriter):
             self.file = self.open.enter_context(file)
             columns = joined(chunk, layout.stored)
             for name, values in columns.items():
-                if name not in layout.stored and (
-                    not isinstance(values, np.ndarray) or values.dtype.hasobject
-                ):
+                if name not in layout.stored and not _holds(values):
                     raise InputError(f"{self.path}: column {name!r} is no array of numbers")
             self.written = 0
             if layout.kind == "records":
@@ -235,6 +233,13 @@ class PlainWriter(ChunkWriter):
         with opened_plain(path) as file, reading(path, "HDF5"):
             place = file[tree.rpartition("/")[0] or "/"]
             return [inspect(path, place, joined(self.first, self.layout.stored))]
+
+
+def _holds(values: Column) -> bool:
+    """Whether a new column can be a dataset: one of numbers, or of lists of numbers."""
+    if not isinstance(values, np.ndarray):
+        return False
+    return not values.dtype.hasobject or isinstance(h5py.check_vlen_dtype(values.dtype), np.dtype)
 
 
 def _write(node: h5py.Dataset, low: int, values: np.ndarray, between: h5py.h5t.TypeID) -> None:

@@ -34,7 +34,7 @@ class Writer(ChunkWriter):
                 [] if self.trial
                 else copy_others(self.like.facts, self.file, self.path, self.notes)
             )  # fmt: skip
-            self.target = Target(self.file, found, chunk, self.path)
+            self.target = Target(self.file, found, chunk, self.path, self.beside)
 
     def _append(self, chunk: Chunk, rows: int) -> None:
         with fixed_date():

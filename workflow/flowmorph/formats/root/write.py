@@ -123,17 +123,29 @@ def _records(chunk: Chunk) -> ak.Array:
 
 
 class Target:
-    """A TTree or RNTuple like one that there is, with the columns and types of its first chunk."""
+    """A TTree or RNTuple like one that there is, with the columns and types of its first chunk.
 
-    def __init__(self, file, like: FileFacts, chunk: Chunk, path: Path) -> None:
-        self.format, self.layout, self.path = like.format, like.layout, path
+    ``beside`` has, for a new column, the one that there is whose counter, if any, it shares.
+    """
+
+    def __init__(
+        self,
+        file,
+        like: FileFacts,
+        chunk: Chunk,
+        path: Path,
+        beside: Mapping[str, str] | None = None,
+    ) -> None:
+        self.format, self.path = like.format, path
         name, layout = like.tree, like.layout
         with writing(path, self.format, chunk):
             if self.format == "root-rntuple":
                 form = _records(chunk).layout.form
                 self.target = file.mkrntuple(name, form, layout.title)
                 return
-            counters = dict(layout.counters.values())
+            known, new = layout.counters, beside or {}
+            self.counters = known | {name: known[old] for name, old in new.items() if old in known}
+            counters = dict(self.counters.values())
             types = {key: _kind(values) for key, values in chunk.items()}
             made = _tree_class(counters, layout.weight)
             with mock.patch("uproot.writing._cascadetree.Tree", made):
@@ -142,7 +154,7 @@ class Target:
                 )
 
     def _counter(self, column: str) -> str:
-        return self.layout.counters.get(column, ("n" + column, None))[0]
+        return self.counters.get(column, ("n" + column, None))[0]
 
     def extend(self, chunk: Chunk) -> None:
         """Append rows."""
@@ -157,7 +169,7 @@ class Target:
         arrays = {}
         for name, values in chunk.items():
             arrays[name] = values if isinstance(values, np.ndarray) else ak.to_packed(values)
-        for name, (counter, _) in self.layout.counters.items():
+        for name, (counter, _) in self.counters.items():
             if name in chunk and counter in chunk:
                 if not np.array_equal(np.asarray(ak.num(chunk[name])), chunk[counter]):
                     raise InputError(
