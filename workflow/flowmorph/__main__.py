@@ -28,6 +28,8 @@ def main(argv: list[str] | None = None) -> None:
     move.add_argument("--drop", nargs="+", default=(), help="columns or patterns to leave out")
     move.add_argument("--outside", choices=("move", "keep"), default="move",
                       help="rows beyond the range of the training")  # fmt: skip
+    move.add_argument("--variations", choices=("each", "envelope", "none"), default="each",
+                      help="of the transport: a column each, their range, or none")  # fmt: skip
     move.add_argument("--everywhere", action="store_true", help="move rows of every region")
     move.add_argument("--chunk", type=int, default=100_000, help="rows in memory at a time")
     move.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
@@ -48,7 +50,9 @@ def main(argv: list[str] | None = None) -> None:
         args.output,
         tree=args.tree,
         format=args.format,
-        output=Output(args.columns, args.suffix, args.drop, args.outside, moved),
+        output=Output(
+            args.columns, args.suffix, args.drop, args.outside, moved, args.variations
+        ),
         everywhere=args.everywhere,
         chunk_rows=args.chunk,
     )

@@ -118,6 +118,7 @@ def layout_options(config: dict) -> str:
     """Give the options that say which columns a moved file has, quoted for a shell."""
     output = config["own"]["output"]
     options = ["--columns", output["columns"], "--suffix", output["suffix"]]
+    options += ["--variations", output["variations"]]
     options += ["--drop", *output["drop"]] if output["drop"] else []
     for name, columns in output["objects"].items():
         options += ["--object", name, *map("=".join, columns.items())]
@@ -176,9 +177,9 @@ def check(config: dict) -> None:
         if method not in own["methods"]:
             raise InputError(f"config: own.output.methods: {method} is not in own.methods")
     regional = [regions["column"]] if regions["column"] else []
-    others = [*conditions, *(regional if regions["apply"] else [])]
+    others = [*conditions, *own["event"], *(regional if regions["apply"] else [])]
     try:
         moved = objects.moved_objects(objects=own["output"]["objects"])
-        objects.check(moved, features, others, [*features, *conditions, *regional])
+        objects.check(moved, features, others, [*features, *conditions, *own["event"], *regional])
     except InputError as error:
         raise InputError(f"config: own.output.objects: {error}") from error

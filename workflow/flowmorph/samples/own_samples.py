@@ -75,7 +75,8 @@ def check_moved(reference: Mapping, settings: Settings, output: Output) -> None:
     files = open_sample(reference["files"], reference["tree"], reference["format"])
     output.check_drop(files)
     regions = settings.regions
-    needed = [*settings.condition, *([regions["column"]] if regions["apply"] else [])]
+    region = [regions["column"]] if regions["apply"] else []
+    needed = list(dict.fromkeys([*settings.condition, *settings.event, *region]))
     whole = {name for name, choice in settings.features.items() if choice.get("integer")}
     check_output(files, list(settings.features), needed, whole, output)
 

@@ -50,3 +50,19 @@ def bootstrap(found: np.ndarray, number: int) -> np.ndarray:
     from scipy.stats import poisson
 
     return poisson.ppf(uniform(found, number), 1.0)
+
+
+class RowNoise:
+    """Noise that follows the rows, with the methods of a random generator that `spread` calls."""
+
+    def __init__(self, found: np.ndarray, stream: int) -> None:
+        """``found`` are hashes of the rows, (N,), and ``stream`` is that of `uniform`."""
+        self.values = uniform(found, stream)
+
+    def random(self, size: int) -> np.ndarray:
+        """Numbers in [0, 1), one a row; ``size`` is the number of rows."""
+        return self.values[:size]
+
+    def uniform(self, low: float, high: float, size: int) -> np.ndarray:
+        """Numbers in [low, high), likewise."""
+        return low + (high - low) * self.random(size)

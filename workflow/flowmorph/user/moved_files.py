@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 
@@ -106,7 +106,7 @@ def move_files(
     rows, or elements, that were moved; others keep their values: 0 for rows outside of the
     transport's regions to apply, -1 for a missing value in a feature, condition or the regions'
     column, or one that float32 does not hold, -2 for a row beyond the range of the training, if
-    such are kept.
+    such are kept. With folds, a row is moved by the training that has not seen it.
 
     Args:
         transport: what moves them.
@@ -124,9 +124,9 @@ def move_files(
     Raises:
         InputError: input that cannot be used, naming file, column and row; then there is no output.
     """
-    output = output or Output()
+    output = replace(output or Output(), varied=transport.variations)
     bands = [] if everywhere else transport.regions["apply"]
-    others = [*transport.conditions, *([transport.regions["column"]] if bands else [])]
+    others = [*transport.others, *([transport.regions["column"]] if bands else [])]
     check(output.objects, transport.features, others, transport.columns)
     files = open_sample(patterns, tree, format)
     _check_name(files, path)
@@ -182,11 +182,13 @@ class _Mover:
         try:
             moved = self._moved(read, chosen)
             for name in features:
-                column = self.each.column(name)
+                column, values = self.each.column(name), [each[name] for each in moved]
                 result[self.output.name(column)], clipped = files.moved(
-                    chunk, column, moved[name], chosen, name in whole, self.output.replace
+                    chunk, column, values[0], chosen, name in whole, self.output.replace
                 )
                 self.counts.clipped[column] = self.counts.clipped.get(column, 0) + clipped
+                for new, varied in self.output.varied_values(column, values).items():
+                    result[new], _ = files.moved(chunk, column, varied, chosen, name in whole, False)
         except RowError as error:
             index = int(np.flatnonzero(chosen)[error.row])
             raise located(RowError(index, error.column, error.text), read.counts) from error
@@ -217,21 +219,27 @@ class _Mover:
         counts.kept += int((status == BEYOND).sum())
         return status
 
-    def _moved(self, read: Elements, chosen: np.ndarray) -> dict[str, np.ndarray]:
-        """New values of the features of the chosen elements; an error's row is one of these."""
+    def _moved(self, read: Elements, chosen: np.ndarray) -> list[dict[str, np.ndarray]]:
+        """New values of the features of the chosen elements, the nominal ones and each variation's.
+
+        An error's row is one of these elements.
+        """
+        varied = 0 if self.output.variations == "none" else self.output.varied
         parts, before = [], 0
         for window in read.windows(WINDOW):
             here = chosen[window]
             rows = {name: values[window][here] for name, values in read.items()}
             try:
-                parts.append(self.transport.move_columns(rows, self.noise))
+                moved = self.transport.varied_columns(rows, self.noise, range(varied + 1))
+                parts.append(moved)
             except RowError as error:
                 column = self.each.column(error.column)
                 raise RowError(before + error.row, column, error.text) from error
             before += int(here.sum())
-        return {
-            name: np.concatenate([part[name] for part in parts]) for name in self.transport.features
-        }
+        return [
+            {name: np.concatenate([part[name] for part in each]) for name in self.transport.features}
+            for each in zip(*parts, strict=True)
+        ]
 
 
 def _check_name(files: SampleFiles, path: str | PathLike) -> None:

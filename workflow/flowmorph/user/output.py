@@ -20,13 +20,19 @@ from flowmorph.plan.suffixes import suffix_of
 from flowmorph.user.elements import of_chunk
 
 
+#: What columns of the largest and the least value of all variations are called.
+ENVELOPE = ("up", "down")
+
+
 @dataclass(frozen=True)
 class Output:
     """What a moved file is like.
 
     ``columns`` are appended, with ``suffix``, or replace the features; columns that ``drop`` names
     (or matches, as a shell does) are left out. Rows ``outside`` of the range of the training are
-    moved or keep their values. ``objects`` are what is moved of each row.
+    moved or keep their values. ``objects`` are what is moved of each row. The transport's
+    ``variations`` are written each, or as the ``envelope`` of these and the nominal one, or none is;
+    ``varied`` is their number.
     """
 
     columns: str = "append"
@@ -34,6 +40,8 @@ class Output:
     drop: Sequence[str] = ()
     outside: str = "move"
     objects: Sequence[MovedObject] = (MovedObject(),)
+    variations: str = "each"
+    varied: int = 0
 
     @property
     def replace(self) -> bool:
@@ -48,6 +56,21 @@ class Output:
         """Column of the new values of a column."""
         return column if self.replace else column + self.suffix
 
+    def varied_names(self, column: str) -> list[str]:
+        """Columns of the variations of a column's new values."""
+        if not self.varied or self.variations == "none":
+            return []
+        kinds = ENVELOPE if self.variations == "envelope" else range(1, self.varied + 1)
+        return [f"{column}{self.suffix}_{kind}" for kind in kinds]
+
+    def varied_values(self, column: str, values: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """What is written of a column's nominal values and those of each variation, (n,) each."""
+        shown = values[1:]
+        if self.variations == "envelope":
+            shown = np.max(values, axis=0), np.min(values, axis=0)
+        names = self.varied_names(column)
+        return dict(zip(names, shown, strict=True)) if names else {}
+
     def beside(self, features: Sequence[str]) -> dict[str, str]:
         """Columns that are written, each with the one of the sample that its lists are like.
 
@@ -56,8 +79,9 @@ class Output:
         result: dict[str, str] = {}
         for each in self.objects:
             columns = [each.column(name) for name in features]
-            names = [*map(self.name, columns), self.status(each)]
-            for name, column in zip(names, [*columns, columns[0]], strict=True):
+            written = [(self.name(column), column) for column in columns]
+            written += [(name, column) for column in columns for name in self.varied_names(column)]
+            for name, column in [*written, (self.status(each), columns[0])]:
                 if name in result:
                     raise InputError(
                         f"two columns of the output would be named {name!r}: choose another suffix "
@@ -152,9 +176,11 @@ def _unmoved(
     result = {}
     for name in features:
         column = each.column(name)
-        result[output.name(column)], _ = files.moved(
-            chunk, column, np.empty(0), nowhere, name in whole, output.replace
-        )
+        for new in (output.name(column), *output.varied_names(column)):
+            replaced = output.replace and new == column
+            result[new], _ = files.moved(
+                chunk, column, np.empty(0), nowhere, name in whole, replaced
+            )
     like = chunk[each.column(features[0])]
     return result | {output.status(each): relisted(nowhere.astype(np.int8), like)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,11 @@ import torch
 from flowmorph.errors import InputError, RowError
 from flowmorph.flows import setup
 from flowmorph.plan.objects import MovedObject, check, moved_objects
-from flowmorph.plan.seeds import seed_for
 from flowmorph.preprocess.preprocessor import HALF, Preprocessor
+from flowmorph.samples import row_hashes
 from flowmorph.transfer.morph import DensityPair, Morph, morph
 from flowmorph.user import bundle, dataframes
+from flowmorph.user.dequantization import Dequantization
 from flowmorph.user.elements import Elements, located, place
 
 #: Densities that `Transport.log_prob` knows.
@@ -34,7 +36,8 @@ class Transport:
     """A map f from reference to target with its densities, preprocessing and column names.
 
     Attributes:
-        morph: the method, with its flows.
+        morphs: the method with its flows, as each training left them: the nominal ones, fold by
+            fold, then those of each variation.
         preprocessing: maps of features and conditions to the flows' box.
         features: names of the columns that are moved.
         conditions: names of the columns that they depend on; empty for none.
@@ -42,21 +45,43 @@ class Transport:
         regions: keys ``column``, ``train``, ``apply`` and ``closure``: where the transport was
             trained, and where the workflow applies it.
         device: where the flows are.
+        event: names of columns that identify an event; empty where features and conditions do.
+        folds: number of folds. A row is moved by the training that has not seen its fold.
     """
 
-    morph: Morph
+    morphs: tuple[Morph, ...]
     preprocessing: Preprocessor
     features: tuple[str, ...]
     conditions: tuple[str, ...]
     method: str
     regions: dict
     device: torch.device
+    event: tuple[str, ...] = ()
+    folds: int = 1
+
+    @property
+    def variations(self) -> int:
+        """Number of further trainings that vary the result."""
+        return len(self.morphs) // self.folds - 1
+
+    @property
+    def others(self) -> list[str]:
+        """Names of the columns that are read beside the features."""
+        event = [name for name in self.event if name not in self.conditions]
+        return [*self.conditions, *event]
+
+    @property
+    def _content(self) -> tuple[str, ...]:
+        """Columns whose values tell rows from each other, but for a few; empty where none do."""
+        own = (*self.features, *self.conditions)
+        whole = all(name in self.preprocessing.integers for name in own)
+        return (*self.event, *own) if self.event or not whole else ()
 
     @property
     def columns(self) -> list[str]:
-        """Names of features, conditions and the regions' column."""
+        """Names of features, conditions, and the columns of events and regions."""
         region = [self.regions["column"]] if self.regions["column"] else []
-        return list(dict.fromkeys([*self.features, *self.conditions, *region]))
+        return list(dict.fromkeys([*self.features, *self.others, *region]))
 
     def move(
         self,
@@ -65,6 +90,7 @@ class Transport:
         *,
         rename: Mapping[str, str] | None = None,
         objects: Mapping[str, Mapping[str, str]] | None = None,
+        variation: int = 0,
         seed: int = 0,
     ) -> Any:
         """Move every row of a table: f(x | c), in the table's units.
@@ -76,6 +102,7 @@ class Transport:
         elements are moved and come back as lists; conditions may have one number a row all the
         same. ``rename`` has the table's columns by the transport's, where they differ, and
         ``objects`` those of several objects of a row, each by its name, which are all moved.
+        ``variation`` is the number of one of the transport's ``variations``, 0 for the nominal one.
         ``seed`` is that of the noise of +- 1/2 on whole numbers, which is another for each object;
         moved ones are clipped to the limits of their column's type. Raises `InputError`, naming
         column and row, for a column that is missing, a value that is missing, not finite or too far
@@ -83,12 +110,15 @@ class Transport:
         applied.
         """
         chosen = moved_objects(rename, objects)
-        check(chosen, self.features, self.conditions, self.columns)
+        check(chosen, self.features, self.others, self.columns)
+        if not 0 <= variation <= self.variations:
+            raise InputError(f"no variation {variation}: the transport has {self.variations}")
         moved, whole = {}, set()
         for each in chosen:
             read = self._read(table, each, columns)
+            noise = self.dequantization(seed, each.name)
             try:
-                new = self.move_columns(read, self.dequantization(seed, each.name))
+                (new,) = self.varied_columns(read, noise, [variation])
             except RowError as error:
                 raise _named(error, each, read) from error
             moved |= {each.column(name): values for name, values in new.items()}
@@ -116,7 +146,7 @@ class Transport:
         if of not in DENSITIES:
             raise InputError(f"no density {of!r}: choose one of {', '.join(DENSITIES)}")
         (each,) = moved_objects(rename)
-        check([each], self.features, self.conditions, self.columns)
+        check([each], self.features, self.others, self.columns)
         read = self._read(table, each, columns)
         log_p = np.empty(0)
         if len(read[self.features[0]]):
@@ -128,12 +158,11 @@ class Transport:
 
     def _log_densities(self, read: Elements, of: str, seed: int) -> np.ndarray:
         noise, x, c = self._to_box(read, self.dequantization(seed))
-        function = {
-            "moved": self._log_prob,
-            "reference": self.morph.pair.reference.log_prob,
-            "target": self.morph.pair.target.log_prob,
-        }[of]
-        log_p = setup.in_chunks(function, x, c).double().cpu().numpy()
+        found = [
+            setup.in_chunks(_density(one, of), x, c).double() for one in self.morphs[: self.folds]
+        ]
+        # Of all folds' densities the mean.
+        log_p = torch.logsumexp(torch.stack(found), 0).cpu().numpy() - math.log(self.folds)
         log_p = log_p + self.preprocessing.log_slope({n: noise[n] for n in self.features})
         bad = np.flatnonzero(~np.isfinite(log_p))
         if len(bad):
@@ -145,34 +174,49 @@ class Transport:
         return log_p
 
     def _read(self, table: Any, each: MovedObject, columns: Sequence[str] | None) -> Elements:
-        names = {name: each.column(name) for name in (*self.features, *self.conditions)}
-        return dataframes.read(table, names, columns, self.conditions)
+        names = {name: each.column(name) for name in (*self.features, *self.others)}
+        return dataframes.read(table, names, columns, self.others)
 
-    def dequantization(self, seed: int, name: str = "") -> dict[str, np.random.Generator]:
-        """Generators of the noise on whole numbers, one a column: so chunks change no result.
-
-        ``name`` is that of an object, if it has one: each has noise of its own.
-        """
-        if name:
-            seed = seed_for(seed, "object", name)
-        columns = enumerate(self.preprocessing.columns)
-        return {column: np.random.default_rng((seed, i)) for i, column in columns}
+    def dequantization(self, seed: int, name: str = "") -> Dequantization:
+        """Noise on whole numbers; ``name`` is that of an object, if it has one."""
+        return Dequantization(self.preprocessing.columns, self._content, seed, name)
 
     def move_columns(
-        self, read: Mapping[str, np.ndarray], noise: Mapping[str, np.random.Generator]
+        self, read: Mapping[str, np.ndarray], noise: Dequantization
     ) -> dict[str, np.ndarray]:
         """Move columns (N,) of finite float64; gives the features (N,), float64.
 
-        ``noise`` are generators of `dequantization`, which go on where the last call ended: the
-        result for rows in several calls is that for all in one, to the byte, if each call but the
-        last has a multiple of `setup.GPU_CHUNK` rows. Raises `InputError`, naming column and row of
-        ``read``, for a value that is not `usable`, and for one that is not finite after it was
-        moved.
+        ``read`` has the features and `others`. ``noise`` of `dequantization` goes on where the last
+        call ended: the result for rows in several calls is that for all in one, to the byte, if
+        each call but the last has a multiple of `setup.GPU_CHUNK` rows. Raises `InputError`, naming
+        column and row of ``read``, for a value that is not `usable`, and for one that is not finite
+        after it was moved.
         """
+        (moved,) = self.varied_columns(read, noise, [0])
+        return moved
+
+    def varied_columns(
+        self, read: Mapping[str, np.ndarray], noise: Dequantization, variations: Sequence[int]
+    ) -> list[dict[str, np.ndarray]]:
+        """Move columns as `move_columns` does, by each of these variations; 0 is the nominal one."""
         if not len(read[self.features[0]]):
-            return {name: np.empty(0) for name in self.features}
+            return [{name: np.empty(0) for name in self.features} for _ in variations]
         _, x, c = self._to_box(read, noise)
-        rows = setup.in_chunks(self._move, x, c).double().cpu().numpy()
+        fold = np.zeros(len(x), np.int64)
+        if self.folds > 1:
+            own = self.event or (*self.features, *self.conditions)
+            fold = row_hashes.folds(row_hashes.hashes(read, own), self.folds)
+        return [self._moved(x, c, fold, variation) for variation in variations]
+
+    def _moved(self, x, c, fold: np.ndarray, variation: int) -> dict[str, np.ndarray]:
+        """Features (N,) after moving, each row by the training without its fold."""
+        rows = np.empty((len(self.features), len(x)))
+        for number in range(self.folds):
+            chosen = np.flatnonzero(fold == number)
+            one = self.morphs[variation * self.folds + number]
+            if len(chosen):
+                image = setup.in_chunks(_mover(one), x[chosen], None if c is None else c[chosen])
+                rows[:, chosen] = image.double().cpu().numpy()
         with np.errstate(over="ignore", invalid="ignore"):
             moved = self.preprocessing.inverse(dict(zip(self.features, rows, strict=True)))
         for name, values in moved.items():
@@ -200,15 +244,9 @@ class Transport:
         """
         return self.preprocessing.beyond(read)
 
-    def _move(self, x, c):
-        return self.morph.forward(x, c, c)
-
-    def _log_prob(self, y, c):
-        return self.morph.log_prob(y, c, c)
-
-    def _to_box(self, read, noise):
+    def _to_box(self, read, noise: Dequantization):
         """Values after spreading whole numbers, and points and conditions in the flows' box."""
-        values, box = {}, {}
+        values, box, noise = {}, {}, noise.of(read)
         for name, transform in self.preprocessing.maps.items():
             values[name] = read[name]
             if name in self.preprocessing.integers:
@@ -231,6 +269,17 @@ class Transport:
         return values, *setup.tensors(x, c, self.device)
 
 
+def _mover(one: Morph):
+    return lambda x, c: one.forward(x, c, c)
+
+
+def _density(one: Morph, of: str):
+    """One of `DENSITIES` of a method, as a function of points and conditions."""
+    if of == "moved":
+        return lambda y, c: one.log_prob(y, c, c)
+    return getattr(one.pair, of).log_prob
+
+
 def _named(error: RowError, each: MovedObject, read: Elements) -> RowError:
     """An error about a transport's column as one about the table's."""
     return located(RowError(error.row, each.column(error.column), error.text), read.counts)
@@ -239,20 +288,24 @@ def _named(error: RowError, each: MovedObject, read: Elements) -> RowError:
 def load(path: str | Path, device: str = "auto", threads: int = 1) -> Transport:
     """Read a transport from its file or the folder that holds it; see `flowmorph.load`."""
     used = setup.start(threads, 0, device)
-    note, flows = bundle.read(path)
-    flows = {name: flow.to(used) for name, flow in flows.items()}
-    # Where there is no compiler, plain operations do the same in four times the time.
-    with contextlib.suppress(InputError):
-        for flow in flows.values():
-            flow.compile()
-    mode = "shared" if note["condition"] else None
-    pair = DensityPair(flows["reference"], flows["target"], mode)
+    note, trainings = bundle.read(path)
+    mode, morphs = "shared" if note["condition"] else None, []
+    for flows in trainings:
+        flows = {role: flow.to(used) for role, flow in flows.items()}
+        # Where there is no compiler, plain operations do the same in four times the time.
+        with contextlib.suppress(InputError):
+            for flow in flows.values():
+                flow.compile()
+        pair = DensityPair(flows["reference"], flows["target"], mode)
+        morphs.append(morph(pair, flows.get("transport")))
     return Transport(
-        morph=morph(pair, flows.get("transport")),
+        morphs=tuple(morphs),
         preprocessing=Preprocessor.from_json(note["preprocessing"], str(path)),
         features=tuple(note["features"]),
         conditions=tuple(note["condition"]),
         method=note["method"],
         regions=note["regions"],
         device=used,
+        event=tuple(note["event"]),
+        folds=note["folds"],
     )

@@ -23,6 +23,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--drop", nargs="+", default=(), help="columns that it does not have")
     parser.add_argument("--object", nargs="+", action="append", default=[],
                         help="an object that is moved there, and its columns")  # fmt: skip
+    parser.add_argument("--variations", default="each", help="which of them it has")
     parser.add_argument("--output-reference", required=True, help="npz")
     parser.add_argument("--output-target", required=True, help="npz")
     parser.add_argument("--output-preprocessing", required=True, help="JSON")
@@ -44,8 +45,15 @@ def main(argv: list[str] | None = None) -> None:
     )
     samples = {"reference": form.as_dict(job.reference), "target": form.as_dict(job.target)}
     region = [job.regions["column"]] if job.regions["column"] else []
-    moved = objects.typed([], args.object, [*settings.features, *settings.condition, *region])
-    output = Output(args.columns, args.suffix, args.drop, objects=moved)
+    known = [*settings.features, *settings.condition, *settings.event, *region]
+    output = Output(
+        args.columns,
+        args.suffix,
+        args.drop,
+        objects=objects.typed([], args.object, known),
+        variations=args.variations,
+        varied=job.variations,
+    )
     check_moved(samples["reference"], settings, output)
     prepared, preprocessing, rows = prepare(samples, settings)
     outputs = {"reference": args.output_reference, "target": args.output_target}

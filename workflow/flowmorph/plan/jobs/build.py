@@ -356,6 +356,7 @@ class Jobs:
             seed=self.seed("prepare_own_samples"),
             event=tuple(own["event"]),
             resampled=own_members.resampled(self.config),
+            variations=own_members.moving(self.config)[-1].variation,
         )
 
     def bundle(self, method: str) -> BundleJob:

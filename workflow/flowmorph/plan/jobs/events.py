@@ -99,6 +99,7 @@ class OwnJob:
         seed: of order, split and dequantization.
         event: columns that identify a row; empty: features and condition do.
         resampled: whether trainings see different rows.
+        variations: number of further trainings that vary the moved values.
     """
 
     reference: OwnFiles
@@ -113,3 +114,4 @@ class OwnJob:
     seed: int
     event: tuple[str, ...] = choice(())
     resampled: bool = choice(False)
+    variations: int = choice(0)
