@@ -58,7 +58,7 @@ def test_equal_input_gives_equal_bytes(folder, tmp_path):
     make(tmp_path, ("x", "k"), ("m",), regions=REGIONS)
     assert (tmp_path / NAME).read_bytes() == (folder / NAME).read_bytes()
     note, tensors = content(folder / NAME)
-    assert len(note["checksum"]) == 64 and note["version"] == 2
+    assert len(note["checksum"]) == 64 and note["version"] == 3
     assert put(tmp_path / "same.safetensors", note, tensors)
     flowmorph.load(str(tmp_path / "same.safetensors"))
 
@@ -90,18 +90,18 @@ def test_any_flipped_bit_is_found(folder, tmp_path):
 def test_other_versions_are_refused(folder, tmp_path):
     note, tensors = content(folder / NAME)
     for version, message in {
-        99: "of version 99, not 2: update flowmorph",
-        1: "of version 1, not 2: delete it and run the workflow again, .* from the trained flows",
-        "2": "of version '2', not 2",
-        None: "of version None, not 2",
+        99: "of version 99, not 3: update flowmorph",
+        1: "of version 1, not 3: delete it and run the workflow again, .* from the trained flows",
+        "3": "of version '3', not 3",
+        None: "of version None, not 3",
     }.items():
         file = put(tmp_path / "new.safetensors", note | {"version": version}, tensors)
         with pytest.raises(InputError, match=message):
             flowmorph.load(str(file))
     first = {name: value for name, value in note.items() if name != "checksum"} | {"version": 1}
     save_file(tensors, file, metadata={bundle.KEY: json.dumps(first)})
-    assert "of version 1, not 2" in refused(file)
-    save_file(tensors, file, metadata={bundle.KEY: json.dumps(first | {"version": 2})})
+    assert "of version 1, not 3" in refused(file)
+    save_file(tensors, file, metadata={bundle.KEY: json.dumps(first | {"version": 3})})
     assert "damaged" in refused(file)
 
 
@@ -121,7 +121,7 @@ def test_what_is_no_file_of_a_transport_is_named(folder, tmp_path):
     for name in ("pipe", "absent"):
         assert "no such file" in refused(tmp_path / name, storage.load)
     assert "no such file" in refused(tmp_path, storage.load)
-    assert "not a transport" in refused(folder / "reference_weights.safetensors")
+    assert "not a transport" in refused(folder / "reference_weights_0.safetensors")
     assert "not a flow" in refused(folder / NAME, storage.load)
     _, tensors = content(folder / NAME)
     for text in ("[]", "{", "3", "[" * 100_000):
@@ -132,14 +132,23 @@ def test_what_is_no_file_of_a_transport_is_named(folder, tmp_path):
 
 
 #: What is read from the note; the rest is for people.
-READ = ("method", "features", "condition", "regions", "preprocessing")
+READ = (
+    "method",
+    "features",
+    "condition",
+    "regions",
+    "preprocessing",
+    "event",
+    "folds",
+    "variations",
+)
 
 
 def edited(note: dict):
     """The note with each thing that is read missing or of another kind."""
     for key in (*READ, "flows", "checksum"):
         yield {name: value for name, value in note.items() if name != key}
-    for key in ("method", "features", "condition", "regions"):
+    for key in ("method", "features", "condition", "regions", "event", "folds", "variations"):
         for other in alterations(note[key]):
             yield note | {key: other}
     for other in alterations(json.loads(note["preprocessing"])):
@@ -173,7 +182,7 @@ def test_an_edited_note_is_refused_or_still_that_of_a_transport(folder):
             assert error.__cause__ is not None
             continue
         changed = {key for key in (*READ, "flows") if other.get(key) != note[key]}
-        assert changed <= {"method", "regions", "preprocessing", "flows"}
+        assert changed <= {"method", "regions", "preprocessing", "event", "flows"}
         for flow, made in other["flows"].items():
             parts = made["architecture"].items() - note["flows"][flow]["architecture"].items()
             assert {key for key, _ in parts} <= {"tail_bound"}
@@ -192,6 +201,11 @@ def test_an_edited_note_is_refused_or_still_that_of_a_transport(folder):
         ({"regions": {}}, "'train' is missing"),
         ({"method": None}, "'method' is not text"),
         ({"flows": {}}, "'flows' are"),
+        ({"folds": 2}, "'flows' are"),
+        ({"variations": 1}, "'flows' are"),
+        ({"variations": -1}, "'variations' is not a whole number"),
+        ({"folds": 1.0}, "'folds' is not a whole number"),
+        ({"event": "run"}, "'event' is not names of columns"),
     ],
 )
 def test_an_edited_file_is_named(folder, tmp_path, change, message):
@@ -202,7 +216,7 @@ def test_an_edited_file_is_named(folder, tmp_path, change, message):
 def test_tensors_that_do_not_fit_are_named(folder, tmp_path):
     note, tensors = content(folder / NAME)
     name = next(n for n in tensors if n.endswith("final_layer.weight") and "target" in n)
-    short = name.partition(".")[2]
+    short = name.removeprefix("target.1.")
     broken = tensors[name].clone()
     broken[1, 2] = np.nan
     for change, message in (
@@ -211,7 +225,7 @@ def test_tensors_that_do_not_fit_are_named(folder, tmp_path):
         ({name: tensors[name].double()}, f"'{short}' is torch.float64"),
         ({name: tensors[name].to(torch.bfloat16)}, f"'{short}' is torch.bfloat16"),
         ({name: broken}, f"'{short}' has values that are not finite"),
-        ({"target.more": tensors[name].clone()}, "'more' is unknown"),
+        ({"target.1.more": tensors[name].clone()}, "'more' is unknown"),
         ({"more.x": tensors[name].clone()}, "'more.x' belongs to no flow"),
         (dict.fromkeys(n for n in tensors if n.startswith("transport.")), "too few"),
     ):
@@ -220,7 +234,7 @@ def test_tensors_that_do_not_fit_are_named(folder, tmp_path):
 
 
 def test_an_edited_flow_is_named(folder, tmp_path):
-    file = folder / "reference_weights.safetensors"
+    file = folder / "reference_weights_0.safetensors"
     note, weights = content(file, storage.KEY)
     for other in [{}, *({"architecture": a} for a in alterations(note["architecture"]))]:
         edited = put(tmp_path / "flow", other, weights, storage.KEY)
@@ -243,13 +257,14 @@ def test_an_edited_flow_is_named(folder, tmp_path):
 
 def test_nothing_is_written_that_would_not_be_read(folder, tmp_path):
     note, _ = content(folder / NAME)
-    files = {name: str(folder / f"{name}_weights.safetensors") for name in note["flows"]}
+    roles = ("reference", "target", "transport")
+    files = [{role: str(folder / f"{role}_weights_0.safetensors") for role in roles}]
     good = {key: note[key] for key in READ}
     bundle.write(files, good, tmp_path / NAME)
     assert (tmp_path / NAME).read_bytes() == (folder / NAME).read_bytes()
     with pytest.raises(InputError, match="bad.safetensors: no complete transport .'preprocessing'"):
         bundle.write(files, good | {"features": ["x", "y"]}, tmp_path / "bad.safetensors")
-    with pytest.raises(InputError, match="flow 'reference' is of 2 features, 1 conditions"):
+    with pytest.raises(InputError, match="flow 'reference.1' is of 2 features, 1 conditions"):
         moved = good | {"features": ["x"], "condition": ["k", "m"]}
         bundle.write(files, moved, tmp_path / "bad.safetensors")
     assert not (tmp_path / "bad.safetensors").exists()
@@ -259,10 +274,10 @@ def test_the_script_writes_the_same_file(folder, tmp_path, capsys):
     note, _ = content(folder / NAME)
     (tmp_path / "fit.json").write_text(note["preprocessing"])
     arguments = {
-        "--job": [to_json(BundleJob(note["method"], ("x", "k"), ("m",), REGIONS))],
-        "--transport": [folder / "transport_weights.safetensors"],
-        "--reference-density": [folder / "reference_weights.safetensors"],
-        "--target-density": [folder / "target_weights.safetensors"],
+        "--job": [to_json(BundleJob(note["method"], ("x", "k"), ("m",), REGIONS, (), 1, 0))],
+        "--transports": [folder / "transport_weights_0.safetensors"],
+        "--reference-densities": [folder / "reference_weights_0.safetensors"],
+        "--target-densities": [folder / "target_weights_0.safetensors"],
         "--preprocessing": [tmp_path / "fit.json"],
         "--output": [tmp_path / NAME],
     }

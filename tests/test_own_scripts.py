@@ -91,9 +91,10 @@ def test_from_files_to_figures(tmp_path, columns, condition, suffix, weights):
              "--output", str(picture)]
         )  # fmt: skip
         assert picture.stat().st_size
-    bundle = to_json(BundleJob(method, *names, NOWHERE))
+    bundle = to_json(BundleJob(method, *names, NOWHERE, (), 1, 0))
+    ends = [each.replace("density", "densities") for each in ends]
     script("bundle_transport").main(
-        ["--job", bundle, "--transport", transport, *ends, "--preprocessing", at["pre.json"],
+        ["--job", bundle, "--transports", transport, *ends, "--preprocessing", at["pre.json"],
          "--output", str(tmp_path / "transport.safetensors")]
     )  # fmt: skip
     loaded = flowmorph.load(str(tmp_path), device="cpu")

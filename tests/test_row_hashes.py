@@ -25,7 +25,8 @@ def test_a_row_has_its_hash_wherever_it_is(table, found):
     order = np.random.default_rng(2).permutation(ROWS)[:100]
     some = {name: values[order] for name, values in table.items()}
     np.testing.assert_array_equal(row_hashes.hashes(some, ["run", "event"]), found[order])
-    assert (row_hashes.hashes(table, ["event", "run"]) != found).all()
+    others = row_hashes.hashes(table, ["event", "run"])
+    np.testing.assert_array_equal(others == found, table["run"] == table["event"])
     ends = [row_hashes.hashes({"x": np.array([zero])}, ["x"]) for zero in (0.0, -0.0)]
     assert ends[0] == ends[1]
 

@@ -27,21 +27,26 @@ def table(rows: int, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def make(
-    folder: Path, features, condition, method="movement_penalty", regions=NOWHERE, **options
-) -> Path:
+    folder: Path, features, condition, method="movement_penalty", regions=NOWHERE,
+    event=(), folds=1, variations=0, **options,
+) -> Path:  # fmt: skip
     """A transport whose flows have random weights; ``options`` are those of columns."""
     torch.manual_seed(1)
     options = {"x": {"transform": "quantile"}, "k": {"integer": True}, "m": {}} | options
     train = table(2000)
     fit = Preprocessor.fit([train], {name: options[name] for name in (*features, *condition)})
-    files = {}
-    for name in ("reference", "target", "transport")[: 2 if method == "base_transfer" else 3]:
-        flow = Flow(Architecture(len(features), len(condition), 2, 1, 8, 4, 4.0))
-        with torch.no_grad():
-            flow.flat.add_(0.3 * torch.randn_like(flow.flat) * flow.mask)
-        files[name] = str(folder / f"{name}_weights.safetensors")
-        storage.save(flow, files[name], {"config": {}, "seed": 1})
+    trainings = []
+    for number in range(folds * (1 + variations)):
+        files = {}
+        for name in ("reference", "target", "transport")[: 2 if method == "base_transfer" else 3]:
+            flow = Flow(Architecture(len(features), len(condition), 2, 1, 8, 4, 4.0))
+            with torch.no_grad():
+                flow.flat.add_(0.3 * torch.randn_like(flow.flat) * flow.mask)
+            files[name] = str(folder / f"{name}_weights_{number}.safetensors")
+            storage.save(flow, files[name], {"config": {}, "seed": 1})
+        trainings.append(files)
     note = {"method": method, "features": list(features), "condition": list(condition)}
     note |= {"regions": regions, "preprocessing": fit.to_json()}
-    bundle.write(files, note, folder / "transport.safetensors")
+    note |= {"event": list(event), "folds": folds, "variations": variations}
+    bundle.write(trainings, note, folder / "transport.safetensors")
     return folder

@@ -50,9 +50,7 @@ def main(argv: list[str] | None = None) -> None:
         args.output,
         tree=args.tree,
         format=args.format,
-        output=Output(
-            args.columns, args.suffix, args.drop, args.outside, moved, args.variations
-        ),
+        output=Output(args.columns, args.suffix, args.drop, args.outside, moved, args.variations),
         everywhere=args.everywhere,
         chunk_rows=args.chunk,
     )

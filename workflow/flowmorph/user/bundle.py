@@ -81,9 +81,7 @@ def checksum(note: Mapping, tensors: Mapping[str, Tensor]) -> str:
     return total.hexdigest()
 
 
-def build(
-    note: Mapping, tensors: Mapping[str, Tensor], place: str | Path
-) -> list[dict[str, Flow]]:
+def build(note: Mapping, tensors: Mapping[str, Tensor], place: str | Path) -> list[dict[str, Flow]]:
     """Make the flows of a note and its tensors, by role for each training.
 
     Raises InputError, naming the ``place`` that they come from, for a note that is not complete

@@ -188,7 +188,9 @@ class _Mover:
                 )
                 self.counts.clipped[column] = self.counts.clipped.get(column, 0) + clipped
                 for new, varied in self.output.varied_values(column, values).items():
-                    result[new], _ = files.moved(chunk, column, varied, chosen, name in whole, False)
+                    result[new], _ = files.moved(
+                        chunk, column, varied, chosen, name in whole, False
+                    )
         except RowError as error:
             index = int(np.flatnonzero(chosen)[error.row])
             raise located(RowError(index, error.column, error.text), read.counts) from error
@@ -237,7 +239,10 @@ class _Mover:
                 raise RowError(before + error.row, column, error.text) from error
             before += int(here.sum())
         return [
-            {name: np.concatenate([part[name] for part in each]) for name in self.transport.features}
+            {
+                name: np.concatenate([part[name] for part in each])
+                for name in self.transport.features
+            }
             for each in zip(*parts, strict=True)
         ]
 

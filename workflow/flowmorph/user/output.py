@@ -19,7 +19,6 @@ from flowmorph.plan.objects import MovedObject
 from flowmorph.plan.suffixes import suffix_of
 from flowmorph.user.elements import of_chunk
 
-
 #: What columns of the largest and the least value of all variations are called.
 ENVELOPE = ("up", "down")
 
@@ -31,8 +30,8 @@ class Output:
     ``columns`` are appended, with ``suffix``, or replace the features; columns that ``drop`` names
     (or matches, as a shell does) are left out. Rows ``outside`` of the range of the training are
     moved or keep their values. ``objects`` are what is moved of each row. The transport's
-    ``variations`` are written each, or as the ``envelope`` of these and the nominal one, or none is;
-    ``varied`` is their number.
+    ``variations``, ``varied`` in number, are written each, or as the ``envelope`` of these and the
+    nominal one, or none is.
     """
 
     columns: str = "append"

@@ -198,7 +198,7 @@ class Transport:
     def varied_columns(
         self, read: Mapping[str, np.ndarray], noise: Dequantization, variations: Sequence[int]
     ) -> list[dict[str, np.ndarray]]:
-        """Move columns as `move_columns` does, by each of these variations; 0 is the nominal one."""
+        """Move columns as `move_columns` does, by each of these variations; 0 is nominal."""
         if not len(read[self.features[0]]):
             return [{name: np.empty(0) for name in self.features} for _ in variations]
         _, x, c = self._to_box(read, noise)
