@@ -17,6 +17,7 @@ from transports import make, table
 import flowmorph
 from flowmorph.errors import InputError
 from flowmorph.flows import setup
+from flowmorph.transfer.morph import FlowMorph
 
 LIBRARY = Path(flowmorph.__file__).parents[1]
 STATUS = "flowmorph_moved"
@@ -147,15 +148,15 @@ def test_numbers_outside_of_declared_bounds_are_not_usable(tmp_path):
 def test_a_result_that_is_no_number_is_an_error(transport, monkeypatch):
     """Such as by weights that are damaged in memory, or a training that went astray."""
     start = {name: values[:5] for name, values in table(5).items()}
-    for function in ("_move", "_log_prob"):
-        real = getattr(type(transport), function)
+    for function in ("forward", "log_prob"):
+        real = getattr(FlowMorph, function)
 
-        def broken(self, x, c, real=real):
-            result = real(self, x, c).clone()
+        def broken(self, x, c_x, c_y, real=real):
+            result = real(self, x, c_x, c_y).clone()
             result[..., 3] = np.nan
             return result
 
-        monkeypatch.setattr(type(transport), function, broken)
+        monkeypatch.setattr(FlowMorph, function, broken)
     with pytest.raises(InputError, match="column 'x': row 3 moves to nan .1 such rows"):
         transport.move(start)
     with pytest.raises(InputError, match="row 3: the density's logarithm is nan .1 such rows"):

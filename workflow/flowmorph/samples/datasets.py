@@ -17,7 +17,8 @@ def load(data: Data, split: str) -> Points:
     """Points (N, D) and conditions (N, C), float32, of one split of a data set.
 
     ``split`` is ``train``, ``validation``, ``evaluation`` (toys), ``signal`` (collider samples) or
-    ``apply`` (the user's). Of ``train`` these are the points that a training sees. Raises InputError for a split or a column that is not there.
+    ``apply`` (the user's). Of ``train`` these are the points that a training sees. Raises
+    InputError for a split or a column that is not there.
     """
     if isinstance(data, ToyData):
         x, c = _drawn(data, split)

@@ -139,9 +139,10 @@ def _check(note: Mapping, place: str | Path) -> None:
         _want(note, key, "a whole number", lambda v, least=least: type(v) is int and v >= least)
     _want(note, "flows", "an object of flows", lambda v: isinstance(v, dict))
     trainings = _trainings(note)
-    number = note["folds"] * (1 + note["variations"])
-    kinds = set(trainings.values())
-    if list(trainings) != list(range(1, number + 1)) or len(kinds) != 1 or not kinds < {*ROLES}:
+    numbered = list(trainings) == list(range(1, len(trainings) + 1))
+    complete = len(trainings) == note["folds"] * (1 + note["variations"])
+    alike = any(set(trainings.values()) == {roles} for roles in ROLES)
+    if not (numbered and complete and alike):
         raise ValueError(f"'flows' are {list(note['flows'])}")
     for name, made in note["flows"].items():
         _want(note["flows"], name, "an object", lambda v: isinstance(v, dict))
