@@ -13,7 +13,7 @@ import torch
 
 from flowmorph.errors import InputError, RowError
 from flowmorph.flows import setup
-from flowmorph.preprocess.preprocessor import HALF, Preprocessor
+from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.transfer.morph import DensityPair, Morph, morph
 from flowmorph.user import bundle, dataframes
 
@@ -54,8 +54,9 @@ class Transport:
         ``table`` has the features and conditions as columns, and may have others: a pandas
         DataFrame, a pyarrow table, an awkward array of records, a structured numpy array, or a dict
         of arrays; the result is of the same kind, with all columns. A plain numpy array (N, K)
-        needs the names of its K columns. ``seed`` is that of the noise of +- 1/2 on whole numbers;
-        moved ones are clipped to the limits of their column's type. Raises `InputError`, naming
+        needs the names of its K columns. ``seed`` is that of the noise of +- 1/2 on whole numbers,
+        and of the places of spikes in their intervals; moved whole numbers are clipped to the
+        limits of their column's type. Raises `InputError`, naming
         column and row, for a column that is missing, a value that is missing, not finite or too far
         from the training's, and one that does not fit its column after it was moved. No region is
         applied.
@@ -73,6 +74,8 @@ class Transport:
         target: p_R(f^-1(y)) times the Jacobian of f^-1; ``reference`` or ``target``, the densities
         that were learnt. All are conditional densities where there are conditions. Whole
         numbers get noise of +- 1/2; the probability of one is the density's mean over this range.
+        At a spike it is, at one place of the interval, the logarithm of density times width: the
+        probability of the spike is the mean of its exponential over places, and so over seeds.
         Raises `InputError` as `move` does.
         """
         if of not in DENSITIES:
@@ -97,7 +100,7 @@ class Transport:
         return log_p
 
     def dequantization(self, seed: int) -> dict[str, np.random.Generator]:
-        """Generators of the noise on whole numbers, one a column: so chunks change no result."""
+        """Generators of the noise of `Preprocessor.spread`, one a column: chunks change nothing."""
         names = enumerate(self.preprocessing.columns)
         return {name: np.random.default_rng((seed, i)) for i, name in names}
 
@@ -150,12 +153,10 @@ class Transport:
         return self.morph.log_prob(y, c, c)
 
     def _to_box(self, read, noise):
-        """Values after spreading whole numbers, and points and conditions in the flows' box."""
+        """Values after `Preprocessor.spread`, and points and conditions in the flows' box."""
         values, box = {}, {}
         for name, transform in self.preprocessing.maps.items():
-            values[name] = read[name]
-            if name in self.preprocessing.integers:
-                values[name] = read[name] + HALF * noise[name].uniform(-1, 1, len(read[name]))
+            values[name] = self.preprocessing.spread(name, read[name], noise[name])
             with np.errstate(over="ignore", invalid="ignore"):
                 box[name] = transform.forward(values[name], name)
             bad = np.flatnonzero(~(np.abs(box[name]) <= FARTHEST))
