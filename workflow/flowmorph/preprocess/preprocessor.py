@@ -264,11 +264,14 @@ class Preprocessor:
                     raise ValueError(f"column {name!r}: another name, or true or false, is needed")
                 if integer:
                     integers.add(name)
-                if "spikes" in column:
+                found = column.pop("spikes") if "spikes" in column else None
+                maps[name] = MAPS[kind].from_parameters(column)
+                if found is not None:
                     if integer:
                         raise ValueError(f"column {name!r}: whole numbers have no spikes")
-                    spikes[name] = Spikes.from_parameters(column.pop("spikes"))
-                maps[name] = MAPS[kind].from_parameters(column)
+                    spikes[name] = Spikes.from_parameters(found)
+                    if spikes[name].shifted_bounds != _bounds(maps[name]):
+                        raise ValueError(f"column {name!r}: spikes are of other bounds")
             return cls(maps, frozenset(integers), spikes)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(
@@ -282,6 +285,12 @@ def _whole(values: np.ndarray, transform: Map) -> np.ndarray:
     if isinstance(transform, Logit) and transform.declared:
         values = np.clip(values, transform.lower + 0.5, transform.upper - 0.5)
     return values
+
+
+def _bounds(transform: Map) -> tuple[float, float] | None:
+    """Declared bounds of what a map takes, None where none are."""
+    declared = isinstance(transform, Logit) and transform.declared
+    return (transform.lower, transform.upper) if declared else None
 
 
 def _kind(transform: Map) -> str:
