@@ -73,6 +73,12 @@ def flows_to_move(method: str) -> dict[str, list[str]]:
     }
 
 
+def spikes_of(task: str) -> list[str]:
+    """Give the file that has the intervals of spikes, where features of a task have any."""
+    spiked = task == tasks.OWN.name and own_config.spiked(config)
+    return [paths.preprocessing(OUT)] if spiked else []
+
+
 def figure(name: str) -> dict:
     """Give a figure's two outputs, the picture of which goes into the report."""
     row = figures.FIGURES[name]

@@ -105,6 +105,7 @@ rule measure_task:
             paths.alternative(OUT, wildcards.task, wildcards.training, method)
             for method in JOBS.measure(*wildcards).alternatives
         ],
+        preprocessing=lambda wildcards: spikes_of(wildcards.task),
         script=script("measure/measure_task.py"),
         code=code("measure/measure_task.py"),
     output:
@@ -124,7 +125,8 @@ rule measure_task:
         job=lambda wildcards: to_json(JOBS.measure(*wildcards)),
     shell:
         "python {input.script} --job {params.job:q} --moved {input.moved} "
-        " --alternatives {input.alternatives} --output {output.csv} > {log} 2>&1"
+        " --alternatives {input.alternatives} --preprocessing {input.preprocessing} "
+        " --output {output.csv} > {log} 2>&1"
 
 
 use rule measure_task as measure_scan with:
@@ -132,6 +134,7 @@ use rule measure_task as measure_scan with:
     input:
         moved=paths.moved_by_scan(OUT),
         alternatives=[],
+        preprocessing=[],
         script=script("measure/measure_task.py"),
         code=code("measure/measure_task.py"),
     output:

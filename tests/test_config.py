@@ -165,6 +165,9 @@ def test_what_yaml_does_not_read_as_text_is_to_be_quoted(key, written, where, sa
         ([{"column": "x", "preprocess": "log"}], "own.features.0.preprocess: 'log' is not one of"),
         ([{"column": "x", "bins": 3}], "own.features.0: Additional properties .*'bins'"),
         ([{}], "own.features.0: 'column' is a required property"),
+        ([{"column": "x", "spike": 0}], "own.features.0.spike: 0 is not of type 'array'"),
+        ([{"column": "x", "spike": ["0"]}], "own.features.0.spike.0: '0' is not of type 'number'"),
+        ([{"column": "x", "spike": []}], r"own.features.0.spike: \[\] should be non-empty"),
         ([["x"]], "own.features.0: "),
     ],
 )

@@ -93,6 +93,21 @@ def objects(**named) -> dict:
         (objects(a={}, b={"x": "x2"}), "own.output.objects: objects 'a' and 'b' would both move"),
         (objects(a={"x": "y"}), "objects: object 'a': 'x' and 'y' of the transport would both be"),
         (
+            {"features": [{"column": "x", "spike": [0], "integer": True}]},
+            "own.features: spike of 'x': whole numbers have an interval each already",
+        ),
+        (
+            {"condition": [{"column": "m", "spike": [0.0, 1, -0.0]}]},
+            "own.condition: spike of 'm': 0.0 is named twice",
+        ),
+        *(
+            (
+                {"features": [{"column": "x", "spike": [0.0, value]}]},
+                rf"own.features: spike of 'x': {value}.* is no number .*own.missing",
+            )
+            for value in (float("nan"), float("inf"), -float("inf"), 10**400)
+        ),
+        (
             {"methods": ["base_transfer"], "output": {"methods": ["unidirectional"]}},
             "own.output.methods: unidirectional is not in own.methods",
         ),
@@ -116,6 +131,11 @@ def test_entries_are_names_or_objects():
         "x": {"transform": "minmax"},
         "y": {"transform": "logit"},
     }
+    spiked = configured(features=["x", {"column": "y", "spike": [0.0]}])
+    assert own_config.choices(spiked["own"]["features"])["y"] == {
+        "transform": "minmax", "spike": [0.0],
+    }  # fmt: skip
+    assert own_config.spiked(spiked) and not own_config.spiked(configured())
     assert own_config.labels([*entries, {"column": "z$", "label": "$z$"}, "a$"])[2:] == [
         "$z$",
         r"a\$",

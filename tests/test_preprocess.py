@@ -199,7 +199,9 @@ def test_an_edited_fit_is_refused_or_still_one():
     """No text gives an error of another kind, then or when it is used."""
     rng = np.random.default_rng(8)
     table = {"a": rng.normal(0, 1, 50), "b": rng.random(50), "c": rng.poisson(4, 50).astype(float)}
+    table["d"] = np.repeat([0.0, 0.5, 2.0], [20, 20, 10]) * table["b"]
     choices = {"a": {"transform": "quantile"}, "b": {"transform": "logit"}, "c": {"integer": True}}
+    choices["d"] = {"transform": "logit", "bounds": [0, 9], "spike": [0]}
     note = json.loads(Preprocessor.fit([table], choices).to_json())
     refused = 0
     for other in alterations(note):

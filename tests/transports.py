@@ -28,13 +28,17 @@ def table(rows: int, seed: int = 0) -> dict[str, np.ndarray]:
 
 def make(
     folder: Path, features, condition, method="movement_penalty", regions=NOWHERE,
-    event=(), folds=1, variations=0, **options,
+    event=(), folds=1, variations=0, train=None, **options,
 ) -> Path:  # fmt: skip
-    """A transport whose flows have random weights; ``options`` are those of columns."""
+    """A transport whose flows have random weights; ``options`` are those of columns.
+
+    ``train`` are the columns to which it is fitted, `table` if there are none.
+    """
     torch.manual_seed(1)
     options = {"x": {"transform": "quantile"}, "k": {"integer": True}, "m": {}} | options
-    train = table(2000)
-    fit = Preprocessor.fit([train], {name: options[name] for name in (*features, *condition)})
+    train = table(2000) if train is None else train
+    choices = {name: options[name] for name in (*features, *condition)}
+    fit = Preprocessor.fit([train], choices, conditions=condition)
     trainings = []
     for number in range(folds * (1 + variations)):
         files = {}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from flowmorph.metrics import distances, optimal_transport, spectra, two_sample
 from flowmorph.metrics.measures import BASELINE, CEILING, FLOOR, TARGET, TOO_FEW, Number
 from flowmorph.samples import moved, unweighting
+from flowmorph.samples.regions import inside
 
 FEWEST_POINTS = 20  # so that half of the target fills five folds, for the floor
 QUANTILES = {"distance_q05": 0.05, "distance_median": 0.5, "distance_q95": 0.95}
@@ -45,6 +46,7 @@ class Setting:
         two_sample_points: most points of each sample for classifier and sliced distance.
         assignment_points: most points of each sample for exact optimal transport, whose time grows
             with their cube.
+        spikes: intervals (n, 2), in scaled units, that stand for the spikes of a feature, by name.
     """
 
     methods: Sequence[str]
@@ -55,6 +57,7 @@ class Setting:
     seed: int
     two_sample_points: int = 20_000
     assignment_points: int = 2_000
+    spikes: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def measure(sample: moved.MovedSample, setting: Setting, compared: bool = True) -> Iterator[Number]:
@@ -132,6 +135,20 @@ def _two_sample(sample: moved.MovedSample, setting: Setting) -> Iterator[Number]
             yield Number(name, feature, "ks", result.ks)
             yield Number(name, feature, "ks_pvalue", result.ks_pvalue)
             yield Number(name, feature, "chi2_ndf", result.chi2_per_degree)
+        yield from _in_spikes(name, one, other, setting)
+
+
+def _in_spikes(name: str, one: Sample, other: Sample, setting: Setting) -> Iterator[Number]:
+    """Share of each feature's spikes, the lowest first, in a sample and in what it is held against.
+
+    Both are of the same rows as all comparisons, with the same weights.
+    """
+    for i, feature in enumerate(setting.features):
+        for number, interval in enumerate(setting.spikes.get(feature, ()), start=1):
+            for end, points in (("", one), ("_target", other)):
+                there = inside(points.points[:, i], interval[None])
+                share = np.average(there, weights=points.weights)
+                yield Number(name, feature, f"spike_{number}{end}", float(share))
 
 
 def _movement(sample: moved.MovedSample, setting: Setting) -> Iterator[Number]:

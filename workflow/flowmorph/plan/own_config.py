@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from collections.abc import Iterable
 from glob import glob
 from pathlib import Path
@@ -78,8 +79,13 @@ def choices(entries: Iterable[str | dict]) -> dict[str, dict]:
     for name, entry in zip(columns(entries), entries, strict=True):
         given = {} if isinstance(entry, str) else entry
         result[name] = {"transform": given.get("preprocess", "minmax")}
-        result[name] |= {key: given[key] for key in ("bounds", "integer") if key in given}
+        result[name] |= {key: given[key] for key in ("bounds", "integer", "spike") if key in given}
     return result
+
+
+def spiked(config: dict) -> bool:
+    """Whether any feature has a spike."""
+    return any("spike" in choice for choice in choices(config["own"]["features"]).values())
 
 
 def labels(entries: Iterable[str | dict]) -> list[str]:
@@ -153,6 +159,9 @@ def check(config: dict) -> None:
                 f"config: own: column {name!r} is used twice: a column is one of a feature, "
                 "a condition and a weight"
             )
+    for kind in ("features", "condition"):
+        for name, choice in choices(own[kind]).items():
+            _check_spikes(f"config: own.{kind}: spike of {name!r}", choice)
     regions = own["regions"]
     for kind in ("train", "apply"):
         for low, high in regions[kind]:
@@ -183,3 +192,19 @@ def check(config: dict) -> None:
         objects.check(moved, features, others, [*features, *conditions, *own["event"], *regional])
     except InputError as error:
         raise InputError(f"config: own.output.objects: {error}") from error
+
+
+def _check_spikes(key: str, choice: dict) -> None:
+    spikes = choice.get("spike", [])
+    if spikes and choice.get("integer"):
+        raise InputError(
+            f"{key}: whole numbers have an interval each already: take out spike, or integer"
+        )
+    for value in spikes:
+        if not abs(value) <= sys.float_info.max:
+            raise InputError(
+                f"{key}: {value} is no number that a row can have: own.missing says what happens "
+                "to rows without one"
+            )
+        if spikes.count(value) > 1:
+            raise InputError(f"{key}: {value} is named twice: once is enough")

@@ -2,21 +2,23 @@
 
 Each column has one of three maps: ``minmax``, linear, as in arXiv:2309.06472; ``quantile``, which
 makes any distribution, with however heavy tails, a Gaussian in the box; ``logit``, for bounded
-features. Whole numbers can be made continuous first (``integer``).
+features. Whole numbers (``integer``) and values that many events share (``spike``) can be made
+continuous first.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
 from flowmorph.errors import InputError
-from flowmorph.preprocess.transforms import Logit, Map, MinMax, Quantile
+from flowmorph.preprocess.spikes import Spikes
+from flowmorph.preprocess.transforms import Logit, Map, MinMax, Quantile, outside
 
 MAPS: dict[str, type[Map]] = {"minmax": MinMax, "quantile": Quantile, "logit": Logit}
 
@@ -40,6 +42,7 @@ class Preprocessor:
 
     maps: dict[str, Map]
     integers: frozenset[str] = frozenset()
+    spikes: dict[str, Spikes] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -54,6 +57,7 @@ class Preprocessor:
         low: float = -3.0,
         high: float = 3.0,
         weights: Sequence[np.ndarray | None] | None = None,
+        conditions: Collection[str] = (),
     ) -> Preprocessor:
         """Fit each column's map so that the tables' values fill [low, high].
 
@@ -61,53 +65,87 @@ class Preprocessor:
             tables: columns (N,) of each sample's training data, by name.
             choices: options of each column: ``transform`` (minmax, quantile or logit; default
                 minmax), ``bounds`` (low, high; logit only), ``integer`` (whether it holds whole
-                numbers).
+                numbers), ``spike`` (values that many events share; bounds are those of the others).
             low: lower end of the scaled range.
             high: upper end of the scaled range.
-            weights: of each table's rows, (N,), None for equal ones. Only ``quantile`` uses them;
-                it gives each table the same total.
+            weights: of each table's rows, (N,), None for equal ones. Only ``quantile`` and spikes
+                use them; each table has the same total.
+            conditions: columns that only are given to flows. These need no density: a spike stays
+                in the middle of its interval.
 
         Raises:
             InputError: an empty range or table, an unknown option, or a column that is constant,
-                not finite, outside its bounds or, if declared integer, not whole.
+                not finite, outside its bounds, without a spike that is named or, if declared
+                integer, not whole.
         """
         if not low < high:
             raise InputError(f"scaling range [{low}, {high}] is empty: low must be below high")
         weights = weights or [None] * len(tables)
         shares = [_shares(t, choices, w) for t, w in zip(tables, weights, strict=True)]
-        maps, integers = {}, set()
+        maps, integers, spikes = {}, set(), {}
         for name, options in choices.items():
             options = DEFAULT | dict(options)
             kind, integer = options.pop("transform"), options.pop("integer", False)
+            spike = options.pop("spike", ())
             if kind not in MAPS:
                 raise InputError(
                     f"feature {name!r}: unknown transform {kind!r}: choose one of {', '.join(MAPS)}"
                 )
             values = [np.asarray(table[name], dtype=float) for table in tables]
             _check(name, np.concatenate(values), integer)
+            used = shares
+            if spike:
+                if integer:
+                    raise InputError(
+                        f"feature {name!r}: whole numbers have an interval each already: take out "
+                        "its spike, or integer"
+                    )
+                found = Spikes.fit(
+                    name, spike, values, shares, options.get("bounds"), name not in conditions
+                )
+                if found.bounds is not None:
+                    options["bounds"] = found.shifted_bounds
+                even = [found.evenly(*part) for part in zip(values, shares, strict=True)]
+                values, used = zip(*even, strict=True)
+                spikes[name] = found
             maps[name] = MAPS[kind].fit(
-                name, values, shares, float(low), float(high), integer, options
+                name, values, used, float(low), float(high), integer, options
             )
             if integer:
                 integers.add(name)
-        return cls(maps, frozenset(integers))
+        return cls(maps, frozenset(integers), spikes)
 
     def forward(
         self, table: Mapping[str, np.ndarray], rng: np.random.Generator | int = 0
     ) -> dict[str, np.ndarray]:
         """Bring the known columns of a table into the flows' space (float64).
 
-        ``rng``, a generator or a seed, spreads integer columns evenly over +- 1/2. Raises
-        `InputError` for a value outside a feature's declared bounds.
+        ``rng``, a generator or a seed, is that of `spread`. Raises `InputError` for a value outside
+        a feature's declared bounds.
         """
         rng = np.random.default_rng(rng)
-        result = {}
-        for name, transform in self.maps.items():
-            values = np.asarray(table[name], dtype=float)
-            if name in self.integers:
-                values = values + HALF * rng.uniform(-1, 1, len(values))
-            result[name] = transform.forward(values, name)
-        return result
+        return {
+            name: transform.forward(self.spread(name, table[name], rng), name)
+            for name, transform in self.maps.items()
+        }
+
+    def spread(self, name: str, values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Make a column's values (N,) continuous: what its map takes (float64).
+
+        Whole numbers get noise of +- 1/2, spikes a place in their interval, above which others make
+        room; ``rng`` gives one number a row to a column that needs them. Raises `InputError` for a
+        value outside the declared bounds of a column with spikes.
+        """
+        values = np.asarray(values, dtype=float)
+        if name in self.integers:
+            return values + HALF * rng.uniform(-1, 1, len(values))
+        if name not in self.spikes:
+            return values
+        spikes = self.spikes[name]
+        refused = spikes.refuses(values)
+        if refused.any():
+            raise outside(name, values, refused, spikes.bounds)
+        return spikes.forward(values, rng.random(len(values)) if spikes.spread else 0.5)
 
     def inverse(self, table: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Undo `forward` for those of the known columns that the table has (float64)."""
@@ -115,7 +153,11 @@ class Preprocessor:
         for name, transform in self.maps.items():
             if name in table:
                 values = transform.inverse(np.asarray(table[name], dtype=float))
-                result[name] = _whole(values, transform) if name in self.integers else values
+                if name in self.integers:
+                    values = _whole(values, transform)
+                if name in self.spikes:
+                    values = self.spikes[name].inverse(values)
+                result[name] = values
         return result
 
     def usable(self, table: Mapping[str, np.ndarray], farthest: float) -> np.ndarray:
@@ -125,10 +167,10 @@ class Preprocessor:
         not finite, or outside of declared bounds.
         """
         result = True
-        for name, transform in self.maps.items():
+        for name in self.maps:
             values = np.asarray(table[name], dtype=float)
             for shift in (-HALF, HALF) if name in self.integers else (0.0,):
-                result = result & (np.abs(_place(transform, values + shift)) <= farthest)
+                result = result & (np.abs(self._place(name, values + shift)) <= farthest)
         return result
 
     def beyond(self, table: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -142,20 +184,48 @@ class Preprocessor:
             low, high = transform.ends
             edge = ROUNDING * (high - low)
             with np.errstate(all="ignore"):
-                place, refused = _place(transform, values), transform.refuses(values)
+                place, refused = self._place(name, values), self._refuses(name, values)
             result[name] = (place < low - edge) | (place > high + edge) | refused
         return result
 
     def log_slope(self, table: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Sum of log(d forward / dx) over the columns that the table has, at x (row) in its units.
+        """Sum of log(d forward / dx) over the table's known columns, at x (row) after `spread`.
 
-        It turns a log-density in the flows' space into one in the table's units.
+        It turns a log-density in the flows' space into one in the table's units and, at a spike,
+        into the logarithm of its probability.
         """
-        return sum(
-            transform.log_slope(np.asarray(table[name], dtype=float))
-            for name, transform in self.maps.items()
-            if name in table
-        )
+        total = 0.0
+        for name, transform in self.maps.items():
+            if name in table:
+                values = np.asarray(table[name], dtype=float)
+                total = total + transform.log_slope(values)
+                if name in self.spikes:
+                    total = total + self.spikes[name].log_width(values)
+        return total
+
+    def spike_intervals(self) -> dict[str, np.ndarray]:
+        """Ends of the intervals of a column's n spikes, ascending, in the flows' space, (n, 2).
+
+        Columns without spikes have none here; a point is in an interval if low <= value < high.
+        """
+        return {
+            name: self.maps[name].forward(spikes.intervals) for name, spikes in self.spikes.items()
+        }
+
+    def _place(self, name: str, values: np.ndarray) -> np.ndarray:
+        """Where values (N,) come to without noise, NaN for those that are refused.
+
+        Some may be infinite.
+        """
+        with np.errstate(all="ignore"):
+            values = np.where(self._refuses(name, values), np.nan, values)
+            if name in self.spikes:
+                values = self.spikes[name].forward(values, 0.5)
+            return self.maps[name].forward(values)
+
+    def _refuses(self, name: str, values: np.ndarray) -> np.ndarray:
+        """Values (N,) outside of a column's declared bounds (bool)."""
+        return (self.spikes if name in self.spikes else self.maps)[name].refuses(values)
 
     def save(self, path: str | PathLike) -> None:
         """Write the fit as JSON; Python's shortest float text keeps every bit."""
@@ -165,6 +235,7 @@ class Preprocessor:
         """Give the fit as text that `from_json` reads."""
         columns = [
             {"name": name, "transform": _kind(transform), "integer": name in self.integers}
+            | ({"spikes": self.spikes[name].parameters()} if name in self.spikes else {})
             | transform.parameters()
             for name, transform in self.maps.items()
         ]
@@ -185,7 +256,7 @@ class Preprocessor:
     def from_json(cls, text: str, place: str) -> Preprocessor:
         """Read a fit from `to_json`; raises `InputError`, with the ``place``, for another text."""
         try:
-            maps, integers = {}, set()
+            maps, integers, spikes = {}, set(), {}
             for column in json.loads(text)["columns"]:
                 name, kind = column.pop("name"), column.pop("transform")
                 integer = column.pop("integer")
@@ -193,18 +264,19 @@ class Preprocessor:
                     raise ValueError(f"column {name!r}: another name, or true or false, is needed")
                 if integer:
                     integers.add(name)
+                found = column.pop("spikes") if "spikes" in column else None
                 maps[name] = MAPS[kind].from_parameters(column)
-            return cls(maps, frozenset(integers))
+                if found is not None:
+                    if integer:
+                        raise ValueError(f"column {name!r}: whole numbers have no spikes")
+                    spikes[name] = Spikes.from_parameters(found)
+                    if spikes[name].shifted_bounds != _bounds(maps[name]):
+                        raise ValueError(f"column {name!r}: spikes are of other bounds")
+            return cls(maps, frozenset(integers), spikes)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(
                 f"{place}: no preprocessing as saved by this project ({error!r})"
             ) from error
-
-
-def _place(transform: Map, values: np.ndarray) -> np.ndarray:
-    """Where values (N,) come to, NaN for those that the map refuses; some may be infinite."""
-    with np.errstate(all="ignore"):
-        return transform.forward(np.where(transform.refuses(values), np.nan, values))
 
 
 def _whole(values: np.ndarray, transform: Map) -> np.ndarray:
@@ -213,6 +285,12 @@ def _whole(values: np.ndarray, transform: Map) -> np.ndarray:
     if isinstance(transform, Logit) and transform.declared:
         values = np.clip(values, transform.lower + 0.5, transform.upper - 0.5)
     return values
+
+
+def _bounds(transform: Map) -> tuple[float, float] | None:
+    """Declared bounds of what a map takes, None where none are."""
+    declared = isinstance(transform, Logit) and transform.declared
+    return (transform.lower, transform.upper) if declared else None
 
 
 def _kind(transform: Map) -> str:

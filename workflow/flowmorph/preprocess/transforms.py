@@ -83,12 +83,23 @@ class Map(ABC):
         """Raise ValueError for parameters that `fit` never gives, as in a file that was edited."""
 
 
-def _increase(name: str, values: Sequence[float]) -> None:
+def check_increasing(name: str, values: Sequence[float]) -> None:
     """Raise ValueError unless the values are finite numbers, each above the one before."""
     if not all(type(v) in (int, float) and np.isfinite(v) for v in values):
         raise ValueError(f"{name}: not finite numbers")
     if any(b <= a for a, b in pairwise(values)):
         raise ValueError(f"{name}: not increasing")
+
+
+def outside(
+    name: str, x: np.ndarray, refused: np.ndarray, bounds: tuple[float, float]
+) -> InputError:
+    """Error that names the first of the values (N,) that are ``refused`` (N,) for their bounds."""
+    row = int(np.argmax(refused))
+    return InputError(
+        f"feature {name!r}: {np.ravel(x)[row]:g} in row {row} lies outside its bounds "
+        f"[{bounds[0]:g}, {bounds[1]:g}]: remove the row, or correct the bounds"
+    )
 
 
 def _only(name: str, options: dict, *known: str) -> None:
@@ -133,8 +144,8 @@ class MinMax(Map):
 
     def check(self) -> None:
         """Both ranges must be intervals."""
-        _increase("minimum, maximum", (self.minimum, self.maximum))
-        _increase("low, high", (self.low, self.high))
+        check_increasing("minimum, maximum", (self.minimum, self.maximum))
+        check_increasing("low, high", (self.low, self.high))
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -210,10 +221,10 @@ class Quantile(Map):
         """Knots must increase in both directions, with a positive slope at each."""
         if not 2 <= len(self.x) == len(self.y) == len(self.slopes):
             raise ValueError("x, y, slopes: not one of each at two knots or more")
-        _increase("x", self.x)
-        _increase("y", self.y)
+        check_increasing("x", self.x)
+        check_increasing("y", self.y)
         for slope in self.slopes:
-            _increase("slopes", (0.0, slope))
+            check_increasing("slopes", (0.0, slope))
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -346,9 +357,9 @@ class Logit(Map):
         """All three ranges must be intervals."""
         if type(self.declared) is not bool:
             raise ValueError("declared: neither true nor false")
-        _increase("lower, upper", (self.lower, self.upper))
-        _increase("first, last", (self.first, self.last))
-        _increase("low, high", (self.low, self.high))
+        check_increasing("lower, upper", (self.lower, self.upper))
+        check_increasing("first, last", (self.first, self.last))
+        check_increasing("low, high", (self.low, self.high))
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -375,11 +386,7 @@ class Logit(Map):
     def forward(self, x, name=""):
         refused = self.refuses(x)
         if refused.any():
-            row = int(np.argmax(refused))
-            raise InputError(
-                f"feature {name!r}: {np.ravel(x)[row]:g} in row {row} lies outside its bounds "
-                f"[{self.lower:g}, {self.upper:g}]: remove the row, or correct the bounds"
-            )
+            raise outside(name, x, refused, (self.lower, self.upper))
         place = self._place(x)
         inner = np.clip(place, 0, 1)
         raw = logit(LOGIT_EDGE + (1 - 2 * LOGIT_EDGE) * inner)

@@ -175,6 +175,7 @@ def prepare(
         {**settings.features, **settings.condition},
         *settings.scaling,
         [train[name][column] if column else None for name, column in weights.items()],
+        conditions,
     )
     prepared = {}
     for name, (splits, _) in read.items():
@@ -228,7 +229,9 @@ def _gaps(settings: Settings, preprocessing: Preprocessor) -> np.ndarray:
     column = settings.regions["column"]
     if column in settings.condition:
         ends = np.asarray(gaps(settings.regions["train"]), dtype=float).reshape(-1, 2)
-        scaled = preprocessing.maps[column].forward(ends.ravel()).reshape(-1, 2)
+        # The noise of a condition is none: its spikes stay where they are.
+        ends = preprocessing.spread(column, ends.ravel(), np.random.default_rng(0))
+        scaled = preprocessing.maps[column].forward(ends).reshape(-1, 2)
         widths[list(settings.condition).index(column)] = np.ptp(scaled, axis=1).max(initial=0.0)
     return widths
 

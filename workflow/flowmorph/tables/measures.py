@@ -71,10 +71,17 @@ MOVEMENT = (
     Column("cycle_max", "largest", 5),
     Column("parameters", "parameters", 0),
 )
+#: Most spikes of a feature that there are columns for, as in config/schema.yaml.
+SPIKES = 5
 MARGINALS = (
     Column("ks", "KS", 4),
     Column("ks_pvalue", "p (KS)", 4),
     Column("chi2_ndf", "chi2/ndf", 2),
+    *(
+        Column(f"spike_{number}{end}", heading, 4)
+        for number in range(1, SPIKES + 1)
+        for end, heading in (("", f"in spike {number}"), ("_target", "of the target"))
+    ),
     Column("distance_mean", "mean distance", 4),
     Column("distance_std", "std", 4),
     Column("distance_q05", "5 %", 4),
@@ -105,11 +112,12 @@ PENALTY_COLUMNS = (
 )  # fmt: skip
 _ACCURACY = ("auc", "sliced_wasserstein", "condition_spread", "condition_ratio")
 _DISTANCES = ("distance_mean", "distance_std", "distance_q05", "distance_median", "distance_q95")
+_IN_SPIKES = tuple(f"spike_{number}" for number in range(1, SPIKES + 1))
 _BOUNDS = ("l1_mean", "ratio_target", "ratio_images", "ratio_marginals", "left_box", "cycle_mean")
 KINDS = {
     "two_sample": Kind(TWO_SAMPLE, "auc", _ACCURACY, compares=True),
     "movement": Kind(MOVEMENT, "distance_mean", _DISTANCES + _BOUNDS, compares=True),
-    "marginals": Kind(MARGINALS, "ks", ("ks", "chi2_ndf", *_DISTANCES), True, True),
+    "marginals": Kind(MARGINALS, "ks", ("ks", "chi2_ndf", *_IN_SPIKES, *_DISTANCES), True, True),
     "likelihoods": Kind(LIKELIHOODS, "log_likelihood", ("log_likelihood",)),
     "divergences": Kind(DIVERGENCES, "divergence", ("divergence", "own_divergence")),
     "costs": Kind(COSTS, "steps", ()),

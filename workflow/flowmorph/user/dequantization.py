@@ -1,4 +1,4 @@
-"""The noise that makes whole numbers continuous before they are moved."""
+"""The noise that makes whole numbers and spikes continuous before they are moved."""
 
 from __future__ import annotations
 

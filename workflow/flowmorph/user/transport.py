@@ -16,7 +16,7 @@ import torch
 from flowmorph.errors import InputError, RowError
 from flowmorph.flows import setup
 from flowmorph.plan.objects import MovedObject, check, moved_objects
-from flowmorph.preprocess.preprocessor import HALF, Preprocessor
+from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.samples import row_hashes
 from flowmorph.transfer.morph import DensityPair, Morph, morph
 from flowmorph.user import bundle, dataframes
@@ -74,7 +74,8 @@ class Transport:
     def _content(self) -> tuple[str, ...]:
         """Columns whose values tell rows from each other, but for a few; empty where none do."""
         own = (*self.features, *self.conditions)
-        whole = all(name in self.preprocessing.integers for name in own)
+        known = self.preprocessing
+        whole = all(name in known.integers or name in known.spikes for name in own)
         return (*self.event, *own) if self.event or not whole else ()
 
     @property
@@ -103,8 +104,9 @@ class Transport:
         same. ``rename`` has the table's columns by the transport's, where they differ, and
         ``objects`` those of several objects of a row, each by its name, which are all moved.
         ``variation`` is the number of one of the transport's ``variations``, 0 for the nominal one.
-        ``seed`` is that of the noise of +- 1/2 on whole numbers, which is another for each object;
-        moved ones are clipped to the limits of their column's type. Raises `InputError`, naming
+        ``seed`` is that of the noise of +- 1/2 on whole numbers, and of the places of spikes in
+        their intervals, which is another for each object; moved whole numbers are clipped to the
+        limits of their column's type. Raises `InputError`, naming
         column and row, for a column that is missing, a value that is missing, not finite or too far
         from the training's, and one that does not fit its column after it was moved. No region is
         applied.
@@ -140,6 +142,8 @@ class Transport:
         target: p_R(f^-1(y)) times the Jacobian of f^-1; ``reference`` or ``target``, the densities
         that were learnt. All are conditional densities where there are conditions. Whole
         numbers get noise of +- 1/2; the probability of one is the density's mean over this range.
+        At a spike it is, at one place of the interval, the logarithm of density times width: the
+        probability of the spike is the mean of its exponential over places, and so over seeds.
         Where features are lists the result is an awkward array of lists. ``rename`` is that of
         `move`, and `InputError` is raised as there.
         """
@@ -178,7 +182,7 @@ class Transport:
         return dataframes.read(table, names, columns, self.others)
 
     def dequantization(self, seed: int, name: str = "") -> Dequantization:
-        """Noise on whole numbers; ``name`` is that of an object, if it has one."""
+        """Noise of `Preprocessor.spread`; ``name`` is that of an object, if it has one."""
         return Dequantization(self.preprocessing.columns, self._content, seed, name)
 
     def move_columns(
@@ -245,12 +249,10 @@ class Transport:
         return self.preprocessing.beyond(read)
 
     def _to_box(self, read, noise: Dequantization):
-        """Values after spreading whole numbers, and points and conditions in the flows' box."""
+        """Values after `Preprocessor.spread`, and points and conditions in the flows' box."""
         values, box, noise = {}, {}, noise.of(read)
         for name, transform in self.preprocessing.maps.items():
-            values[name] = read[name]
-            if name in self.preprocessing.integers:
-                values[name] = read[name] + HALF * noise[name].uniform(-1, 1, len(read[name]))
+            values[name] = self.preprocessing.spread(name, read[name], noise[name])
             with np.errstate(over="ignore", invalid="ignore"):
                 box[name] = transform.forward(values[name], name)
             bad = np.flatnonzero(~(np.abs(box[name]) <= FARTHEST))

@@ -11,6 +11,7 @@ from flowmorph.errors import InputError, cli
 from flowmorph.metrics import comparison, measures, mixing
 from flowmorph.plan.jobs import form
 from flowmorph.plan.jobs.measuring import MeasureJob
+from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.samples import moved
 
 
@@ -19,6 +20,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--job", required=True, help="MeasureJob (JSON)")
     parser.add_argument("--moved", required=True, help="moved samples, .npz")
     parser.add_argument("--alternatives", nargs="*", default=[], help="npz, of job.alternatives")
+    parser.add_argument(
+        "--preprocessing", nargs="*", default=[], help="JSON, where features have spikes"
+    )
     parser.add_argument("--output", required=True, help="CSV")
     args = parser.parse_args(argv)
 
@@ -41,6 +45,9 @@ def main(argv: list[str] | None = None) -> None:
     if sample.target.shape[1] != len(job.features):
         raise InputError(f"{args.moved}: {len(job.features)} features were named, not as many")
     methods = [*job.methods, *job.alternatives]
+    spikes = {}
+    for path in args.preprocessing:
+        spikes |= Preprocessor.load(path).spike_intervals()
     setting = comparison.Setting(
         methods=methods,
         features=job.features,
@@ -50,6 +57,7 @@ def main(argv: list[str] | None = None) -> None:
         seed=job.seed,
         two_sample_points=job.two_sample_points,
         assignment_points=job.assignment_points,
+        spikes=spikes,
     )
     found = [*comparison.measure(sample, setting, compared)]
     if job.parts:
