@@ -85,6 +85,7 @@ def configured(**changes) -> dict:
         ({"regions": REGIONS | {"column": None}}, "own.regions.column: name the column"),
         ({"regions": REGIONS | {"column": "x"}}, "own.regions.column: 'x' is a feature"),
         ({"scaling": {"low": 1, "high": 0}}, "own.scaling"),
+        ({"negative": "resample"}, "own.negative: resample is about weights, and there are none"),
         (
             {"methods": ["base_transfer"], "output": {"methods": ["unidirectional"]}},
             "own.output.methods: unidirectional is not in own.methods",

@@ -148,6 +148,11 @@ def check(config: dict) -> None:
                 f"config: own: column {name!r} is used twice: a column is one of a feature, "
                 "a condition and a weight"
             )
+    if own["negative"] != "error" and not any(own[role]["weights"] for role in here):
+        raise InputError(
+            f"config: own.negative: {own['negative']} is about weights, and there are none: name "
+            "own.reference.weights or own.target.weights, or leave it at error"
+        )
     regions = own["regions"]
     for kind in ("train", "apply"):
         for low, high in regions[kind]:

@@ -30,9 +30,19 @@ def load(data: Data, split: str) -> Points:
 
 
 def weights(data: Data, split: str) -> np.ndarray | None:
-    """Weights (N,), float64, of one split of a data set; None where all points count the same."""
+    """Weights (N,), float64, of one split of a data set; None where all points count the same.
+
+    None of them is negative.
+    """
     if isinstance(data, FileData) and data.weights:
         return own_array(data.path, split, "weights")
+    return None
+
+
+def signed_weights(data: Data, split: str) -> np.ndarray | None:
+    """Weights (N,), float64, of one split as they were given; None where none is negative."""
+    if isinstance(data, FileData) and data.weights:
+        return own_array(data.path, split, "signed", optional=True)
     return None
 
 
@@ -43,11 +53,15 @@ def condition_gaps(data: Data) -> np.ndarray:
     return own_array(data.path, "condition", "gaps") if _own(data) else np.asarray(data.gaps)
 
 
-def own_array(path: str, split: str, kind: str) -> np.ndarray:
-    """Points, condition or weights of one split of a user's prepared sample."""
+def own_array(path: str, split: str, kind: str, optional: bool = False) -> np.ndarray | None:
+    """Points, condition or weights of one split of a user's prepared sample.
+
+    None where they are ``optional`` and not there.
+    """
     try:
         with np.load(path) as file:
-            return file[f"{split}.{kind}"]
+            name = f"{split}.{kind}"
+            return None if optional and name not in file else file[name]
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
             f"{path}: no readable {kind} of {split} ({error}): delete it and run again"

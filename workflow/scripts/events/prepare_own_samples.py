@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 import numpy as np
 
@@ -36,6 +37,7 @@ def main(argv: list[str] | None = None) -> None:
         scaling=job.scaling,
         fraction=job.validation_fraction,
         seed=job.seed,
+        negative=job.negative,
     )
     samples = {"reference": form.as_dict(job.reference), "target": form.as_dict(job.target)}
     check_moved(samples["reference"], settings, Output(args.columns, args.suffix, args.drop))
@@ -47,6 +49,8 @@ def main(argv: list[str] | None = None) -> None:
     with atomic(args.output_preprocessing) as part:
         preprocessing.save(part)
     rows.save(args.output_rows)
+    for note in rows.notes:
+        print(note, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -352,6 +352,7 @@ class Jobs:
             scaling=(own["scaling"]["low"], own["scaling"]["high"]),
             validation_fraction=own["validation_fraction"],
             seed=self.seed("prepare_own_samples"),
+            negative=own["negative"],
         )
 
     def bundle(self, method: str) -> BundleJob:

@@ -97,6 +97,7 @@ class OwnJob:
         scaling: ends of the scaled range.
         validation_fraction: part of the rows in the training region that is kept for validation.
         seed: of order, split and dequantization.
+        negative: what negative weights do: "error", "absolute", "drop" or "resample".
     """
 
     reference: OwnFiles
@@ -109,3 +110,4 @@ class OwnJob:
     scaling: tuple[float, float]
     validation_fraction: Share
     seed: int
+    negative: Literal["error", "absolute", "drop", "resample"] = choice("error")
