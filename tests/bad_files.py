@@ -294,6 +294,19 @@ def _(folder):
     return {"files": good(folder, w=weights), "weights": "w"}
 
 
+@case("negative weights that outweigh the others", "reference: weights 'w' of the 50 rows .* zero")
+def _(folder):
+    weights = np.repeat([-1.0, 1.0], 25)
+    return {"files": good(folder, w=weights), "weights": "w", "negative": "drop", "unnamed": True}
+
+
+@case("few rows to resample negative weights", "weights 'w': 50 rows are too few for local means")
+def _(folder):
+    weights = np.repeat([-1.0, 1.0], [5, 45])
+    request = {"files": good(folder, w=weights), "weights": "w", "unnamed": True}
+    return request | {"negative": "resample"}
+
+
 @case("weights that are all zero", "weights 'w' are all zero")
 def _(folder):
     return {"files": good(folder, w=np.zeros(50)), "weights": "w"}

@@ -37,6 +37,7 @@ def arguments(
     missing: str = "error",
     train: list | None = None,
     other: dict | None = None,
+    negative: str = "error",
 ) -> list[str]:
     """Of the script that reads a user's samples, where the reference is bad, or the pair is.
 
@@ -53,7 +54,8 @@ def arguments(
     }  # fmt: skip
     regions = {"column": "eta", "train": train, "apply": None, "closure": False}
     columns = list(own_config.choices(list(features)).items())
-    job = OwnJob(*samples.values(), columns, [], regions, missing, (100, 100), (-3, 3), 0.2, 1)
+    how = regions, missing, (100, 100), (-3, 3), 0.2, 1, negative
+    job = OwnJob(*samples.values(), columns, [], *how)
     return [
         "--job", to_json(job),
         *(f"--output-{name}={folder / name}.npz" for name in ("reference", "target")),

@@ -16,7 +16,11 @@ from flowmorph.samples import alternative_points, moved
 @pytest.fixture
 def weighted(science) -> moved.MovedSample:
     weights = np.linspace(0.5, 2.0, 600)
-    return replace(science, weight_reference=weights, weight_target=weights[::-1])
+    signed = np.where(np.arange(600) % 5, weights, -weights)
+    return replace(
+        science, weight_reference=weights, weight_target=weights[::-1],
+        signed_reference=signed, signed_target=signed[::-1],
+    )  # fmt: skip
 
 
 def test_a_file_holds_all_arrays_in_the_order_of_their_names(tmp_path, weighted):
@@ -48,6 +52,7 @@ def test_only_the_methods_asked_for_are_read(tmp_path, weighted):
         ({"target": np.zeros((1, 5))}, "different lengths .* make the file again"),
         ({"weight_target": np.ones(599)}, "'weight_target' is not one finite number a row"),
         ({"weight_reference": np.full(600, np.inf)}, "'weight_reference' is not one finite"),
+        ({"signed_target": np.ones((600, 1))}, "'signed_target' is not one finite number a row"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_named(tmp_path, weighted, change, message):

@@ -107,6 +107,7 @@ def objects(**named) -> dict:
             )
             for value in (float("nan"), float("inf"), -float("inf"), 10**400)
         ),
+        ({"negative": "resample"}, "own.negative: resample is about weights, and there are none"),
         (
             {"methods": ["base_transfer"], "output": {"methods": ["unidirectional"]}},
             "own.output.methods: unidirectional is not in own.methods",

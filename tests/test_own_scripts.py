@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from jobs import density_options, measure_job
 from scripts_by_name import script
+from signed_weights import HALF, s_weights
 
 import flowmorph
 from flowmorph.metrics import measures
@@ -18,6 +19,7 @@ from flowmorph.plan.jobs.events import OwnFiles, OwnJob
 from flowmorph.plan.jobs.form import to_json
 from flowmorph.plan.jobs.moving import BundleJob, MoveJob
 from flowmorph.plan.jobs.training import DensityJob, Network, Recipe, TransportJob
+from flowmorph.user.transport import Transport
 
 NETWORK = Network(layers=2, blocks=1, width=20, bins=4, tail_bound=4.0)
 RECIPE = Recipe(batch=100, epochs=4, learning_rate=5e-3, warmup_steps=2, clip=5.0)
@@ -43,64 +45,117 @@ def write(path: Path, rows: int, columns: int, shift: float, seed: int) -> str:
 )
 def test_from_files_to_figures(tmp_path, columns, condition, suffix, weights):
     features = [f"c{i}" for i in range(columns)]
-    samples = {
-        name: {"files": write(tmp_path / f"{name}{suffix}", rows, columns, shift, seed)}
-        | {"tree": None, "format": None, "weights": weights}
+    files = {
+        name: write(tmp_path / f"{name}{suffix}", rows, columns, shift, seed)
         for name, rows, shift, seed in (("reference", 800, 0, 1), ("target", 500, 0.7, 2))
     }
-    at = {name: str(tmp_path / name) for name in ("pre.json", "rows.csv", "moved.npz", "own.csv")}
-    columns_of = (list(own_config.choices(each).items()) for each in (features, condition))
-    files = (OwnFiles(**samples[name]) for name in ("reference", "target"))
-    own = OwnJob(*files, *columns_of, NOWHERE, "error", (1000, 1000), (-3, 3), 0.3, 1)
-    script("prepare_own_samples").main(
-        ["--job", to_json(own), "--output-reference", str(tmp_path / "r.npz"), "--output-target",
-         str(tmp_path / "t.npz"), "--output-preprocessing", at["pre.json"],
-         "--output-rows", at["rows.csv"]]
-    )  # fmt: skip
-    names = tuple(features), tuple(condition)
-    data = [FileData(name, str(tmp_path / f"{name}.npz"), *names, bool(weights)) for name in "rt"]
-    for each in data:
-        job = DensityJob(each, NETWORK, RECIPE, 3, "cpu")
-        script("train_density").main(density_options(job, tmp_path))
-    ends = ["--reference-density", str(tmp_path / "r.safetensors")]
-    ends += ["--target-density", str(tmp_path / "t.safetensors")]
-    method, transport = "identity_initialization", str(tmp_path / "f.safetensors")
-    mode = "shared" if condition else None
-    job = TransportJob("own", method, mode, 0, *data, NETWORK, RECIPE, 4, "cpu")
-    script("train_transport").main(
-        ["--job", to_json(job), *ends, "--checkpoint", str(tmp_path / "checkpoint"),
-         "--output", transport, "--history", str(tmp_path / "f.loss")]
-    )  # fmt: skip
-    move = MoveJob("own", "validation", "1", mode, *data, (method,), 4, "cpu")
-    script("move_samples").main(
-        ["--job", to_json(move), *ends, "--transports", transport, "--output", at["moved.npz"],
-         "--flow-measures", str(tmp_path / "m.csv")]
-    )  # fmt: skip
-    methods = ["--methods", "base_transfer", method]
-    job = measure_job(("base_transfer", method), names[0])
-    script("measure_task").main(
-        ["--job", to_json(job), "--moved", at["moved.npz"], "--output", at["own.csv"]]
-    )
-    found = measures.read([at["own.csv"]])
+    found, loaded = run(tmp_path, files, features, condition, weights)
     assert {m.feature for m in found if m.metric == "ks"} == set(features)
-    figures = {"plot_ratios": ["--limits", "-3", "3"], "plot_distances_per_feature": []}
-    for name, options in figures.items():
-        picture = tmp_path / f"{name}.png"
-        script(name).main(
-            ["--moved", at["moved.npz"], *methods, "--labels", *features, *options,
-             "--output", str(picture)]
-        )  # fmt: skip
-        assert picture.stat().st_size
-    bundle = to_json(BundleJob(method, *names, NOWHERE, (), 1, 0))
-    ends = [each.replace("density", "densities") for each in ends]
-    script("bundle_transport").main(
-        ["--job", bundle, "--transports", transport, *ends, "--preprocessing", at["pre.json"],
-         "--output", str(tmp_path / "transport.safetensors")]
-    )  # fmt: skip
-    loaded = flowmorph.load(str(tmp_path), device="cpu")
     assert (loaded.features, loaded.conditions) == (tuple(features), tuple(condition))
     rng = np.random.default_rng(9)
     rows = {name: rng.normal(0, 1, 300) for name in features} | {"a": np.full(300, 0.5)}
     moved = loaded.move(rows | {"b": np.full(300, 0.5)})
     # Even a short training takes the mean some way from 0 to 0.7.
     assert 0.1 < np.mean([moved[name].mean() - rows[name].mean() for name in features]) < 1.2
+
+
+def write_mixture(path: Path, rows: int, shift: float, seed: int) -> str:
+    """Signal around ``shift``, and as much background, whose weights are zero on average."""
+    rng = np.random.default_rng(seed)
+    mass = np.concatenate([rng.normal(size=rows), rng.uniform(-HALF, HALF, rows)])
+    table = {
+        name: np.concatenate([rng.normal(shift, 1, rows), rng.normal(2.5, 0.7, rows)])
+        for name in ("c0", "c1")
+    }
+    table["w"] = s_weights(mass, (rows, rows))
+    pd.DataFrame(table).to_parquet(path)
+    return str(path)
+
+
+def test_signed_weights_from_files_to_figures(tmp_path):
+    """Both samples are mixtures: their signals are what is compared, and what is moved."""
+    files = {
+        name: write_mixture(tmp_path / f"{name}.parquet", rows, shift, seed)
+        for name, rows, shift, seed in (("reference", 3000, 0, 1), ("target", 2500, 0.7, 2))
+    }
+    found, loaded = run(tmp_path, files, ["c0", "c1"], [], "w", "resample")
+    with np.load(tmp_path / "moved.npz") as arrays:
+        for name in files:
+            assert arrays[f"signed_{name}"].min() < 0 <= arrays[f"weight_{name}"].min()
+    rows = (tmp_path / "rows.csv").read_text().splitlines()
+    assert rows[0].endswith("validation,apply,negative,change,clipped,clipped_sum,column,chi2")
+    assert (tmp_path / "rows.md").read_text().count("trainings take local means") == 2
+    numbers = {(m.method, m.feature, m.metric): m.value for m in found}
+    for feature in ("c0", "c1"):
+        before, after = (
+            numbers[name, feature, "chi2_ndf"] for name in ("ceiling", "identity_initialization")
+        )
+        assert after < 0.5 * before
+    rng = np.random.default_rng(9)
+    signal = {name: rng.normal(0, 1, 1000) for name in ("c0", "c1")}
+    moved = loaded.move(signal)
+    for name, values in signal.items():
+        assert 0.3 < moved[name].mean() - values.mean() < 1.1
+
+
+def run(
+    folder: Path,
+    files: dict[str, str],
+    features: list[str],
+    condition: list[str],
+    weights: str | None,
+    negative: str = "error",
+) -> tuple[list[measures.Measure], Transport]:
+    """Every script once, on small networks; gives the measures and the transport."""
+    at = {name: str(folder / name) for name in ("pre.json", "moved.npz", "own.csv")}
+    columns_of = (list(own_config.choices(each).items()) for each in (features, condition))
+    samples = (OwnFiles(files[name], None, None, weights) for name in ("reference", "target"))
+    how = NOWHERE, "error", (5000, 1000), (-3, 3), 0.3, 1, negative
+    own = OwnJob(*samples, *columns_of, *how)
+    script("prepare_own_samples").main(
+        ["--job", to_json(own), "--output-reference", str(folder / "r.npz"), "--output-target",
+         str(folder / "t.npz"), "--output-preprocessing", at["pre.json"],
+         "--output-rows", str(folder / "rows.csv"), str(folder / "rows.md")]
+    )  # fmt: skip
+    names = tuple(features), tuple(condition)
+    data = [FileData(name, str(folder / f"{name}.npz"), *names, bool(weights)) for name in "rt"]
+    for each in data:
+        job = DensityJob(each, NETWORK, RECIPE, 3, "cpu")
+        script("train_density").main(density_options(job, folder))
+    ends = ["--reference-density", str(folder / "r.safetensors")]
+    ends += ["--target-density", str(folder / "t.safetensors")]
+    method, transport = "identity_initialization", str(folder / "f.safetensors")
+    mode = "shared" if condition else None
+    job = TransportJob("own", method, mode, 0, *data, NETWORK, RECIPE, 4, "cpu")
+    script("train_transport").main(
+        ["--job", to_json(job), *ends, "--checkpoint", str(folder / "checkpoint"),
+         "--output", transport, "--history", str(folder / "f.loss")]
+    )  # fmt: skip
+    move = MoveJob("own", "validation", "1", mode, *data, (method,), 4, "cpu")
+    script("move_samples").main(
+        ["--job", to_json(move), *ends, "--transports", transport, "--output", at["moved.npz"],
+         "--flow-measures", str(folder / "m.csv")]
+    )  # fmt: skip
+    methods = ["--methods", "base_transfer", method]
+    job = measure_job(("base_transfer", method), names[0])
+    script("measure_task").main(
+        ["--job", to_json(job), "--moved", at["moved.npz"], "--output", at["own.csv"]]
+    )
+    labels = ["--labels", *features]
+    figures = {
+        "plot_ratios": [*labels, "--limits", "-3", "3"], "plot_distances_per_feature": labels,
+        "plot_distances": [], "plot_correlations": [*labels, "--conditions", *condition],
+    }  # fmt: skip
+    for name, options in figures.items():
+        picture = folder / f"{name}.png"
+        script(name).main(
+            ["--moved", at["moved.npz"], *methods, *options, "--output", str(picture)]
+        )
+        assert picture.stat().st_size
+    bundle = to_json(BundleJob(method, *names, NOWHERE, (), 1, 0))
+    ends = [each.replace("density", "densities") for each in ends]
+    script("bundle_transport").main(
+        ["--job", bundle, "--transports", transport, *ends, "--preprocessing", at["pre.json"],
+         "--output", str(folder / "transport.safetensors")]
+    )  # fmt: skip
+    return measures.read([at["own.csv"]]), flowmorph.load(str(folder), device="cpu")

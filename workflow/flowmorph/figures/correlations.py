@@ -51,12 +51,12 @@ def correlation_figure(
             f"{len(labels)} features and {len(conditions)} conditions were named, the sample has "
             f"{sizes[0]} and {sizes[1]}"
         )
-    target = correlations(sample.target, sample.condition_target, sample.weights("target"))
+    target = correlations(sample.target, sample.condition_target, sample.signed("target"))
     panels = {"target" + (f", {note}" if note else ""): (target, 100.0)}
     differences = {
         name: np.mean(
             [
-                correlations(each.points(name), each.condition_reference, sample.weights(name))
+                correlations(each.points(name), each.condition_reference, sample.signed(name))
                 for each in trainings
             ],
             axis=0,
@@ -85,11 +85,16 @@ def correlations(
 ) -> np.ndarray:
     """Pearson's correlations of features (N, D) and conditions (N, C), (D + C, D + C).
 
-    ``weights``, (N,), are those of the rows. A column of equal values has none: 0.
+    ``weights``, (N,), are those of the rows; some may be negative. A column of equal values, or one
+    whose variance such weights make negative, has none: 0.
     """
     columns = np.concatenate([points, condition], axis=1).astype(np.float64)
-    covariance = np.atleast_2d(np.cov(columns.T, aweights=weights))
-    deviation = np.sqrt(np.diag(covariance))
+    if weights is None:
+        covariance = np.atleast_2d(np.cov(columns.T))
+    else:  # numpy's has no negative ones
+        columns -= np.average(columns, axis=0, weights=weights)
+        covariance = (weights * columns.T) @ columns / weights.sum()
+    deviation = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     scale = np.outer(deviation, deviation)
     return np.divide(covariance, scale, out=np.zeros_like(scale), where=scale > 0)
 

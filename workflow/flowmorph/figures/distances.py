@@ -114,7 +114,7 @@ def feature_distance_figure(
     }
     if sample.target.shape[1] != len(labels):
         raise InputError(f"{len(labels)} labels for {sample.target.shape[1]} features")
-    weights = {name: sample.weights(name) for name in names}
+    weights = {name: sample.signed(name) for name in names}
     drawn = {name: looks.look(name) for name in names}
     cells = 1 + len(labels)  # the last one has the legend
     columns = {2: 2, 4: 2, 7: 4, 8: 4}.get(cells, 3 if cells < 10 else 4)
@@ -155,7 +155,7 @@ def feature_distance_figure(
 
 
 def _pooled_weights(samples: Sequence[moved.MovedSample], name: str) -> np.ndarray | None:
-    parts = [task.weights(name) for task in samples]
+    parts = [task.signed(name) for task in samples]
     return None if parts[0] is None else np.concatenate(parts)
 
 

@@ -160,7 +160,7 @@ def feature_ratios(
         squeeze=False,
         gridspec_kw={"height_ratios": ([2.3] + [1.0] * len(names)) * blocks},
     )
-    weights = {name: sample.weights(name) for name in ("target", *names)}
+    weights = {name: sample.signed(name) for name in ("target", *names)}
     drawn = {name: looks.look(name, known) for name in ("target", *names)}
     counts = [unweighting.effective_number(len(sample), weight) for weight in weights.values()]
     low, high = limits
@@ -234,7 +234,7 @@ def ratio_to_target(
     """Give the ratio of two normalised histograms and its Poisson error, per bin.
 
     Counts n and m of samples of sizes N and M give r = (n / N) / (m / M) with the error
-    r sqrt(1/n + 1/m), or, of weighted events, r sqrt(sum w^2 / n^2 + ...).
+    r sqrt(1/n + 1/m), or, of weighted events, |r| sqrt(sum w^2 / n^2 + ...).
 
     Args:
         values: one feature of the sample, (N,).
@@ -244,7 +244,7 @@ def ratio_to_target(
         target_weights: of the target's events, (M,); None for equal ones.
 
     Returns:
-        Ratios (B,) and errors (B,), NaN where a count is zero.
+        Ratios (B,) and errors (B,), NaN where a count is zero, or the target's negative.
 
     Raises:
         InputError: a sample is empty.
@@ -253,10 +253,10 @@ def ratio_to_target(
         raise InputError("a ratio needs events in both samples")
     n, n_variance, n_all = histogram(values, edges, weights)
     m, m_variance, m_all = histogram(target, edges, target_weights)
-    empty = (n == 0) | (m == 0)
+    empty = (n == 0) | (m <= 0)
     n[empty] = m[empty] = np.nan
     ratio = (n / n_all) / (m / m_all)
-    return ratio, ratio * np.sqrt(n_variance / n**2 + m_variance / m**2)
+    return ratio, np.abs(ratio) * np.sqrt(n_variance / n**2 + m_variance / m**2)
 
 
 def chi2_per_bin(

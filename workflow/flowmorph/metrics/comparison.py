@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -60,19 +60,26 @@ class Setting:
     spikes: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
-def measure(sample: moved.MovedSample, setting: Setting, compared: bool = True) -> Iterator[Number]:
+def measure(
+    sample: moved.MovedSample,
+    setting: Setting,
+    compared: bool = True,
+    whole: moved.MovedSample | None = None,
+) -> Iterator[Number]:
     """Measure a task whose ``sample`` holds every method; its target counts without weights.
 
     Rows are shuffled first: metrics that are too slow for all points take the first ones, which are
     then a random choice. Without ``compared``, only distances are measured, and nothing is compared
-    with the target: fewer than `FEWEST_POINTS` do not suffice for that.
+    with the target: fewer than `FEWEST_POINTS` do not suffice for that. ``whole`` is the sample
+    before its target was unweighted, if that has signed weights, in random order: what is made of
+    sums, the comparison of single features, then takes this one, with these weights.
     """
     sample = sample.select(np.random.default_rng(setting.seed).permutation(len(sample)))
     if sample.weight_reference is not None:
         relative = unweighting.relative(sample.weight_reference)
         sample = replace(sample, weight_reference=relative)
     if compared:
-        yield from _two_sample(sample, setting)
+        yield from _two_sample(sample, setting, whole)
         yield from _movement(sample, setting)
     else:
         yield Number(TARGET, "", TOO_FEW, float(len(sample)))
@@ -80,24 +87,17 @@ def measure(sample: moved.MovedSample, setting: Setting, compared: bool = True) 
             yield from _distances(sample, name, setting)
 
 
-def _two_sample(sample: moved.MovedSample, setting: Setting) -> Iterator[Number]:
-    start, end = sample.condition_reference, sample.condition_target
-    target = Sample(sample.target, end)
-    half = len(target) // 2
-    # Points arrive at the target's condition unless one condition serves reference and target.
-    shared = setting.mode == "shared"
-    arrival = start if shared else end
+def _two_sample(
+    sample: moved.MovedSample, setting: Setting, whole: moved.MovedSample | None
+) -> Iterator[Number]:
+    half = len(sample) // 2
     balanced = spectra.balanced(sample, setting.discrete, setting.seed)
-    # At the target's conditions the spectrum is the target's.
-    arrived = balanced if shared else sample
-    compared = {
-        FLOOR: (target[:half], target[half:]),
-        CEILING: (Sample(sample.reference, start, balanced.weights("reference")), target),
-        **{
-            name: (Sample(sample.points(name), arrival, arrived.weights(name)), target)
-            for name in setting.methods
-        },
-    }
+    compared = _against_target(sample, balanced, setting, moved.MovedSample.weights)
+    signed = _against_target(sample, balanced, setting, moved.MovedSample.signed)
+    summed = signed
+    if whole is not None:
+        balanced = spectra.balanced(whole, setting.discrete, setting.seed)
+        summed = _against_target(whole, balanced, setting, moved.MovedSample.signed)
     for name, (one, other) in compared.items():
         few, few_others = one[: setting.two_sample_points], other[: setting.two_sample_points]
         auc = two_sample.classifier_auc(
@@ -110,7 +110,7 @@ def _two_sample(sample: moved.MovedSample, setting: Setting) -> Iterator[Number]
         )
         yield Number(name, "", "points", len(one))
         if one.weights is not None:
-            effective = unweighting.effective_points(one.weights)
+            effective = unweighting.effective_points(signed[name][0].weights)
             yield Number(name, "", "effective_points", effective)
         yield Number(name, "", "auc", auc.value)
         yield Number(name, "", "auc_low", auc.low)
@@ -130,7 +130,10 @@ def _two_sample(sample: moved.MovedSample, setting: Setting) -> Iterator[Number]
             yield Number(name, "", "condition_spread", spread)
             # Where only chance differs, range and mean fall alike with the number of points.
             yield Number(name, "", "condition_ratio", spread / np.mean(sliced) if spread else 0.0)
-        results = two_sample.compare_features(one.points, other.points, weights=one.weights)
+        one, other = summed[name]
+        results = two_sample.compare_features(
+            one.points, other.points, weights=one.weights, target_weights=other.weights
+        )
         for feature, result in zip(setting.features, results, strict=True):
             yield Number(name, feature, "ks", result.ks)
             yield Number(name, feature, "ks_pvalue", result.ks_pvalue)
@@ -149,6 +152,31 @@ def _in_spikes(name: str, one: Sample, other: Sample, setting: Setting) -> Itera
                 there = inside(points.points[:, i], interval[None])
                 share = np.average(there, weights=points.weights)
                 yield Number(name, feature, f"spike_{number}{end}", float(share))
+
+
+def _against_target(
+    sample: moved.MovedSample,
+    balanced: moved.MovedSample,
+    setting: Setting,
+    weigh: Callable[[moved.MovedSample, str], np.ndarray | None],
+) -> dict[str, tuple[Sample, Sample]]:
+    """What is held against what, by name; ``balanced`` is the sample with `spectra.balanced`."""
+    start, end = sample.condition_reference, sample.condition_target
+    target = Sample(sample.target, end, weigh(sample, "target"))
+    half = len(target) // 2
+    # Points arrive at the target's condition unless one condition serves reference and target.
+    shared = setting.mode == "shared"
+    arrival = start if shared else end
+    # At the target's conditions the spectrum is the target's.
+    arrived = balanced if shared else sample
+    return {
+        FLOOR: (target[:half], target[half:]),
+        CEILING: (Sample(sample.reference, start, weigh(balanced, "reference")), target),
+        **{
+            name: (Sample(sample.points(name), arrival, weigh(arrived, name)), target)
+            for name in setting.methods
+        },
+    }
 
 
 def _movement(sample: moved.MovedSample, setting: Setting) -> Iterator[Number]:
@@ -178,19 +206,19 @@ def _movement(sample: moved.MovedSample, setting: Setting) -> Iterator[Number]:
 
 def _distances(sample: moved.MovedSample, name: str, setting: Setting) -> Iterator[Number]:
     """How far one method moves its points, in all features together and in each."""
-    weights = sample.weight_reference
+    weights, signed = sample.weight_reference, sample.signed("reference")
     images = sample.points(name)
     length = distances.euclidean(images, sample.reference)
     each = distances.per_feature(images, sample.reference)
-    numbers = {"points": len(length), **_moments(length, weights)}
-    numbers["l1_mean"] = _mean_l1(each, weights)
+    numbers = {"points": len(length), **_moments(length, weights, signed)}
+    numbers["l1_mean"] = _mean_l1(each, signed)
     inside = (np.abs(sample.reference) <= setting.half_width).all(axis=1)
     if name != BASELINE and inside.any():
         numbers["left_box"] = (np.abs(images[inside]) > setting.half_width).any(axis=1).mean()
     for key, value in numbers.items():
         yield Number(name, "", key, float(value))
     for i, feature in enumerate(setting.features):
-        for key, value in _moments(each[:, i], weights).items():
+        for key, value in _moments(each[:, i], weights, signed).items():
             yield Number(name, feature, key, value)
 
 
@@ -198,9 +226,11 @@ def _mean_l1(distance: np.ndarray, weights: np.ndarray | None) -> float:
     return distances.summarise(distance.sum(axis=1), weights).mean
 
 
-def _moments(distance: np.ndarray, weights: np.ndarray | None) -> dict[str, float]:
-    """Mean, standard deviation and quantiles of distances (N,)."""
-    summary = distances.summarise(distance, weights)
+def _moments(
+    distance: np.ndarray, weights: np.ndarray | None, signed: np.ndarray | None
+) -> dict[str, float]:
+    """Mean and standard deviation, by ``signed`` weights, and quantiles of distances (N,)."""
+    summary = distances.summarise(distance, signed)
     how = {} if weights is None else {"weights": weights, "method": "inverted_cdf"}
     quantiles = {key: float(np.quantile(distance, at, **how)) for key, at in QUANTILES.items()}
     return {"distance_mean": summary.mean, "distance_std": summary.std, **quantiles}

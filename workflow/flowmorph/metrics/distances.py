@@ -35,14 +35,18 @@ def per_feature(moved: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 def summarise(distance: np.ndarray, weights: np.ndarray | None = None) -> Summary:
-    """Give mean, standard deviation (of the population, as numpy's) and number of distances."""
+    """Give mean, standard deviation (of the population, as numpy's) and number of distances.
+
+    ``weights``, of the shape of ``distance``, may be negative, but their sum is not; a variance
+    that they make negative counts as 0.
+    """
     if distance.size == 0:
         raise InputError("no distances to summarise: the sample is empty")
     if weights is not None:
         weights = relative(weights)
         mean = np.average(distance, weights=weights)
         variance = np.average(np.square(distance - mean), weights=weights)
-        return Summary(float(mean), float(np.sqrt(variance)), int(distance.size))
+        return Summary(float(mean), float(np.sqrt(max(variance, 0.0))), int(distance.size))
     return Summary(float(distance.mean()), float(distance.std()), int(distance.size))
 
 

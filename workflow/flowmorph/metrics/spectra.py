@@ -29,14 +29,22 @@ def balanced(sample: moved.MovedSample, discrete: bool = False, seed: int = 0) -
         seed: of the classifier, and of unweighting the target where it has weights.
 
     Returns:
-        The sample with other ``weight_reference``; the very same where `balancing` gives none.
+        The sample with other weights of the reference, those as given too; the very same where
+        `balancing` gives none.
     """
     end = sample.condition_target
     if sample.weight_target is not None:
         end = end[unweighting.accepted(sample.weight_target, np.random.default_rng(seed))]
     start, given = sample.condition_reference, sample.weight_reference
-    weights = balancing(start, end, discrete, seed, given)
-    return sample if weights is None else replace(sample, weight_reference=weights)
+    factors = _factors(start, end, discrete, seed, given)
+    if factors is None:
+        return sample
+    signed = sample.signed_reference
+    return replace(
+        sample,
+        weight_reference=_times(factors, given),
+        signed_reference=None if signed is None else _times(factors, signed),
+    )
 
 
 def balancing(
@@ -61,15 +69,21 @@ def balancing(
         there is no condition, where discrete conditions have no value in common, or where either
         sample has fewer than `FEWEST_POINTS`.
     """
+    factors = _factors(start, end, discrete, seed, weights)
+    return None if factors is None else _times(factors, weights)
+
+
+def _factors(
+    start: np.ndarray, end: np.ndarray, discrete: bool, seed: int, weights: np.ndarray | None
+) -> np.ndarray | None:
+    """What the given weights are multiplied by, (N,); arguments and None as in `balancing`."""
     points = min(unweighting.effective_number(len(start), weights), len(end))
     if not start.shape[1] or points < FEWEST_POINTS:
         return None
-    if discrete:
-        factors = _ratios(start, end, weights)
-    else:
-        factors = _odds(start, end, seed, weights)
-    if factors is None:
-        return None
+    return _ratios(start, end, weights) if discrete else _odds(start, end, seed, weights)
+
+
+def _times(factors: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
     return unweighting.relative(factors if weights is None else factors * weights)
 
 

@@ -161,25 +161,30 @@ def _auc(negative: np.ndarray, positive: np.ndarray) -> float:
 
 
 def compare_features(
-    sample: np.ndarray, target: np.ndarray, bins: int = 20, weights: np.ndarray | None = None
+    sample: np.ndarray,
+    target: np.ndarray,
+    bins: int = 20,
+    weights: np.ndarray | None = None,
+    target_weights: np.ndarray | None = None,
 ) -> list[FeatureComparison]:
     """Compare each feature's distribution by Kolmogorov-Smirnov and by chi2 of the binned ratio.
 
     ``sample`` has shape (n, D), ``target`` (m, D); one result per feature. The bins hold equal
     numbers of the pooled points. chi2 is the test of homogeneity of two histograms: it allows for
     the Poisson errors of both samples and leaves their totals free, so degrees = bins - 1.
-    ``weights``, (n,), say what each point of the sample counts; chi2 then has the errors of sums of
-    weights, and the Kolmogorov-Smirnov p-value takes `effective_points` for their number. Sources:
-    Hodges, Ark. Mat. 3 (1958) 469 (as in scipy); Gagunashvili, arXiv:physics/0605123.
+    ``weights``, (n,), and ``target_weights``, (m,), say what each point counts, some of them maybe
+    less than nothing; chi2 then has the errors of sums of weights, and the Kolmogorov-Smirnov
+    p-value takes `effective_points` for their number. Sources: Hodges, Ark. Mat. 3 (1958) 469 (as
+    in scipy); Gagunashvili, arXiv:physics/0605123.
     """
     results = []
-    weights = None if weights is None else relative(weights)
+    given = tuple(None if w is None else relative(w) for w in (weights, target_weights))
     for a, b in zip(np.asarray(sample).T, np.asarray(target).T, strict=True):
-        if weights is None:
+        if all(w is None for w in given):
             ks, pvalue = stats.ks_2samp(a, b, method="asymp")
         else:
-            ks, pvalue = _weighted_ks(a, b, weights)
-        chi2, degrees = _chi2(a, b, bins, weights)
+            ks, pvalue = _weighted_ks(a, b, *given)
+        chi2, degrees = _chi2(a, b, bins, *given)
         results.append(
             FeatureComparison(
                 float(ks),
@@ -192,32 +197,62 @@ def compare_features(
     return results
 
 
-def _weighted_ks(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-    order = np.argsort(a, kind="stable")
-    below = np.concatenate([[0.0], np.cumsum(weights[order]) / weights.sum()])
+def _weighted_ks(
+    a: np.ndarray, b: np.ndarray, weights: np.ndarray | None, target_weights: np.ndarray | None
+) -> tuple[float, float]:
     at = np.unique(np.concatenate([a, b]))
-    ours = below[np.searchsorted(a[order], at, side="right")]
-    theirs = np.searchsorted(np.sort(b), at, side="right") / len(b)
+    ours, theirs = _cumulative(a, weights, at), _cumulative(b, target_weights, at)
     distance = float(np.abs(ours - theirs).max())
-    size = effective_points(weights)
-    size = round(size * len(b) / (size + len(b)))
+    n, m = (
+        len(x) if w is None else effective_points(w) for x, w in ((a, weights), (b, target_weights))
+    )
+    size = round(n * m / (n + m)) if n + m else 0
     return distance, float(stats.kstwo.sf(distance, max(size, 1)))
 
 
+def _cumulative(values: np.ndarray, weights: np.ndarray | None, at: np.ndarray) -> np.ndarray:
+    """Share of the values up to each of the points ``at``."""
+    if weights is None:
+        return np.searchsorted(np.sort(values), at, side="right") / len(values)
+    order = np.argsort(values, kind="stable")
+    below = np.concatenate([[0.0], np.cumsum(weights[order]) / weights.sum()])
+    return below[np.searchsorted(values[order], at, side="right")]
+
+
 def _chi2(
-    a: np.ndarray, b: np.ndarray, bins: int, weights: np.ndarray | None = None
+    a: np.ndarray,
+    b: np.ndarray,
+    bins: int,
+    weights: np.ndarray | None = None,
+    target_weights: np.ndarray | None = None,
 ) -> tuple[float, int]:
     cuts = np.unique(np.quantile(np.concatenate([a, b]), np.arange(1, bins) / bins))
-    place, size = np.searchsorted(cuts, a, side="right"), len(cuts) + 1
-    counts_a = np.bincount(place, minlength=size)
-    counts_b = np.bincount(np.searchsorted(cuts, b, side="right"), minlength=size)
+    size = len(cuts) + 1
+    places = [np.searchsorted(cuts, x, side="right") for x in (a, b)]
+    counts_a, counts_b = (np.bincount(place, minlength=size) for place in places)
     filled = counts_a + counts_b > 0
-    counts_a, counts_b = counts_a[filled], counts_b[filled]
-    if weights is None:
+    if weights is None and target_weights is None:
+        counts_a, counts_b = counts_a[filled], counts_b[filled]
         scale = np.sqrt(len(b) / len(a))
         terms = (scale * counts_a - counts_b / scale) ** 2 / (counts_a + counts_b)
     else:
-        sums, squares = (np.bincount(place, w, size)[filled] for w in (weights, weights**2))
-        variance = squares / weights.sum() ** 2 + counts_b / len(b) ** 2
-        terms = (sums / weights.sum() - counts_b / len(b)) ** 2 / variance
+        ours, theirs = (
+            _shares(place, w, size)
+            for place, w in zip(places, (weights, target_weights), strict=True)
+        )
+        variance = ours[1] + theirs[1]
+        # Weights of zero leave a bin without content and error.
+        filled &= variance > 0
+        terms = (ours[0] - theirs[0])[filled] ** 2 / variance[filled]
     return float(terms.sum()), int(filled.sum() - 1)
+
+
+def _shares(
+    place: np.ndarray, weights: np.ndarray | None, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Share of a sample in each bin, and its variance; the whole is taken as known."""
+    if weights is None:
+        counts = np.bincount(place, minlength=size)
+        return counts / len(place), counts / len(place) ** 2
+    sums, squares = (np.bincount(place, w, size) for w in (weights, weights**2))
+    return sums / weights.sum(), squares / weights.sum() ** 2

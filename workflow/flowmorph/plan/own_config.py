@@ -162,6 +162,11 @@ def check(config: dict) -> None:
     for kind in ("features", "condition"):
         for name, choice in choices(own[kind]).items():
             _check_spikes(f"config: own.{kind}: spike of {name!r}", choice)
+    if own["negative"] != "error" and not any(own[role]["weights"] for role in here):
+        raise InputError(
+            f"config: own.negative: {own['negative']} is about weights, and there are none: name "
+            "own.reference.weights or own.target.weights, or leave it at error"
+        )
     regions = own["regions"]
     for kind in ("train", "apply"):
         for low, high in regions[kind]:

@@ -32,7 +32,10 @@ def load(data: Data, split: str) -> Points:
 
 
 def weights(data: Data, split: str) -> np.ndarray | None:
-    """Weights (N,), float64, of one split of a data set; None where all points count the same."""
+    """Weights (N,), float64, of one split of a data set; None where all points count the same.
+
+    None of them is negative. Of ``train`` these are those of the points that a training sees.
+    """
     if not isinstance(data, FileData):
         return None
     seen = _seen(data, split)
@@ -44,6 +47,13 @@ def weights(data: Data, split: str) -> np.ndarray | None:
     return found
 
 
+def signed_weights(data: Data, split: str) -> np.ndarray | None:
+    """Weights (N,), float64, of one split as they were given; None where none is negative."""
+    if isinstance(data, FileData) and data.weights:
+        return own_array(data.path, split, "signed", optional=True)
+    return None
+
+
 def condition_gaps(data: Data) -> np.ndarray:
     """Widest gap in the training region of each condition, (C,), in scaled units; 0 without one."""
     if isinstance(data, ToyData):
@@ -51,11 +61,15 @@ def condition_gaps(data: Data) -> np.ndarray:
     return own_array(data.path, "condition", "gaps") if _own(data) else np.asarray(data.gaps)
 
 
-def own_array(path: str, split: str, kind: str) -> np.ndarray:
-    """Points, condition, weights or hashes of rows, of one split of a user's prepared sample."""
+def own_array(path: str, split: str, kind: str, optional: bool = False) -> np.ndarray | None:
+    """Points, condition, weights or hashes of rows, of one split of a user's prepared sample.
+
+    None where they are ``optional`` and not there.
+    """
     try:
         with np.load(path) as file:
-            return file[f"{split}.{kind}"]
+            name = f"{split}.{kind}"
+            return None if optional and name not in file else file[name]
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
             f"{path}: no readable {kind} of {split} ({error}): delete it and run again"

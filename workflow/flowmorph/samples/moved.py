@@ -17,7 +17,7 @@ from flowmorph.samples import alternative_points, geometry, unweighting
 
 #: Names of arrays in a file; every other array is a method's.
 GIVEN = ("reference", "target", "condition_reference", "condition_target")
-WEIGHTS = ("weight_reference", "weight_target")
+WEIGHTS = ("weight_reference", "weight_target", "signed_reference", "signed_target")
 
 ANGLE_TOLERANCE = 0.01  # degrees: conditions are stored in single precision
 
@@ -34,8 +34,12 @@ class MovedSample:
         condition_reference: conditions c_x, (N, C); C is 0 if there are none.
         condition_target: conditions c_y, (N, C).
         methods: images of the reference's rows, (N, D), by method.
-        weight_reference: weights of the reference's rows, (N,); None if all count the same.
-        weight_target: weights of the target's rows, (N,); None if all count the same.
+        weight_reference: weights of the reference's rows, (N,), none below zero; None if all count
+            the same.
+        weight_target: weights of the target's rows, (N,), likewise.
+        signed_reference: weights of the reference's rows as they were given, (N,), if some of that
+            sample are negative; else None.
+        signed_target: weights of the target's rows, (N,), likewise.
         method_weights: weights, (N,), by method, of methods that weigh points instead of moving
             them.
     """
@@ -47,6 +51,8 @@ class MovedSample:
     methods: dict[str, np.ndarray]
     weight_reference: np.ndarray | None = None
     weight_target: np.ndarray | None = None
+    signed_reference: np.ndarray | None = None
+    signed_target: np.ndarray | None = None
     method_weights: dict[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
@@ -120,16 +126,35 @@ class MovedSample:
         """Give the weights (N,) of the points of that name, None where all count the same.
 
         A moved point has its reference's weight, unless its method weighs points; a pair of
-        ``baseline`` has the product of those of both its points.
+        ``baseline`` has the product of those of both its points. None is negative.
         """
+        return self._weights(name, self.weight_reference, self.weight_target)
+
+    def signed(self, name: str) -> np.ndarray | None:
+        """Give the weights (N,) of the points of that name, as `weights`, but as they were given.
+
+        For sums over points: means, histograms, and their errors.
+        """
+        reference, target = (
+            weights if signed is None else signed
+            for signed, weights in (
+                (self.signed_reference, self.weight_reference),
+                (self.signed_target, self.weight_target),
+            )
+        )
+        return self._weights(name, reference, target)
+
+    def _weights(
+        self, name: str, reference: np.ndarray | None, target: np.ndarray | None
+    ) -> np.ndarray | None:
         if name in self.method_weights:
             return self.method_weights[name]
         if name == "target":
-            return self.weight_target
+            return target
         if name == BASELINE:
-            both = [w for w in (self.weight_reference, self.weight_target) if w is not None]
+            both = [w for w in (reference, target) if w is not None]
             return math.prod(both) if both else None
-        return self.weight_reference
+        return reference
 
     def same_points(self, other: MovedSample) -> bool:
         """Whether both hold the same points, conditions and weights, before any method."""
@@ -169,7 +194,8 @@ class MovedSample:
         There must be weights of the target; the result has as many rows as the target has left.
         """
         rows = unweighting.accepted(self.weight_target, rng)
-        return replace(self.select(slice(len(rows)), rows), weight_target=None)
+        some = self.select(slice(len(rows)), rows)
+        return replace(some, weight_target=None, signed_target=None)
 
     def select(
         self, rows: np.ndarray | slice, target_rows: np.ndarray | slice | None = None
@@ -187,6 +213,8 @@ class MovedSample:
             methods={name: points[rows] for name, points in self.methods.items()},
             weight_reference=_selected(self.weight_reference, rows),
             weight_target=_selected(self.weight_target, of_target),
+            signed_reference=_selected(self.signed_reference, rows),
+            signed_target=_selected(self.signed_target, of_target),
             method_weights={name: weight[rows] for name, weight in self.method_weights.items()},
         )
 

@@ -15,6 +15,7 @@ from flowmorph.plan.seeds import seed_for
 from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.samples import row_hashes
 from flowmorph.samples.dependence import STRONG, strength
+from flowmorph.samples.negative_weights import Report, non_negative
 from flowmorph.samples.reading import check_pair, read_sample
 from flowmorph.samples.regions import inside
 from flowmorph.samples.unweighting import effective_number, relative
@@ -31,6 +32,15 @@ ROWS_COLUMNS = (
     Column("validation", "validation"),
     Column("apply", "closure, elsewhere"),
 )
+#: Further ones, where there are negative weights.
+NEGATIVE_COLUMNS = (
+    Column("negative", "negative weights"),
+    Column("change", "sum of weights in trainings / as given", 3),
+    Column("clipped", "local means below 0"),
+    Column("clipped_sum", "their part of the sum", 4),
+    Column("column", "worst histogram before and after"),
+    Column("chi2", "its chi2/ndf", 2),
+)
 
 
 @dataclass(frozen=True)
@@ -46,8 +56,9 @@ class Settings:
         scaling: ends of the scaled range.
         fraction: part of the rows in the training region that is kept for validation, 0 to 1.
         seed: of order, split and dequantization.
-        event: columns that identify a row; empty: features and condition do.
-        resampled: whether trainings see different rows, so that each row must be known.
+        negative: what negative weights do: "error" stops, others are those of `non_negative`.
+        event: columns that identify an event; empty: features and condition do.
+        resampled: whether trainings see different events, so that each must be known.
     """
 
     features: Mapping[str, Mapping]
@@ -58,13 +69,31 @@ class Settings:
     scaling: tuple[float, float]
     fraction: float
     seed: int
+    negative: str = "error"
     event: Sequence[str] = ()
     resampled: bool = False
 
     @property
     def identity(self) -> list[str]:
-        """Columns whose values identify a row."""
+        """Columns whose values identify an event."""
         return list(self.event or (*self.features, *self.condition))
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The rows of one sample.
+
+    Attributes:
+        tables: columns by name, by split; weights are not negative.
+        signed: weights as they were given, by split; empty if none of them is negative.
+        report: what became of negative weights; None likewise.
+        counts: what `ROWS_COLUMNS` say.
+    """
+
+    tables: dict[str, dict[str, np.ndarray]]
+    signed: dict[str, np.ndarray]
+    report: Report | None
+    counts: dict
 
 
 def check_moved(reference: Mapping, settings: Settings, output: Output) -> None:
@@ -81,24 +110,22 @@ def check_moved(reference: Mapping, settings: Settings, output: Output) -> None:
     check_output(files, list(settings.features), needed, whole, output)
 
 
-def read_splits(
-    name: str, sample: Mapping, settings: Settings
-) -> tuple[dict[str, dict[str, np.ndarray]], dict]:
+def read_splits(name: str, sample: Mapping, settings: Settings) -> Splits:
     """Read one sample and deal its rows to ``train``, ``validation`` and ``apply``; count them.
 
     ``sample`` has the keys ``files``, ``tree``, ``format`` and ``weights``. Rows are in random
     order in each split, because only a part of a split is used where the other sample's is smaller,
     and files often are sorted. In each split weights are scaled so that their squares neither
     underflow nor overflow. ``apply`` is there if there is a training region and closure is asked
-    for. Raises `InputError` for a split without rows or weight.
+    for. Raises `InputError` for a split without rows or weight, and as `non_negative`.
     """
-    regions = settings.regions
+    regions, weights = settings.regions, sample["weights"]
     files = open_sample(sample["files"], sample["tree"], sample["format"])
     extra = [regions["column"]] if regions["train"] or regions["apply"] else []
     extra += settings.event if settings.resampled else []
     table, dropped = read_sample(
-        files, list(settings.features), list(settings.condition), sample["weights"], extra,
-        settings.missing,
+        files, list(settings.features), list(settings.condition), weights, extra,
+        settings.missing, settings.negative != "error",
     )  # fmt: skip
     rng = np.random.default_rng(seed_for(settings.seed, "split", name))
     order = rng.permutation(len(next(iter(table.values()))))
@@ -111,44 +138,51 @@ def read_splits(
         elsewhere = _inside(table, regions, "apply")[order] if regions["apply"] else ~train
         chosen["apply"] = order[elsewhere][:most_validation]
     for split, indices in chosen.items():
-        where = {"apply": "outside of the training region"}.get(split, "in the training region")
-        hint = " or set own.regions.closure: false" if split == "apply" else ""
+        where, hint = _place(split)
         if len(indices) < 2:
             raise InputError(
                 f"{name}: {len(indices)} events for {split} {where}: widen own.regions, give more "
                 f"events{hint}"
             )
-        if sample["weights"] and not table[sample["weights"]][indices].any():
-            raise InputError(f"{name}: the weights of all events {where} are zero{hint}")
-    splits = {
+    signed, report = {}, None
+    if weights:
+        used = np.unique(np.concatenate(list(chosen.values())))
+        given = table[weights]
+        if (given[used] < 0).any():
+            table[weights], report = _without_negative(name, table, weights, used, settings)
+            signed = {split: relative(given[indices]) for split, indices in chosen.items()}
+    tables = {
         split: {column: values[indices] for column, values in table.items()}
         for split, indices in chosen.items()
     }
-    if settings.resampled:
-        _check_identity(name, splits["train"], settings)
-    if sample["weights"]:
-        for table in splits.values():
-            table[sample["weights"]] = relative(table[sample["weights"]])
-    weights = splits["train"][sample["weights"]] if sample["weights"] else None
+    if settings.resampled and not settings.event:
+        _check_identity(name, tables["train"], settings)
+    effective = None
+    if weights:
+        for split, each in tables.items():
+            where, hint = _place(split)
+            if not each[weights].any():
+                raise InputError(f"{name}: the weights of all events {where} are zero{hint}")
+            each[weights] = relative(each[weights])
+        effective = signed.get("train", tables["train"][weights])
     counts = {
         "sample": name, "read": dropped.read, "missing": dropped.rows, "region": int(train.sum()),
         "train": len(chosen["train"]), "validation": len(chosen["validation"]),
         "apply": len(chosen["apply"]) if "apply" in chosen else None,
-        "effective": effective_number(len(chosen["train"]), weights),
+        "effective": effective_number(len(chosen["train"]), effective),
     }  # fmt: skip
-    return splits, counts
+    return Splits(tables, signed, report, counts)
 
 
 def _check_identity(name: str, table: Mapping[str, np.ndarray], settings: Settings) -> None:
-    """Raise `InputError` unless rows can be told from each other.
+    """Raise `InputError` unless rows can be told from each other by features and condition.
 
-    Equal rows are in one fold, and are resampled together: their number would count as one.
+    Equal rows are in one fold, and are resampled together, as if they were one event.
     """
     if not row_hashes.identify(row_hashes.hashes(table, settings.identity)):
         raise InputError(
-            f"{name}: many rows are equal in {listed(settings.identity)}, and own.folds and "
-            "own.variations.bootstrap must tell them apart: name columns that identify an event "
-            "in own.event"
+            f"{name}: many rows are equal in {listed(settings.identity)}: own.folds and "
+            "own.variations.bootstrap need own.event, the columns that identify an event"
         )
 
 
@@ -158,7 +192,8 @@ def prepare(
     """Read reference and target, and bring every split of both to the flows' box.
 
     Gives, for each sample, arrays ``<split>.points`` (N, D), ``<split>.condition`` (N, C), float32,
-    and, where there are weights, ``<split>.weights`` (N,), float64; ``train.rows`` (N,), the rows'
+    and, where there are weights, ``<split>.weights`` (N,), float64, and, where some of them are
+    negative, ``<split>.signed`` (N,), float64, as they were given; ``train.rows`` (N,), the rows'
     hashes, if they are resampled; ``condition.gaps`` (C,), the
     widest gap of the training region in each condition, scaled, and 0 for a condition on which a
     feature depends so strongly that noise on it would do harm; the preprocessing, which is fitted
@@ -166,7 +201,7 @@ def prepare(
     """
     read = {name: read_splits(name, sample, settings) for name, sample in samples.items()}
     features, conditions = list(settings.features), list(settings.condition)
-    train = {name: splits["train"] for name, (splits, _) in read.items()}
+    train = {name: each.tables["train"] for name, each in read.items()}
     where = "the training region" if settings.regions["train"] else ""
     check_pair(train["reference"], train["target"], features, conditions, where)
     weights = {name: sample["weights"] for name, sample in samples.items()}
@@ -178,9 +213,9 @@ def prepare(
         conditions,
     )
     prepared = {}
-    for name, (splits, _) in read.items():
-        prepared[name] = {}
-        for split, table in splits.items():
+    for name, each in read.items():
+        prepared[name] = {f"{split}.signed": values for split, values in each.signed.items()}
+        for split, table in each.tables.items():
             box = preprocessing.forward(table, seed_for(settings.seed, "spread", name, split))
             rows = len(table[features[0]])
             for kind, columns in (("points", features), ("condition", conditions)):
@@ -192,12 +227,55 @@ def prepare(
                 prepared[name][f"{split}.weights"] = table[weights[name]]
             if settings.resampled and split == "train":
                 prepared[name]["train.rows"] = row_hashes.hashes(table, settings.identity)
+    _check_sums(prepared)
     widths = _gaps(settings, preprocessing)
     notes = _without_noise(prepared, settings, widths)
+    reports = {name: each.report for name, each in read.items() if each.report}
+    for name, report in reports.items():
+        notes.append(f"{name}: {report}.")
+        if report.warning:
+            notes.append(f"Warning: {name}: {report.warning}.")
     for arrays in prepared.values():
         arrays["condition.gaps"] = widths
-    rows = Table(ROWS_COLUMNS, [counts for _, counts in read.values()], notes)
-    return prepared, preprocessing, rows
+    further = NEGATIVE_COLUMNS if reports else ()
+    rows = [
+        each.counts | {column.key: getattr(each.report, column.key, None) for column in further}
+        for each in read.values()
+    ]
+    return prepared, preprocessing, Table((*ROWS_COLUMNS, *further), rows, notes)
+
+
+def _place(split: str) -> tuple[str, str]:
+    """Where the rows of a split are, and what else can be done if there are none."""
+    if split == "apply":
+        return "outside of the training region", " or set own.regions.closure: false"
+    return "in the training region", ""
+
+
+def _without_negative(
+    name: str, table: Mapping[str, np.ndarray], weights: str, used: np.ndarray, settings: Settings
+) -> tuple[np.ndarray, Report]:
+    """Weights of all rows, zero where they are not used, and what became of negative ones."""
+    columns = {column: table[column][used] for column in (*settings.features, *settings.condition)}
+    result = np.zeros(len(table[weights]))
+    seed = seed_for(settings.seed, "negative", name)
+    result[used], report = non_negative(
+        columns, table[weights][used], settings.negative, seed, f"{name}: weights {weights!r}"
+    )
+    return result, report
+
+
+def _check_sums(prepared: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+    """Raise `InputError` where signed weights of what is compared add up to zero or less."""
+    for split in ("validation", "apply"):
+        sizes = [len(arrays.get(f"{split}.points", ())) for arrays in prepared.values()]
+        for name, arrays in prepared.items():
+            signed = arrays.get(f"{split}.signed")
+            if signed is not None and min(signed.sum(), signed[: min(sizes)].sum()) <= 0:
+                raise InputError(
+                    f"{name}: the weights of {min(sizes)} {split} events add up to zero or less: "
+                    "give more events, or weights with fewer negative ones"
+                )
 
 
 def _without_noise(

@@ -41,6 +41,7 @@ def read_sample(
     weights: str | None = None,
     extra: Sequence[str] = (),
     missing: str = "error",
+    signed: bool = False,
 ) -> tuple[Table, Dropped]:
     """Read the columns that a task needs as float64, and check every value.
 
@@ -52,15 +53,16 @@ def read_sample(
         extra: names of further columns, such as the one that defines a region.
         missing: what a value that is not finite (NaN, null, infinity) does: "error" stops, "drop"
             leaves out the row.
+        signed: whether weights may be negative.
 
     Returns:
         Columns (N,) by name, and how many rows were left out.
 
     Raises:
         InputError: a column that is named twice, not there, no number or without any value; a
-            weight below zero or no weight above it; a sample of fewer than two rows, or one that
-            does not fit into memory. The message names the file and, where there are some, column
-            and row.
+            weight below zero that may not be, or none other than zero; a sample of fewer than two
+            rows, or one that does not fit into memory. The message names the file and, where there
+            are some, column and row.
     """
     if missing not in ("error", "drop"):
         raise InputError(f"unknown choice for missing values {missing!r}: choose error or drop")
@@ -78,7 +80,7 @@ def read_sample(
                 _raise_missing(path, name, first, values)
             bad[name] += int((~finite).sum())
             keep &= finite
-        if weights is not None:
+        if weights is not None and not signed:
             _check_weights(path, weights, first, table[weights])
         dropped.read += len(keep)
         dropped.rows += int((~keep).sum())
@@ -143,7 +145,8 @@ def _check_weights(path: Path, name: str, first: int, values: np.ndarray) -> Non
         raise InputError(
             f"{path}: weight {name!r} of row {first + rows[0]} is negative "
             f"({values[rows[0]]:g}; {len(rows)} such rows up to row {first + len(values)}): "
-            "a density cannot have negative weights: reweight or remove these events"
+            "a density cannot have negative weights: reweight or remove these events, or let "
+            "own.negative do so"
         )
 
 

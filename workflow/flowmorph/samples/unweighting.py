@@ -8,20 +8,21 @@ from flowmorph.samples.resampling import systematic
 
 
 def relative(weights: np.ndarray) -> np.ndarray:
-    """Weights, (n,), in a unit in which the largest is between 1/2 and 1, or all are zero.
+    """Weights, (n,), in a unit in which the largest size is between 1/2 and 1, or all are zero.
 
     Weights matter only relative to each other, but squares and sums of those such as 1e-300 or
     1e300 are beyond the range of float64. The unit is a power of two, which changes no digit.
     """
     weights = np.asarray(weights, dtype=np.float64)
-    _, exponent = np.frexp(weights.max(initial=0.0))
+    _, exponent = np.frexp(np.abs(weights).max(initial=0.0))
     return np.ldexp(weights, -exponent)
 
 
 def effective_points(weights: np.ndarray) -> float:
     """How many points of equal weight have the statistical power of these: (sum w)^2 / sum w^2.
 
-    Zero if all weights are zero. Source: Kish, Survey Sampling (1965), section 11.7.
+    Weights may be negative. Zero if all weights are zero. Source: Kish, Survey Sampling (1965),
+    section 11.7.
     """
     weights = relative(weights)
     squares = np.square(weights).sum()

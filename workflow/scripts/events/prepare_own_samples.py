@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 import numpy as np
 
@@ -40,6 +41,7 @@ def main(argv: list[str] | None = None) -> None:
         scaling=job.scaling,
         fraction=job.validation_fraction,
         seed=job.seed,
+        negative=job.negative,
         event=job.event,
         resampled=job.resampled,
     )
@@ -63,6 +65,8 @@ def main(argv: list[str] | None = None) -> None:
     with atomic(args.output_preprocessing) as part:
         preprocessing.save(part)
     rows.save(args.output_rows)
+    for note in rows.notes:
+        print(note, file=sys.stderr)
 
 
 if __name__ == "__main__":

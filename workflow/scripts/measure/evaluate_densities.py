@@ -32,10 +32,11 @@ def main(argv: list[str] | None = None) -> None:
         if compiled:
             flow.compile()
         log_q = setup.in_chunks(flow.log_prob, *setup.tensors(x, c, device))
+        weights = datasets.signed_weights(data, split)
         numbers = divergence.likelihood_numbers(
             log_q.double().cpu().numpy(),
             datasets.exact_log_density(data, x, c),
-            datasets.weights(data, split),
+            datasets.weights(data, split) if weights is None else weights,
         ) | {"parameters": sum(p.numel() for p in flow.parameters())}
         training = str(density.training)
         measured += [

@@ -12,7 +12,7 @@ from flowmorph.metrics import comparison, measures, mixing
 from flowmorph.plan.jobs import form
 from flowmorph.plan.jobs.measuring import MeasureJob
 from flowmorph.preprocess.preprocessor import Preprocessor
-from flowmorph.samples import moved
+from flowmorph.samples import moved, unweighting
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -30,14 +30,16 @@ def main(argv: list[str] | None = None) -> None:
     given = sample = moved.MovedSample.load(args.moved, job.methods)
     if given.weight_target is not None:
         sample = given.target_unweighted(np.random.default_rng(job.seed))
-    compared = len(sample) >= comparison.FEWEST_POINTS
+    signed = [w for w in (sample.signed_reference, given.signed_target) if w is not None]
+    points = min([len(sample), *(unweighting.effective_number(len(w), w) for w in signed)])
+    compared = points >= comparison.FEWEST_POINTS
     if sample.weight_reference is not None:
         compared = compared and sample.weight_reference.any()
     if not compared:
         print(
-            f"{job.task}: {len(sample)} points cannot be compared with the target: "
+            f"{job.task}: {points} points cannot be compared with the target: "
             f"fewer than {comparison.FEWEST_POINTS} are left after splitting, and unweighting "
-            "the target",
+            "the target, or are what signed weights are worth",
             file=sys.stderr,
         )
         sample = given
@@ -59,7 +61,8 @@ def main(argv: list[str] | None = None) -> None:
         assignment_points=job.assignment_points,
         spikes=spikes,
     )
-    found = [*comparison.measure(sample, setting, compared)]
+    whole = None if given.signed_target is None else given
+    found = [*comparison.measure(sample, setting, compared, whole)]
     if job.parts:
         found += mixing.measure(sample, job.parts, methods, job.mode)
     what = (job.task, job.split, job.training)

@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
     for name in names:
         images = [training.methods[name] for training in trainings]
         mixed[name] = np.stack(images)[chosen, rows]
-        spread = distances.between_trainings(images, first.weight_reference)
+        spread = distances.between_trainings(images, first.signed("reference"))
         number = (name, "", "training_spread", spread)
         found.append(measures.Measure(args.task, args.split, ENSEMBLE, *number))
     replace(first, methods=mixed).save(args.output)

@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> None:
         images[method] = image.cpu().numpy()
         if not np.isfinite(images[method]).all():
             raise InputError(f"{job.task}: {method} moves some points to infinity; train it again")
-        numbers = measure(one, x, y, image, sample.weight_target, exact)
+        numbers = measure(one, x, y, image, sample.signed("target"), exact)
         found += [
             measures.Measure(job.task, job.split, job.training, method, "", *number)
             for number in numbers.items()
@@ -90,7 +90,9 @@ def compared(job: MoveJob) -> MovedSample:
                 f"{data.name}: the weights of the {size} {job.split} events that are compared are "
                 "all zero: give more events with weights above zero"
             )
-    return MovedSample(x, y, c_x, c_y, {}, w_x, w_y)
+    signed = (datasets.signed_weights(data, job.split) for data in (job.reference, job.target))
+    s_x, s_y = (None if w is None else unweighting.relative(w[:size]) for w in signed)
+    return MovedSample(x, y, c_x, c_y, {}, w_x, w_y, s_x, s_y)
 
 
 def move(one: Morph, x: Points, y: Points) -> Tensor:

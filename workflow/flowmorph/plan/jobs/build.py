@@ -354,6 +354,7 @@ class Jobs:
             scaling=(own["scaling"]["low"], own["scaling"]["high"]),
             validation_fraction=own["validation_fraction"],
             seed=self.seed("prepare_own_samples"),
+            negative=own["negative"],
             event=tuple(own["event"]),
             resampled=own_members.resampled(self.config),
             variations=own_members.moving(self.config)[-1].variation,

@@ -97,6 +97,7 @@ class OwnJob:
         scaling: ends of the scaled range.
         validation_fraction: part of the rows in the training region that is kept for validation.
         seed: of order, split and dequantization.
+        negative: what negative weights do: "error", "absolute", "drop" or "resample".
         event: columns that identify a row; empty: features and condition do.
         resampled: whether trainings see different rows.
         variations: number of further trainings that vary the moved values.
@@ -112,6 +113,7 @@ class OwnJob:
     scaling: tuple[float, float]
     validation_fraction: Share
     seed: int
+    negative: Literal["error", "absolute", "drop", "resample"] = choice("error")
     event: tuple[str, ...] = choice(())
     resampled: bool = choice(False)
     variations: int = choice(0)
