@@ -124,6 +124,7 @@ def test_a_density_is_unbiased_on_the_fold_that_it_has_not_seen(tmp_path):
     hashes = row_hashes.hashes(dict(zip("abcd", points.T, strict=True)), list("abcd"))
     none = np.empty((400, 0), np.float32)
     arrays = {"train.points": points, "train.condition": none, "train.rows": hashes}
+    arrays |= {"train.told": np.array(True)}
     arrays |= {"validation.points": fresh, "validation.condition": none}
     np.savez(tmp_path / "r.npz", **arrays, **{"condition.gaps": np.empty(0)})
     data = FileData("r", str(tmp_path / "r.npz"), tuple("abcd"), (), part=Part(2, 0))

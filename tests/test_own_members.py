@@ -23,7 +23,6 @@ def config() -> dict:
 
 def test_one_training_sees_every_row(config):
     assert own_members.members(config) == [own_members.Member(1, 0, Part())]
-    assert not own_members.resampled(config)
     # Its job is what it is without the choice.
     assert "part" not in as_dict(Jobs(config, "out").density("own_reference", 1).data)
 
@@ -38,7 +37,7 @@ def test_variations_have_each_fold(config):
     config["own"] |= {"folds": 2, "variations": {"seeds": 1, "bootstrap": 2}}
     check(config, SCHEMA)
     found = own_members.members(config)
-    assert own_members.moving(config) == found and own_members.resampled(config)
+    assert own_members.moving(config) == found
     assert [each.number for each in found] == list(range(1, 9))
     assert [each.variation for each in found] == [0, 0, 1, 1, 2, 2, 3, 3]
     assert [each.part.fold for each in found] == [0, 1] * 4

@@ -181,3 +181,25 @@ def test_samples_too_small_to_be_compared_still_end_with_what_was_asked_for(tmp_
         assert "cannot be compared with the target: fewer than 20" in log
     project.snakemake("--report", str(tmp_path / "report.html"), override=override)
     assert "fig_own_ratios.png" in (tmp_path / "report.html").read_text()
+
+
+def test_folds_and_variations_move_the_reference_and_further_files_alike(tmp_path):
+    project = project_with(tmp_path, 600)
+    override = settings() | {"apply": "data/*.csv.gz"}
+    changes = {"folds": 2, "event": [ODD], "variations": {"seeds": 0, "bootstrap": 1}}
+    override["own"] |= changes | {"methods": ["movement_penalty"]}
+    pending = project.pending(override=override)
+    # Two folds, nominal and resampled, of two samples.
+    assert (pending["train_density"], pending["train_transport"]) == (8, 4)
+    applied = paths.applied(OUT, "movement_penalty", "reference.csv.gz")
+    project.snakemake("--cores", "2", MOVED, applied, "two_sample", override=override)
+    after = pd.read_csv(project.folder / MOVED)
+    new = ["x_moved", "n_moved", "x_moved_1", "n_moved_1", "flowmorph_moved"]
+    assert list(after.columns)[-len(new) :] == new
+    assert (after["x_moved"] != after["x_moved_1"]).mean() > 0.9
+    assert (project.folder / applied).read_bytes() == (project.folder / MOVED).read_bytes()
+    table = pd.read_csv(project.folder / paths.table(OUT, "two_sample", "csv"))
+    assert table["trainings"].max() == 4
+    # What is written of them is no reason to train anew.
+    override["own"]["output"]["variations"] = "envelope"
+    assert set(project.pending(MOVED, override=override)) == {"move_reference"}

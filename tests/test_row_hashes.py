@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest, poisson
 
+from flowmorph.errors import InputError
 from flowmorph.plan.jobs.data import FileData, Part
 from flowmorph.samples import datasets, row_hashes
 
@@ -66,7 +67,11 @@ def prepared(tmp_path, found) -> str:
     path = tmp_path / "reference.npz"
     points = np.arange(ROWS, dtype=np.float32)[:, None]
     arrays = {"train.points": points, "train.condition": np.empty((ROWS, 0), np.float32)}
-    arrays |= {"train.weights": np.full(ROWS, 2.0), "train.rows": found}
+    arrays |= {
+        "train.weights": np.full(ROWS, 2.0),
+        "train.rows": found,
+        "train.told": np.array(True),
+    }
     np.savez(path, **arrays, **{"validation.points": points, "validation.condition": points[:, :0]})
     return str(path)
 
@@ -90,3 +95,14 @@ def test_a_resampled_training_weighs_what_it_sees(prepared, found):
         data = FileData("own_reference", prepared, ("x",), (), weighted, part=part)
         expected = factor * row_hashes.bootstrap(found, 3)[kept]
         np.testing.assert_array_equal(datasets.weights(data, "train"), expected)
+
+
+def test_equal_rows_need_an_event(prepared):
+    arrays = dict(np.load(prepared)) | {"train.told": np.array(False)}
+    np.savez(prepared, **arrays)
+    for part in (Part(folds=4), Part(bootstrap=1)):
+        data = FileData("own_reference", prepared, ("x",), (), part=part)
+        with pytest.raises(InputError, match="own_reference: many rows are equal .* own.event"):
+            datasets.load(data, "train"), datasets.weights(data, "train")
+    plain = FileData("own_reference", prepared, ("x",), ())
+    assert len(datasets.load(plain, "train")[0]) == ROWS

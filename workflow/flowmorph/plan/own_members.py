@@ -51,11 +51,6 @@ def moving(config: dict) -> list[Member]:
     return [each for each in members(config) if each.variation <= variations]
 
 
-def resampled(config: dict) -> bool:
-    """Whether rows must be known one by one, since trainings see different ones."""
-    return any(member.part.given for member in members(config))
-
-
 def check(config: dict) -> None:
     """Raise InputError, naming the key, for trainings of own samples that do not go together."""
     own = config["own"]

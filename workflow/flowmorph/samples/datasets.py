@@ -41,8 +41,7 @@ def weights(data: Data, split: str) -> np.ndarray | None:
     seen = _seen(data, split)
     found = own_array(data.path, split, "weights")[seen] if data.weights else None
     if split == "train" and data.part.bootstrap:
-        rows = own_array(data.path, split, "rows")[seen]
-        drawn = row_hashes.bootstrap(rows, data.part.bootstrap)
+        drawn = row_hashes.bootstrap(_rows(data)[seen], data.part.bootstrap)
         found = drawn if found is None else found * drawn
     return found
 
@@ -99,8 +98,20 @@ def _seen(data: FileData, split: str) -> np.ndarray | slice:
     """The rows of a split that a training sees: of those to train on, all but those of its fold."""
     if split != "train" or not data.part.folds:
         return slice(None)
-    rows = own_array(data.path, split, "rows")
-    return row_hashes.folds(rows, data.part.folds) != data.part.fold
+    return row_hashes.folds(_rows(data), data.part.folds) != data.part.fold
+
+
+def _rows(data: FileData) -> np.ndarray:
+    """Hashes (N,) of the events to train on; raises InputError where they do not tell them apart.
+
+    Equal rows would be in one fold, and resampled together, as if they were one event.
+    """
+    if not own_array(data.path, "train", "told"):
+        raise InputError(
+            f"{data.name}: many rows are equal in features and condition: own.folds and "
+            "own.variations.bootstrap need own.event, the columns that identify an event"
+        )
+    return own_array(data.path, "train", "rows")
 
 
 def _own(data: FileData) -> bool:

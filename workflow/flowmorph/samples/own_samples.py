@@ -9,7 +9,6 @@ import numpy as np
 
 from flowmorph.errors import InputError
 from flowmorph.formats import open_sample
-from flowmorph.formats.base import listed
 from flowmorph.plan.intervals import gaps
 from flowmorph.plan.seeds import seed_for
 from flowmorph.preprocess.preprocessor import Preprocessor
@@ -58,7 +57,6 @@ class Settings:
         seed: of order, split and dequantization.
         negative: what negative weights do: "error" stops, others are those of `non_negative`.
         event: columns that identify an event; empty: features and condition do.
-        resampled: whether trainings see different events, so that each must be known.
     """
 
     features: Mapping[str, Mapping]
@@ -71,7 +69,6 @@ class Settings:
     seed: int
     negative: str = "error"
     event: Sequence[str] = ()
-    resampled: bool = False
 
     @property
     def identity(self) -> list[str]:
@@ -122,7 +119,7 @@ def read_splits(name: str, sample: Mapping, settings: Settings) -> Splits:
     regions, weights = settings.regions, sample["weights"]
     files = open_sample(sample["files"], sample["tree"], sample["format"])
     extra = [regions["column"]] if regions["train"] or regions["apply"] else []
-    extra += settings.event if settings.resampled else []
+    extra += settings.event
     table, dropped = read_sample(
         files, list(settings.features), list(settings.condition), weights, extra,
         settings.missing, settings.negative != "error",
@@ -155,8 +152,6 @@ def read_splits(name: str, sample: Mapping, settings: Settings) -> Splits:
         split: {column: values[indices] for column, values in table.items()}
         for split, indices in chosen.items()
     }
-    if settings.resampled and not settings.event:
-        _check_identity(name, tables["train"], settings)
     effective = None
     if weights:
         for split, each in tables.items():
@@ -174,18 +169,6 @@ def read_splits(name: str, sample: Mapping, settings: Settings) -> Splits:
     return Splits(tables, signed, report, counts)
 
 
-def _check_identity(name: str, table: Mapping[str, np.ndarray], settings: Settings) -> None:
-    """Raise `InputError` unless rows can be told from each other by features and condition.
-
-    Equal rows are in one fold, and are resampled together, as if they were one event.
-    """
-    if not row_hashes.identify(row_hashes.hashes(table, settings.identity)):
-        raise InputError(
-            f"{name}: many rows are equal in {listed(settings.identity)}: own.folds and "
-            "own.variations.bootstrap need own.event, the columns that identify an event"
-        )
-
-
 def prepare(
     samples: Mapping[str, Mapping], settings: Settings
 ) -> tuple[dict[str, dict[str, np.ndarray]], Preprocessor, Table]:
@@ -193,8 +176,8 @@ def prepare(
 
     Gives, for each sample, arrays ``<split>.points`` (N, D), ``<split>.condition`` (N, C), float32,
     and, where there are weights, ``<split>.weights`` (N,), float64, and, where some of them are
-    negative, ``<split>.signed`` (N,), float64, as they were given; ``train.rows`` (N,), the rows'
-    hashes, if they are resampled; ``condition.gaps`` (C,), the
+    negative, ``<split>.signed`` (N,), float64, as they were given; ``train.rows`` (N,), hashes
+    of the events, and ``train.told``, whether these tell events apart; ``condition.gaps`` (C,), the
     widest gap of the training region in each condition, scaled, and 0 for a condition on which a
     feature depends so strongly that noise on it would do harm; the preprocessing, which is fitted
     on the training rows of both; and what became of the rows.
@@ -225,8 +208,10 @@ def prepare(
                 prepared[name][f"{split}.{kind}"] = values
             if weights[name]:
                 prepared[name][f"{split}.weights"] = table[weights[name]]
-            if settings.resampled and split == "train":
-                prepared[name]["train.rows"] = row_hashes.hashes(table, settings.identity)
+            if split == "train":
+                found = row_hashes.hashes(table, settings.identity)
+                told = bool(settings.event) or row_hashes.identify(found)
+                prepared[name] |= {"train.rows": found, "train.told": np.array(told)}
     _check_sums(prepared)
     widths = _gaps(settings, preprocessing)
     notes = _without_noise(prepared, settings, widths)

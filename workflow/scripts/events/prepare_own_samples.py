@@ -25,6 +25,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--object", nargs="+", action="append", default=[],
                         help="an object that is moved there, and its columns")  # fmt: skip
     parser.add_argument("--variations", default="each", help="which of them it has")
+    parser.add_argument("--varied", type=int, default=0, help="number of variations")
     parser.add_argument("--output-reference", required=True, help="npz")
     parser.add_argument("--output-target", required=True, help="npz")
     parser.add_argument("--output-preprocessing", required=True, help="JSON")
@@ -43,7 +44,6 @@ def main(argv: list[str] | None = None) -> None:
         seed=job.seed,
         negative=job.negative,
         event=job.event,
-        resampled=job.resampled,
     )
     samples = {"reference": form.as_dict(job.reference), "target": form.as_dict(job.target)}
     region = [job.regions["column"]] if job.regions["column"] else []
@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> None:
         args.drop,
         objects=objects.typed([], args.object, known),
         variations=args.variations,
-        varied=job.variations,
+        varied=args.varied,
     )
     check_moved(samples["reference"], settings, output)
     prepared, preprocessing, rows = prepare(samples, settings)

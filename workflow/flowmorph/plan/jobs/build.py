@@ -356,8 +356,6 @@ class Jobs:
             seed=self.seed("prepare_own_samples"),
             negative=own["negative"],
             event=tuple(own["event"]),
-            resampled=own_members.resampled(self.config),
-            variations=own_members.moving(self.config)[-1].variation,
         )
 
     def bundle(self, method: str) -> BundleJob:

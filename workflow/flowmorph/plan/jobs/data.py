@@ -54,11 +54,6 @@ class Part:
     fold: int = 0
     bootstrap: int = 0
 
-    @property
-    def given(self) -> bool:
-        """Whether this is not simply every row once."""
-        return bool(self.folds or self.bootstrap)
-
 
 @job
 class FileData:

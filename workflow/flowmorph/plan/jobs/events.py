@@ -98,9 +98,7 @@ class OwnJob:
         validation_fraction: part of the rows in the training region that is kept for validation.
         seed: of order, split and dequantization.
         negative: what negative weights do: "error", "absolute", "drop" or "resample".
-        event: columns that identify a row; empty: features and condition do.
-        resampled: whether trainings see different rows.
-        variations: number of further trainings that vary the moved values.
+        event: columns that identify an event; empty: features and condition do.
     """
 
     reference: OwnFiles
@@ -115,5 +113,3 @@ class OwnJob:
     seed: int
     negative: Literal["error", "absolute", "drop", "resample"] = choice("error")
     event: tuple[str, ...] = choice(())
-    resampled: bool = choice(False)
-    variations: int = choice(0)
