@@ -1,7 +1,9 @@
 """The user's own two samples: from their files to the moved reference in their format."""
 
 # Looked at before anything is trained, and no parameter: another layout is no reason to train anew.
-OWN_LAYOUT = f"{own_config.layout_options(config)} --varied {own_members.moving(config)[-1].variation}"
+OWN_LAYOUT = (
+    f"{own_config.layout_options(config)} --varied {own_members.moving(config)[-1].variation}"
+)
 
 
 rule prepare_own_samples:

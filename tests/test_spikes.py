@@ -320,7 +320,7 @@ def spiked(tmp_path_factory):
 @pytest.mark.parametrize("columns", ["append", "replace"])
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
 def test_a_moved_file_has_exactly_the_spike_in_its_columns_type(spiked, tmp_path, kind, columns):
-    start = table(4000, 5, kind)
+    start = table(8000, 5, kind)
     pa.parquet.write_table(pa.table(start), tmp_path / "in.parquet")
     for name in ("out", "again"):
         path = tmp_path / f"{name}.parquet"
