@@ -15,12 +15,16 @@ from signed_weights import (
     next_to_leading_order,
     signal_and_background,
 )
-from test_own_samples import REGIONS, settings
+from test_own_samples import REGIONS, configured, settings
 
 from flowmorph.errors import InputError
 from flowmorph.figures import correlations, features
 from flowmorph.metrics import comparison, distances, spectra, two_sample
+from flowmorph.plan.jobs import form
+from flowmorph.plan.jobs.build import Jobs
 from flowmorph.plan.jobs.data import FileData
+from flowmorph.plan.jobs.events import OwnJob
+from flowmorph.plan.jobs.form import to_json
 from flowmorph.samples import datasets, moved, negative_weights
 from flowmorph.samples.negative_weights import (
     FEWEST_ROWS,
@@ -268,6 +272,17 @@ def test_arrays_of_a_prepared_sample(tmp_path):
         datasets.weights(data, "validation")
 
 
+def test_a_job_without_the_choice_keeps_its_text(tmp_path):
+    config = configured()
+    config["own"]["reference"]["weights"] = "w"
+    plain = to_json(Jobs(config, "results/x").prepare_own())
+    config["own"]["negative"] = "resample"
+    job = Jobs(config, "results/x").prepare_own()
+    assert "negative" not in plain and form.read(OwnJob, to_json(job)).negative == "resample"
+    with pytest.raises(InputError, match="--job: negative: "):
+        form.read(OwnJob, to_json(job).replace("resample", "keep"))
+
+
 # --- tables and figures
 
 
@@ -345,6 +360,27 @@ def test_measures_of_features_are_those_of_signed_weights():
     assert found["base_transfer", "", "distance_mean"] == pytest.approx(
         np.average(length, weights=some.signed_reference)
     )
+
+
+def test_a_spectrum_is_balanced_before_features_are_compared():
+    """Conditions rise in the target only; given these, the method is right."""
+    rng = np.random.default_rng(11)
+    rows = 4000
+    c, d = rng.uniform(size=(rows, 1)), rng.beta(2, 1, size=(rows, 1))
+    signed = [np.where(rng.random(rows) < 0.2, -1.0, 1.0) for _ in "xy"]
+    x, y = rng.normal(4 * c), rng.normal(4 * d)
+    weights = [np.full(rows, 0.6)] * 2  # the mean of the signs everywhere
+    sample = moved.MovedSample(x, y, c, d, {"base_transfer": x}, *weights, *signed)
+    setting = comparison.Setting(["base_transfer"], ["a"], "shared", False, 9.0, 1, 500, 50)
+    some = sample.target_unweighted(rng)
+    for whole in (sample, None):
+        found = [
+            m for m in comparison.measure(some, setting, whole=whole) if m.metric == "chi2_ndf"
+        ]
+        assert {m.method for m in found} == {"floor", "ceiling", "base_transfer"}
+        assert max(m.value for m in found) < 1.8
+    (plain,) = two_sample.compare_features(x, y, weights=signed[0], target_weights=signed[1])
+    assert plain.chi2_per_degree > 4
 
 
 def test_signed_weights_are_of_the_rows_that_are_selected():

@@ -157,6 +157,26 @@ def test_after_a_refused_output_nothing_is_trained_anew(project):
     assert project.pending(override=settings()) == Counter({"move_reference": 1})
 
 
+def test_negative_weights_of_a_run(tmp_path):
+    """A run that is told what to do with them; others end before anything is trained."""
+    project = project_with(tmp_path, 600)
+    table = pd.read_csv(tmp_path / "data/reference.csv.gz")
+    table.loc[table.index % 7 == 0, "w"] *= -1
+    table.to_csv(tmp_path / "data/reference.csv.gz", index=False)
+    override = settings()
+    result = project.snakemake("--cores", "1", check=False, override=override)
+    (line,) = re.findall("^.*error: .*$", result.stdout + result.stderr, re.M)
+    assert "reference.csv.gz: weight 'w' of row 0 is negative" in line
+    override["own"]["negative"] = "resample"
+    project.snakemake("--cores", "2", override=override)
+    said = "reference: 86 of 600 rows (14.3%) have negative weights: trainings take local means"
+    assert said in (tmp_path / paths.table(OUT, "own_rows", "md")).read_text()
+    assert said in (tmp_path / paths.log(OUT, "prepare_own_samples")).read_text()
+    assert pd.read_csv(tmp_path / MOVED)["w"].equals(table["w"])
+    marginals = pd.read_csv(tmp_path / paths.table(OUT, "marginals", "csv"))
+    assert np.isfinite(marginals["chi2_ndf"].dropna()).all() and len(marginals) > 4
+
+
 def test_samples_too_small_to_be_compared_still_end_with_what_was_asked_for(tmp_path):
     """Nor are their weights, of 1e-300 or so, a reason to stop."""
     project = project_with(tmp_path, 30)

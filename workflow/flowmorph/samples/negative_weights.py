@@ -14,8 +14,9 @@ from threadpoolctl import threadpool_limits
 from flowmorph.errors import InputError
 from flowmorph.samples.unweighting import relative
 
-# Smaller or larger trees are farther from known means (sWeights, and weights of +-1, of 3,000 to
-# 200,000 rows); three divisions into folds instead of one take an eighth off that distance.
+# Trees of 8 leaves and more are farther from known means (sWeights, and weights of +-1, of 3,000 to
+# 200,000 rows), those of 4 as well where rows are many; three divisions into folds instead of one
+# take an eighth off that distance.
 FOLDS, DIVISIONS = 5, 3
 TREES = {"max_iter": 1000, "learning_rate": 0.05, "max_leaf_nodes": 6, "min_samples_leaf": 50}
 #: With these a tree can just part its rows: what is left without a fold, and without the tenth that
@@ -76,11 +77,9 @@ class Report:
         """What is wrong with the new weights, and what to do; None if nothing is found."""
         if self.chi2 <= self.limit:
             return None
-        hint = {
-            "resample": "give more rows",
-            "absolute": "set own.negative: resample",
-            "drop": "set own.negative: resample",
-        }[self.how]
+        hint = "set own.negative: resample"
+        if self.how == "resample":
+            hint = "give more rows, which does not help where the density itself is negative"
         return (
             f"the weights that are trained on do not keep the distribution of {self.column}: "
             f"chi2/ndf {self.chi2:.2f} before and after, above {self.limit:.2f}: {hint}"
