@@ -136,6 +136,10 @@ def kind_of(path: Path, name: str) -> str:
     return open_sample(str(path), "events" if path.suffix == ".h5" else None).types[name]
 
 
+def same(found: ak.Array, expected: np.ndarray) -> bool:
+    return np.array_equal(ak.to_numpy(found), expected)
+
+
 def of_elements(transport, tmp_path: Path, flat: dict, **options) -> dict[str, np.ndarray]:
     """What becomes of the elements in a flat file."""
     source, output = tmp_path / "flat.parquet", tmp_path / "flat_moved.parquet"
@@ -170,7 +174,7 @@ def test_elements_move_as_from_a_flat_file_and_come_back_in_lists(transport, tmp
             found = column(output, new)
             assert ak.num(found).to_list() == counts.tolist()
             of_flat = expected[f"{old}_moved" if old else STATUS]
-            assert np.array_equal(ak.flatten(found), of_flat), new
+            assert same(ak.flatten(found), of_flat), new
         assert kind_of(output, "x" + end) == kind_of(tmp_path / f"in.{suffix}", "x")
         assert (kind_of(output, "k" + end) == kind_of(output, "k")) == (how == "replace")
         for kept in ("m", "run", *(("x", "k") if how == "append" else ())):
@@ -281,8 +285,8 @@ def test_a_region_may_be_of_the_event_or_of_each_element(transport, tmp_path, pe
     move_files(transport, [str(tmp_path / "in.parquet")], tmp_path / "out.parquet")
     expected = of_elements(transport, tmp_path, flat)
     status = column(tmp_path / "out.parquet", STATUS)
-    assert np.array_equal(ak.flatten(status), expected[STATUS])
-    assert np.array_equal(ak.flatten(status), flat["m"] < 1)
+    assert same(ak.flatten(status), expected[STATUS])
+    assert same(ak.flatten(status), flat["m"] < 1)
     moved = ak.flatten(column(tmp_path / "out.parquet", "x_moved"))
     assert np.array_equal(moved, expected["x_moved"])
 
@@ -325,9 +329,9 @@ def test_unequal_lengths_name_file_columns_and_row(anywhere, tmp_path):
         changed = [*lists["k"]]
         changed[row] = [4]
         said = refusal(anywhere, tmp_path / "in.parquet", lists | {"k": changed})
-        assert f"column 'k': row {row} has 1 elements, but 2 in 'x' (1 such rows)" in said
+        assert f"column 'k': row {row} has 1 elements, but 2 in 'x'" in said
     said = refusal(anywhere, tmp_path / "in.parquet", lists | {"m": [[0.5]] * rows})
-    assert "column 'm': row 0 has 1 elements, but 2 in 'x' (9000 such rows)" in said
+    assert "column 'm': row 0 has 1 elements, but 2 in 'x'" in said
 
 
 @pytest.mark.parametrize(
@@ -451,7 +455,8 @@ def test_a_table_with_lists_comes_back_as_it_was(anywhere, name):
         assert isinstance(found, kind)
         row = int(np.flatnonzero(counts == 2)[0])
         assert isinstance(found[row], cell)
-        lists = ak.Array(found.to_pylist() if hasattr(found, "to_pylist") else list(found))
+        plain = found.to_pylist() if hasattr(found, "to_pylist") else map(list, found)
+        lists = ak.Array(list(plain))
         assert ak.num(lists).to_list() == counts.tolist()
         np.testing.assert_allclose(ak.flatten(lists), expected[column], rtol=1e-6)
         assert type(ak.flatten(lists)[0].item()) is (int if column == "k" else float)
@@ -485,7 +490,7 @@ def test_the_records_of_an_awkward_collection_are_a_table(anywhere):
     expected = anywhere.move({name: flat[name] for name in "xkm"})
     assert moved.type == jets.type
     for name in "xkm":
-        assert np.array_equal(ak.flatten(moved[name]), expected[name])
+        assert same(ak.flatten(moved[name]), expected[name])
 
 
 def test_masked_arrays_and_missing_lists_stay_what_they_are(anywhere):
