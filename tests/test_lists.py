@@ -261,6 +261,38 @@ def test_a_missing_element_of_an_ntuple(anywhere, tmp_path):
     assert moved[0][1] is None and moved[1] == [] and moved[2][0] != 4.0
 
 
+def test_rows_of_an_ntuple_and_of_awkward_without_a_list(anywhere, tmp_path):
+    x = ak.to_packed(
+        ak.Array(ak.Array([[5.0, 6.0], None, [], [4.0]]).layout.to_IndexedOptionArray64())
+    )
+    k = ak.Array([[4, 3], [], [], [2]])
+    ntuple(tmp_path / "in.root", {"x": x, "k": k, "m": np.full(4, 0.5)})
+    move_files(anywhere, [str(tmp_path / "in.root")], tmp_path / "out.root")
+    expected = anywhere.move({"x": [5.0, 6.0, 4.0], "k": [4, 3, 2], "m": [0.5] * 3})
+    a, b, c = expected["x"]
+    assert column(tmp_path / "out.root", STATUS).to_list() == [[1, 1], None, [], [1]]
+    assert column(tmp_path / "out.root", "x_moved").to_list() == [[a, b], None, [], [c]]
+    assert column(tmp_path / "out.root", "k_moved").to_list()[1] == []
+    moved = anywhere.move(ak.zip({"x": x, "k": k, "m": np.full(4, 0.5)}, depth_limit=1))
+    assert moved["x"].to_list() == [[a, b], None, [], [c]]
+
+
+def test_new_lists_of_hdf5_are_filtered_as_the_columns_beside_them(anywhere, tmp_path):
+    _, columns, flat = events()
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        file.create_dataset("a", data=np.arange(ROWS), fletcher32=True, chunks=(50,))
+        for name, values in columns.items():
+            values = values if isinstance(values, np.ndarray) else vlen(values)
+            file.create_dataset(name, data=values, dtype=values.dtype, compression="gzip")
+    move_files(anywhere, [str(tmp_path / "in.h5")], tmp_path / "out.h5")
+    expected = anywhere.move({name: flat[name] for name in "xkm"})
+    with h5py.File(tmp_path / "out.h5") as file:
+        assert h5py.check_vlen_dtype(file["x_moved"].dtype) == np.float32
+        assert h5py.check_vlen_dtype(file[STATUS].dtype) == np.int8
+        assert file["x_moved"].compression == "gzip"
+        assert np.array_equal(np.concatenate(file["x_moved"][:]), expected["x"])
+
+
 def test_fixed_lengths_with_rows_without_a_list(anywhere, tmp_path):
     kind = pa.list_(pa.float64(), 2)
     arrays = {"x": pa.array([[5.0, 4.0], None, [6.0, 3.0], None], kind)}
