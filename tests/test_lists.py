@@ -136,6 +136,10 @@ def kind_of(path: Path, name: str) -> str:
     return open_sample(str(path), "events" if path.suffix == ".h5" else None).types[name]
 
 
+def same(found: ak.Array, expected: np.ndarray) -> bool:
+    return np.array_equal(ak.to_numpy(found), expected)
+
+
 def of_elements(transport, tmp_path: Path, flat: dict, **options) -> dict[str, np.ndarray]:
     """What becomes of the elements in a flat file."""
     source, output = tmp_path / "flat.parquet", tmp_path / "flat_moved.parquet"
@@ -170,7 +174,7 @@ def test_elements_move_as_from_a_flat_file_and_come_back_in_lists(transport, tmp
             found = column(output, new)
             assert ak.num(found).to_list() == counts.tolist()
             of_flat = expected[f"{old}_moved" if old else STATUS]
-            assert np.array_equal(ak.flatten(found), of_flat), new
+            assert same(ak.flatten(found), of_flat), new
         assert kind_of(output, "x" + end) == kind_of(tmp_path / f"in.{suffix}", "x")
         assert (kind_of(output, "k" + end) == kind_of(output, "k")) == (how == "replace")
         for kept in ("m", "run", *(("x", "k") if how == "append" else ())):
@@ -257,6 +261,38 @@ def test_a_missing_element_of_an_ntuple(anywhere, tmp_path):
     assert moved[0][1] is None and moved[1] == [] and moved[2][0] != 4.0
 
 
+def test_rows_of_an_ntuple_and_of_awkward_without_a_list(anywhere, tmp_path):
+    x = ak.to_packed(
+        ak.Array(ak.Array([[5.0, 6.0], None, [], [4.0]]).layout.to_IndexedOptionArray64())
+    )
+    k = ak.Array([[4, 3], [], [], [2]])
+    ntuple(tmp_path / "in.root", {"x": x, "k": k, "m": np.full(4, 0.5)})
+    move_files(anywhere, [str(tmp_path / "in.root")], tmp_path / "out.root")
+    expected = anywhere.move({"x": [5.0, 6.0, 4.0], "k": [4, 3, 2], "m": [0.5] * 3})
+    a, b, c = expected["x"]
+    assert column(tmp_path / "out.root", STATUS).to_list() == [[1, 1], None, [], [1]]
+    assert column(tmp_path / "out.root", "x_moved").to_list() == [[a, b], None, [], [c]]
+    assert column(tmp_path / "out.root", "k_moved").to_list()[1] == []
+    moved = anywhere.move(ak.zip({"x": x, "k": k, "m": np.full(4, 0.5)}, depth_limit=1))
+    assert moved["x"].to_list() == [[a, b], None, [], [c]]
+
+
+def test_new_lists_of_hdf5_are_filtered_as_the_columns_beside_them(anywhere, tmp_path):
+    _, columns, flat = events()
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        file.create_dataset("a", data=np.arange(ROWS), fletcher32=True, chunks=(50,))
+        for name, values in columns.items():
+            values = values if isinstance(values, np.ndarray) else vlen(values)
+            file.create_dataset(name, data=values, dtype=values.dtype, compression="gzip")
+    move_files(anywhere, [str(tmp_path / "in.h5")], tmp_path / "out.h5")
+    expected = anywhere.move({name: flat[name] for name in "xkm"})
+    with h5py.File(tmp_path / "out.h5") as file:
+        assert h5py.check_vlen_dtype(file["x_moved"].dtype) == np.float32
+        assert h5py.check_vlen_dtype(file[STATUS].dtype) == np.int8
+        assert file["x_moved"].compression == "gzip"
+        assert np.array_equal(np.concatenate(file["x_moved"][:]), expected["x"])
+
+
 def test_fixed_lengths_with_rows_without_a_list(anywhere, tmp_path):
     kind = pa.list_(pa.float64(), 2)
     arrays = {"x": pa.array([[5.0, 4.0], None, [6.0, 3.0], None], kind)}
@@ -281,8 +317,8 @@ def test_a_region_may_be_of_the_event_or_of_each_element(transport, tmp_path, pe
     move_files(transport, [str(tmp_path / "in.parquet")], tmp_path / "out.parquet")
     expected = of_elements(transport, tmp_path, flat)
     status = column(tmp_path / "out.parquet", STATUS)
-    assert np.array_equal(ak.flatten(status), expected[STATUS])
-    assert np.array_equal(ak.flatten(status), flat["m"] < 1)
+    assert same(ak.flatten(status), expected[STATUS])
+    assert same(ak.flatten(status), flat["m"] < 1)
     moved = ak.flatten(column(tmp_path / "out.parquet", "x_moved"))
     assert np.array_equal(moved, expected["x_moved"])
 
@@ -325,9 +361,9 @@ def test_unequal_lengths_name_file_columns_and_row(anywhere, tmp_path):
         changed = [*lists["k"]]
         changed[row] = [4]
         said = refusal(anywhere, tmp_path / "in.parquet", lists | {"k": changed})
-        assert f"column 'k': row {row} has 1 elements, but 2 in 'x' (1 such rows)" in said
+        assert f"column 'k': row {row} has 1 elements, but 2 in 'x'" in said
     said = refusal(anywhere, tmp_path / "in.parquet", lists | {"m": [[0.5]] * rows})
-    assert "column 'm': row 0 has 1 elements, but 2 in 'x' (9000 such rows)" in said
+    assert "column 'm': row 0 has 1 elements, but 2 in 'x'" in said
 
 
 @pytest.mark.parametrize(
@@ -451,7 +487,8 @@ def test_a_table_with_lists_comes_back_as_it_was(anywhere, name):
         assert isinstance(found, kind)
         row = int(np.flatnonzero(counts == 2)[0])
         assert isinstance(found[row], cell)
-        lists = ak.Array(found.to_pylist() if hasattr(found, "to_pylist") else list(found))
+        plain = found.to_pylist() if hasattr(found, "to_pylist") else map(list, found)
+        lists = ak.Array(list(plain))
         assert ak.num(lists).to_list() == counts.tolist()
         np.testing.assert_allclose(ak.flatten(lists), expected[column], rtol=1e-6)
         assert type(ak.flatten(lists)[0].item()) is (int if column == "k" else float)
@@ -485,7 +522,7 @@ def test_the_records_of_an_awkward_collection_are_a_table(anywhere):
     expected = anywhere.move({name: flat[name] for name in "xkm"})
     assert moved.type == jets.type
     for name in "xkm":
-        assert np.array_equal(ak.flatten(moved[name]), expected[name])
+        assert same(ak.flatten(moved[name]), expected[name])
 
 
 def test_masked_arrays_and_missing_lists_stay_what_they_are(anywhere):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import awkward as ak
+import h5py
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -144,6 +145,33 @@ def test_noise_on_whole_numbers_is_another_for_each_object(transport):
     np.testing.assert_allclose(moved["a_k"].mean(), moved["b_k"].mean(), atol=0.15)
     again = transport.move(twins, objects={"b": other})
     assert np.array_equal(again["b_k"], moved["b_k"]) and again["a_k"] is twins["a_k"]
+
+
+@pytest.mark.parametrize("suffix", ["npz", "h5"])
+@pytest.mark.parametrize("how", ["append", "replace"])
+def test_columns_of_one_array_are_objects(transport, tmp_path, suffix, how):
+    """Arrays (N, 2) of npz and HDF5 are columns x[0] and x[1]."""
+    start = two()
+    arrays = {c: np.stack([start[f"lead_{c}"], start[f"sub_{c}"]], axis=1) for c in "xk"}
+    arrays["m"] = start["m"]
+    source, output = tmp_path / f"in.{suffix}", tmp_path / f"out.{suffix}"
+    if suffix == "npz":
+        np.savez(source, **arrays)
+    else:
+        with h5py.File(source, "w") as file:
+            file.update(arrays)
+    named = {name: {"x": f"x[{i}]", "k": f"k[{i}]"} for i, name in enumerate(("lead", "sub"))}
+    move_files(
+        transport, [str(source)], output, everywhere=True,
+        output=Output(how, objects=moved_objects(objects=named)),
+    )  # fmt: skip
+    expected = transport.move(start, objects={"lead": LEAD, "sub": SUBLEAD})
+    after = read(output)
+    for i, name in enumerate(("lead", "sub")):
+        for column in "xk":
+            new = f"{column}[{i}]" + ("_moved" if how == "append" else "")
+            assert np.array_equal(after[new], expected[f"{name}_{column}"])
+        assert (after[f"flowmorph_{name}_moved"] == 1).all()
 
 
 def test_lists_of_two_objects(transport, tmp_path):

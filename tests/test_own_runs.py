@@ -99,7 +99,9 @@ def test_settings_of_the_output_reach_both_commands_as_they_are(project):
 
 
 def test_objects_are_moved_by_both_rules_as_by_hand(project):
-    override = settings(objects=OBJECTS) | {"apply": "data/more.csv.gz"}
+    lists = pd.DataFrame({name: [[5.0, 2.0], [], [3.0]] for name in ("x", "n", "x2_gen", "n2_gen")})
+    lists.assign(m=[0.5, 1.5, 2.5]).to_parquet(project.folder / "data/lists.parquet")
+    override = settings(objects=OBJECTS) | {"apply": ["data/more.csv.gz", "data/lists.parquet"]}
     project.snakemake("--cores", "1", MOVED, "apply", override=override)
     bundle = project.folder / paths.bundle(OUT, "movement_penalty")
     options = ["--object", "lead", "--object", "sublead", "x=x2_gen", "n=n2_gen"]
@@ -115,6 +117,10 @@ def test_objects_are_moved_by_both_rules_as_by_hand(project):
         assert (after["flowmorph_sublead_moved"] == 1).all()
         assert (after["x2_gen_moved"] != before["x2_gen"]).mean() > 0.9
         assert (after["n2_gen_moved"] % 1 == 0).all()
+    applied = paths.applied(OUT, "movement_penalty", "lists.parquet")
+    after = pd.read_parquet(project.folder / applied)
+    for name in new:
+        assert after[name].str.len().tolist() == [2, 0, 1]
     for log in (paths.log(OUT, "move_reference", "movement_penalty"),
                 paths.log(OUT, "move_file", "movement_penalty", "more.csv.gz")):  # fmt: skip
         said = (project.folder / log).read_text()

@@ -240,6 +240,11 @@ def test_counters_keep_their_name_and_type_and_place(tmp_path):
         with open_writer(tmp_path / "bad.root", files) as writer:
             for chunk in files.chunks():
                 writer.write(chunk | {"nMuon": chunk["nMuon"] + 1})
+    # uproot gives too many bits of an object that others refer to.
+    with pytest.raises(InputError, match="'Muon_q' has lists of other lengths than 'Muon_pt', and"):
+        with open_writer(tmp_path / "bad.root", files) as writer:
+            for chunk in files.chunks(["Muon_pt", "Muon_q"]):
+                writer.write(chunk | {"Muon_q": jagged(numbers("i1", 2 * TOTAL), 2 * COUNTS)})
 
 
 def test_empty_texts_as_root_writes_them(tmp_path):

@@ -64,8 +64,7 @@ class Elements(Mapping[str, np.ndarray]):
                 raise RowError(
                     row, values.column,
                     f" has {values.counts[row]} elements, but {self.counts[row]} in "
-                    f"{lists[0].column!r} ({len(bad)} such rows): lists of one object have the "
-                    "same length",
+                    f"{lists[0].column!r}: lists that are moved together have the same length",
                 )  # fmt: skip
         self.rows = next((values.rows for values in columns.values()), 0)
         self._columns = {

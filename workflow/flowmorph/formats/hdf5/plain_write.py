@@ -84,8 +84,12 @@ class PlainWriter(ChunkWriter):
             full = f"{place.rstrip('/')}/{name}"
             whole = known is not None and name in stored
             group = self._groups(source, full)
+            model = example
+            if values.dtype.hasobject and name in self.beside:
+                # Not every filter takes lists.
+                model = source[self._known(self.beside[name]).node]
             self.made[name] = self._create(
-                group, full, kind, values.shape[1:], alike if whole else None, example
+                group, full, kind, values.shape[1:], alike if whole else None, model
             )
             if whole:
                 self.copier.attributes(known.node, self.made[name], {"NROWS"})

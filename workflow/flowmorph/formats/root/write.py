@@ -15,7 +15,7 @@ import uproot
 from uproot.writing import _cascadetree
 
 from flowmorph.errors import InputError
-from flowmorph.formats.base import Chunk, Column, FileFacts, writing
+from flowmorph.formats.base import LEAVE_OUT, Chunk, Column, FileFacts, writing
 from flowmorph.formats.flat_root import FIXED_UUID
 
 
@@ -165,13 +165,27 @@ class Target:
                 self.target.extend(self._counted(chunk))
 
     def _counted(self, chunk: Chunk) -> dict[str, Column]:
-        """Columns without counters, which uproot makes itself; `InputError` if one was changed."""
+        """Columns without counters, which uproot makes itself.
+
+        Raises `InputError` for a counter that was changed, and for columns of one counter whose
+        lists have not the same lengths.
+        """
         arrays = {}
         for name, values in chunk.items():
             arrays[name] = values if isinstance(values, np.ndarray) else ak.to_packed(values)
+        first: dict[str, tuple[str, np.ndarray]] = {}
         for name, (counter, _) in self.counters.items():
-            if name in chunk and counter in chunk:
-                if not np.array_equal(np.asarray(ak.num(chunk[name])), chunk[counter]):
+            if name not in chunk:
+                continue
+            counts = ak.to_numpy(ak.num(chunk[name]))
+            other, expected = first.setdefault(counter, (name, counts))
+            if not np.array_equal(counts, expected):
+                raise InputError(
+                    f"{self.path}: column {name!r} has lists of other lengths than {other!r}, "
+                    f"and both have one counter: {LEAVE_OUT}"
+                )
+            if counter in chunk:
+                if not np.array_equal(counts, chunk[counter]):
                     raise InputError(
                         f"{self.path}: column {counter!r} counts the elements of {name!r} and "
                         "cannot have other values: append columns (columns: append)"
