@@ -30,6 +30,8 @@ def main(argv: list[str] | None = None) -> None:
                       help="rows beyond the range of the training")  # fmt: skip
     move.add_argument("--variations", choices=("each", "envelope", "none"), default="each",
                       help="of the transport: a column each, their range, or none")  # fmt: skip
+    move.add_argument("--support", action="store_true",
+                      help="add a column that says where the map is to be trusted")  # fmt: skip
     move.add_argument("--everywhere", action="store_true", help="move rows of every region")
     move.add_argument("--chunk", type=int, default=100_000, help="rows in memory at a time")
     move.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
@@ -50,7 +52,15 @@ def main(argv: list[str] | None = None) -> None:
         args.output,
         tree=args.tree,
         format=args.format,
-        output=Output(args.columns, args.suffix, args.drop, args.outside, moved, args.variations),
+        output=Output(
+            args.columns,
+            args.suffix,
+            args.drop,
+            args.outside,
+            moved,
+            args.variations,
+            support=args.support,
+        ),
         everywhere=args.everywhere,
         chunk_rows=args.chunk,
     )

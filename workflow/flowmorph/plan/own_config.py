@@ -124,7 +124,7 @@ def layout_options(config: dict) -> str:
     """Give the options that say which columns a moved file has, quoted for a shell."""
     output = config["own"]["output"]
     options = ["--columns", output["columns"], "--suffix", output["suffix"]]
-    options += ["--variations", output["variations"]]
+    options += ["--variations", output["variations"], *["--support"] * output["support"]]
     options += ["--drop", *output["drop"]] if output["drop"] else []
     for name, columns in output["objects"].items():
         options += ["--object", name, *map("=".join, columns.items())]

@@ -47,6 +47,8 @@ TWO_SAMPLE = (
     Column("sliced_wasserstein", "sliced Wasserstein", 4),
     Column("condition_spread", "its range over conditions", 4),
     Column("condition_ratio", "range / mean", 3),
+    Column("without_target", "where the target has none", 4),
+    Column("without_reference", "target where it has none", 4),
 )
 MOVEMENT = (
     Column("points", "points", 0),

@@ -53,6 +53,18 @@ class DensityPair:
             return shared, shared, shared
         return MODES[self.mode](c_x, c_y), c_x, c_y
 
+    def log_probs(
+        self, points: Tensor, c_x: Tensor | None, c_y: Tensor | None, shared: Tensor | None
+    ) -> Tensor:
+        """Logarithms of both densities at points (D, N): (2, N).
+
+        Each at its own sample's condition; ``shared`` is that of both where they share one.
+        """
+        _, c_reference, c_target = self._conditions(c_x, c_y, shared)
+        return torch.stack(
+            [self.reference.log_prob(points, c_reference), self.target.log_prob(points, c_target)]
+        )
+
     def losses(self, method: Method, flow: Flow, penalty: float) -> list[Loss]:
         """Losses of a method's directions, with a movement penalty of this strength."""
         way = {"forward": self._forward_loss, "inverse": self._inverse_loss}

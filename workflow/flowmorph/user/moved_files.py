@@ -106,7 +106,9 @@ def move_files(
     rows, or elements, that were moved; others keep their values: 0 for rows outside of the
     transport's regions to apply, -1 for a missing value in a feature, condition or the regions'
     column, or one that float32 does not hold, -2 for a row beyond the range of the training, if
-    such are kept. With folds, a row is moved by the training that has not seen it.
+    such are kept. With folds, a row is moved by the training that has not seen it. Where the output
+    has ``support``, a column ``flowmorph_support_moved`` has what `Transport.support` says of rows
+    that were moved, and -1 for others.
 
     Args:
         transport: what moves them.
@@ -180,7 +182,7 @@ class _Mover:
         status = self._status(read)
         chosen, result = status == MOVED, {}
         try:
-            moved = self._moved(read, chosen)
+            moved, support = self._moved(read, chosen)
             for name in features:
                 column, values = self.each.column(name), [each[name] for each in moved]
                 result[self.output.name(column)], clipped = files.moved(
@@ -195,7 +197,9 @@ class _Mover:
             index = int(np.flatnonzero(chosen)[error.row])
             raise located(RowError(index, error.column, error.text), read.counts) from error
         like = chunk[self.each.column(features[0])]
-        return result | {self.output.status(self.each): relisted(status, like)}
+        marks = [relisted(each, like) for each in (status, support)]
+        names = self.output.marks(self.each)
+        return result | dict(zip(names, marks, strict=False))
 
     def _status(self, read: Elements) -> np.ndarray:
         """Say what is to happen to each element (n,), and count them."""
@@ -221,30 +225,34 @@ class _Mover:
         counts.kept += int((status == BEYOND).sum())
         return status
 
-    def _moved(self, read: Elements, chosen: np.ndarray) -> list[dict[str, np.ndarray]]:
+    def _moved(
+        self, read: Elements, chosen: np.ndarray
+    ) -> tuple[list[dict[str, np.ndarray]], np.ndarray]:
         """New values of the features of the chosen elements, the nominal ones and each variation's.
 
-        An error's row is one of these elements.
+        And what `Transport.support` says of all elements, -1 for those that are not moved, if it is
+        wanted. An error's row is one of the chosen elements.
         """
+        transport = self.transport
         varied = 0 if self.output.variations == "none" else self.output.varied
-        parts, before = [], 0
+        parts, before, support = [], 0, np.full(len(chosen), -1, np.int8)
         for window in read.windows(WINDOW):
             here = chosen[window]
             rows = {name: values[window][here] for name, values in read.items()}
             try:
-                moved = self.transport.varied_columns(rows, self.noise, range(varied + 1))
-                parts.append(moved)
+                placed = transport.place(rows, self.noise)
+                parts.append([transport.move_placed(placed, n) for n in range(varied + 1)])
+                if self.output.support:
+                    support[window][here] = transport.supported(rows, placed)
             except RowError as error:
                 column = self.each.column(error.column)
                 raise RowError(before + error.row, column, error.text) from error
             before += int(here.sum())
-        return [
-            {
-                name: np.concatenate([part[name] for part in each])
-                for name in self.transport.features
-            }
+        moved = [
+            {name: np.concatenate([part[name] for part in each]) for name in transport.features}
             for each in zip(*parts, strict=True)
         ]
+        return moved, support
 
 
 def _check_name(files: SampleFiles, path: str | PathLike) -> None:

@@ -31,7 +31,7 @@ class Output:
     (or matches, as a shell does) are left out. Rows ``outside`` of the range of the training are
     moved or keep their values. ``objects`` are what is moved of each row. The transport's
     ``variations``, ``varied`` in number, are written each, or as the ``envelope`` of these and the
-    nominal one, or none is.
+    nominal one, or none is. ``support`` adds a column that says where the map is to be trusted.
     """
 
     columns: str = "append"
@@ -41,6 +41,7 @@ class Output:
     objects: Sequence[MovedObject] = (MovedObject(),)
     variations: str = "each"
     varied: int = 0
+    support: bool = False
 
     @property
     def replace(self) -> bool:
@@ -50,6 +51,11 @@ class Output:
     def status(self, each: MovedObject) -> str:
         """Name of the column that says what happened to an object."""
         return "_".join(filter(None, ["flowmorph", each.name])) + self.suffix
+
+    def marks(self, each: MovedObject) -> list[str]:
+        """Names of the columns of small numbers about an object: its status first."""
+        support = "_".join(filter(None, ["flowmorph", each.name, "support"])) + self.suffix
+        return [self.status(each), *([support] if self.support else [])]
 
     def name(self, column: str) -> str:
         """Column of the new values of a column."""
@@ -80,7 +86,8 @@ class Output:
             columns = [each.column(name) for name in features]
             written = [(self.name(column), column) for column in columns]
             written += [(name, column) for column in columns for name in self.varied_names(column)]
-            for name, column in [*written, (self.status(each), columns[0])]:
+            written += [(name, columns[0]) for name in self.marks(each)]
+            for name, column in written:
                 if name in result:
                     raise InputError(
                         f"two columns of the output would be named {name!r}: choose another suffix "
@@ -181,7 +188,8 @@ def _unmoved(
                 chunk, column, np.empty(0), nowhere, name in whole, replaced
             )
     like = chunk[each.column(features[0])]
-    return result | {output.status(each): relisted(nowhere.astype(np.int8), like)}
+    unmarked = relisted(nowhere.astype(np.int8), like)
+    return result | dict.fromkeys(output.marks(each), unmarked)
 
 
 def _first_chunks(files: SampleFiles, names: Sequence[str]) -> Iterator[tuple[Path, Chunk]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,11 @@ from typing import Any
 import awkward as ak
 import numpy as np
 import torch
+from torch import Tensor
 
 from flowmorph.errors import InputError, RowError
 from flowmorph.flows import setup
+from flowmorph.metrics import support
 from flowmorph.plan.objects import MovedObject, check, moved_objects
 from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.samples import row_hashes
@@ -23,12 +25,35 @@ from flowmorph.user import bundle, dataframes
 from flowmorph.user.dequantization import Dequantization
 from flowmorph.user.elements import Elements, located, place
 
+#: What `Transport.support` says of a row: it is where both samples have events, beyond the range of
+#: the training, or where the target, or the reference, has almost none beside the other.
+SUPPORTED, OUT_OF_RANGE, WITHOUT_TARGET, WITHOUT_REFERENCE = range(4)
+
 #: Densities that `Transport.log_prob` knows.
 DENSITIES = ("moved", "reference", "target")
 
 #: Farthest value in the flows' box, whose half-width is about 4, that is taken: the networks' sums
 #: and the base density's squares of such values are still far from the end of float32 (3e38).
 FARTHEST = 1e15
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Rows in the flows' box.
+
+    Attributes:
+        x: points, (N, D).
+        c: conditions, (N, C), or None.
+        fold: the fold of each row, (N,).
+    """
+
+    x: Tensor
+    c: Tensor | None
+    fold: np.ndarray
+
+    def select(self, rows: np.ndarray) -> tuple[Tensor, Tensor | None]:
+        """Points and conditions of some rows, (n,)."""
+        return self.x[rows], None if self.c is None else self.c[rows]
 
 
 @dataclass(frozen=True)
@@ -120,7 +145,7 @@ class Transport:
             read = self._read(table, each, columns)
             noise = self.dequantization(seed, each.name)
             try:
-                (new,) = self.varied_columns(read, noise, [variation])
+                new = self.move_placed(self.place(read, noise), variation)
             except RowError as error:
                 raise _named(error, each, read) from error
             moved |= {each.column(name): values for name, values in new.items()}
@@ -160,6 +185,45 @@ class Transport:
                 raise _named(error, each, read) from error
         return log_p if read.counts is None else ak.unflatten(log_p, read.counts)
 
+    def support(
+        self,
+        table: Any,
+        columns: Sequence[str] | None = None,
+        *,
+        rename: Mapping[str, str] | None = None,
+        seed: int = 0,
+    ) -> np.ndarray | ak.Array:
+        """Say of each row of a table, (N,), int8, whether the map is to be trusted there.
+
+        0 where it is, 1 beyond the range of the training in a feature or condition, 2 where the
+        target has almost no events beside the reference, 3 where the reference has almost none
+        beside the target, by the learned densities (`flowmorph.metrics.support`). Arguments, lists
+        and errors as in `log_prob`.
+        """
+        (each,) = moved_objects(rename)
+        check([each], self.features, self.others, self.columns)
+        read = self._read(table, each, columns)
+        try:
+            found = self.supported(read, self.place(read, self.dequantization(seed)))
+        except RowError as error:
+            raise _named(error, each, read) from error
+        return found if read.counts is None else ak.unflatten(found, read.counts)
+
+    def supported(self, read: Mapping[str, np.ndarray], placed: Placed) -> np.ndarray:
+        """What `support` says of columns (N,) and of where they are `place`d."""
+        found = np.full(len(placed.fold), SUPPORTED, np.int8)
+        for number, chosen in self._by_fold(placed):
+            pair = self.morphs[number].pair
+            reference, target = (
+                setup.in_chunks(each.log_prob, *placed.select(chosen)).double().cpu().numpy()
+                for each in (pair.reference, pair.target)
+            )
+            found[chosen[support.lacking(target, reference)]] = WITHOUT_TARGET
+            found[chosen[support.lacking(reference, target)]] = WITHOUT_REFERENCE
+        for rows in self.beyond(read).values():
+            found[rows] = OUT_OF_RANGE
+        return found
+
     def _log_densities(self, read: Elements, of: str, seed: int) -> np.ndarray:
         noise, x, c = self._to_box(read, self.dequantization(seed))
         found = [
@@ -196,31 +260,31 @@ class Transport:
         column and row of ``read``, for a value that is not `usable`, and for one that is not finite
         after it was moved.
         """
-        (moved,) = self.varied_columns(read, noise, [0])
-        return moved
+        return self.move_placed(self.place(read, noise))
 
-    def varied_columns(
-        self, read: Mapping[str, np.ndarray], noise: Dequantization, variations: Sequence[int]
-    ) -> list[dict[str, np.ndarray]]:
-        """Move columns as `move_columns` does, by each of these variations; 0 is nominal."""
-        if not len(read[self.features[0]]):
-            return [{name: np.empty(0) for name in self.features} for _ in variations]
+    def place(self, read: Mapping[str, np.ndarray], noise: Dequantization) -> Placed:
+        """Bring columns (N,) to the flows' box; arguments and errors as in `move_columns`."""
         _, x, c = self._to_box(read, noise)
         fold = np.zeros(len(x), np.int64)
         if self.folds > 1:
             own = self.event or (*self.features, *self.conditions)
             fold = row_hashes.folds(row_hashes.hashes(read, own), self.folds)
-        return [self._moved(x, c, fold, variation) for variation in variations]
+        return Placed(x, c, fold)
 
-    def _moved(self, x, c, fold: np.ndarray, variation: int) -> dict[str, np.ndarray]:
-        """Features (N,) after moving, each row by the training without its fold."""
-        rows = np.empty((len(self.features), len(x)))
+    def _by_fold(self, placed: Placed) -> Iterator[tuple[int, np.ndarray]]:
+        """Each fold that has rows, and these rows."""
         for number in range(self.folds):
-            chosen = np.flatnonzero(fold == number)
-            one = self.morphs[variation * self.folds + number]
+            chosen = np.flatnonzero(placed.fold == number)
             if len(chosen):
-                image = setup.in_chunks(_mover(one), x[chosen], None if c is None else c[chosen])
-                rows[:, chosen] = image.double().cpu().numpy()
+                yield number, chosen
+
+    def move_placed(self, placed: Placed, variation: int = 0) -> dict[str, np.ndarray]:
+        """Features (N,) after moving, each row by the training without its fold."""
+        rows = np.empty((len(self.features), len(placed.fold)))
+        for number, chosen in self._by_fold(placed):
+            one = self.morphs[variation * self.folds + number]
+            image = setup.in_chunks(_mover(one), *placed.select(chosen))
+            rows[:, chosen] = image.double().cpu().numpy()
         with np.errstate(over="ignore", invalid="ignore"):
             moved = self.preprocessing.inverse(dict(zip(self.features, rows, strict=True)))
         for name, values in moved.items():

@@ -25,6 +25,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--object", nargs="+", action="append", default=[],
                         help="an object that is moved there, and its columns")  # fmt: skip
     parser.add_argument("--variations", default="each", help="which of them it has")
+    parser.add_argument("--support", action="store_true", help="whether it says where to trust it")
     parser.add_argument("--varied", type=int, default=0, help="number of variations")
     parser.add_argument("--output-reference", required=True, help="npz")
     parser.add_argument("--output-target", required=True, help="npz")
@@ -55,6 +56,7 @@ def main(argv: list[str] | None = None) -> None:
         objects=objects.typed([], args.object, known),
         variations=args.variations,
         varied=args.varied,
+        support=args.support,
     )
     check_moved(samples["reference"], settings, output)
     prepared, preprocessing, rows = prepare(samples, settings)

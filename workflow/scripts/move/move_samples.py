@@ -12,7 +12,7 @@ from torch import Tensor
 from flowmorph.errors import InputError, cli
 from flowmorph.flows import engine, setup, storage
 from flowmorph.flows.flow import Flow
-from flowmorph.metrics import distances, divergence, measures
+from flowmorph.metrics import distances, divergence, measures, support
 from flowmorph.plan import methods
 from flowmorph.plan.jobs import form
 from flowmorph.plan.jobs.moving import MoveJob
@@ -21,6 +21,7 @@ from flowmorph.samples.moved import MovedSample
 from flowmorph.transfer.morph import DensityPair, Morph, morph
 
 CYCLE_POINTS = 8192  # points that are moved there and back, for the cycle error
+SUPPORT_POINTS = 20_000  # points of each sample whose densities are compared
 
 Points = tuple[Tensor, Tensor | None]
 
@@ -52,7 +53,11 @@ def main(argv: list[str] | None = None) -> None:
     exact = datasets.exact_log_density(job.target, sample.target, sample.condition_target)
     pair = DensityPair(load(args.reference_density), load(args.target_density), job.mode)
     trained = zip(job.methods, args.transports, strict=True)
-    images, found = {}, []
+    images = {}
+    found = [
+        measures.Measure(job.task, job.split, job.training, measures.CEILING, "", *number)
+        for number in lacking(pair, x, y, sample).items()
+    ]
     for method, path in (*((name, None) for name in methods.UNTRAINED), *trained):
         one = morph(pair, None if path is None else load(path))
         image = move(one, x, y)
@@ -100,6 +105,23 @@ def move(one: Morph, x: Points, y: Points) -> Tensor:
     return setup.in_chunks(one.forward, *x, y[1]).T
 
 
+def lacking(pair: DensityPair, x: Points, y: Points, sample: MovedSample) -> dict[str, float]:
+    """Share of the reference where the target has almost no events, and the reverse.
+
+    ``x`` and ``y`` are points (N, D) and conditions (N, C) of reference and target.
+    """
+    start, end, c_x, c_y = _first(SUPPORT_POINTS, x[0], y[0], x[1], y[1])
+    reference, target = setup.in_chunks(pair.log_probs, start, c_x, c_y, c_x).cpu().numpy()
+    found = {"without_target": support.lacking(target, reference)}
+    reference, target = setup.in_chunks(pair.log_probs, end, c_x, c_y, c_y).cpu().numpy()
+    found["without_reference"] = support.lacking(reference, target)
+    weights = sample.signed("reference"), sample.signed("target")
+    return {
+        name: support.share(rows, None if each is None else each[:SUPPORT_POINTS])
+        for (name, rows), each in zip(found.items(), weights, strict=True)
+    }
+
+
 def measure(
     one: Morph,
     x: Points,
@@ -115,8 +137,8 @@ def measure(
     the target where they are known.
     """
     log_q = setup.in_chunks(one.log_prob, y[0], x[1], y[1]).double().cpu().numpy()
-    back = setup.in_chunks(one.inverse, *_first(image, x[1], y[1])).T
-    start, end = (points.cpu().numpy() for points in _first(x[0], back))
+    back = setup.in_chunks(one.inverse, *_first(CYCLE_POINTS, image, x[1], y[1])).T
+    start, end = (points.cpu().numpy() for points in _first(CYCLE_POINTS, x[0], back))
     cycle = distances.euclidean(end, start)
     return divergence.likelihood_numbers(log_q, exact, weights) | {
         "cycle_mean": cycle.mean(),
@@ -125,9 +147,9 @@ def measure(
     }
 
 
-def _first(*arrays: Tensor | None) -> list[Tensor | None]:
-    """The points that are moved there and back."""
-    return [None if array is None else array[:CYCLE_POINTS] for array in arrays]
+def _first(count: int, *arrays: Tensor | None) -> list[Tensor | None]:
+    """The first rows of arrays, which are in random order."""
+    return [None if array is None else array[:count] for array in arrays]
 
 
 if __name__ == "__main__":
