@@ -23,12 +23,14 @@ from flowmorph.plan import paths
 from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.preprocess.spikes import Spikes
 from flowmorph.samples import moved
+from flowmorph.samples.own_samples import Settings, prepare
 from flowmorph.tables.measures import measure_table
 from flowmorph.user.moved_files import move_files
 from flowmorph.user.output import Output
 
 KINDS = ("minmax", "quantile", "logit")
 ROWS = 20_000
+LARGEST = (float(np.finfo(np.float32).max), float(np.finfo(np.float64).max))
 
 
 def mixed(other, spikes: dict, seed: int = 0) -> np.ndarray:
@@ -38,9 +40,9 @@ def mixed(other, spikes: dict, seed: int = 0) -> np.ndarray:
     return np.choose(chosen, [other, *spikes])
 
 
-def shapes(rng=None) -> dict:
+def shapes() -> dict:
     """Values, the shares of their spikes, and options."""
-    rng = np.random.default_rng(3) if rng is None else rng
+    rng = np.random.default_rng(3)
     positive, normal = rng.exponential(2, ROWS), rng.normal(0, 3, ROWS)
     unit = rng.beta(2, 3, ROWS)
     cases = {
@@ -48,6 +50,7 @@ def shapes(rng=None) -> dict:
         "in the middle": (normal, {1.0: 0.3}, {}),
         "far below": (positive, {-999.0: 0.2}, {}),
         "far above": (normal, {1e6: 0.2}, {}),
+        "the largest of their types": (normal, {-LARGEST[0]: 0.2, LARGEST[1]: 0.1}, {}),
         "several": (positive, {-999.0: 0.1, -1.0: 0.2, 0.0: 0.3, 1.0: 0.1, 1e4: 0.1}, {}),
         "heavy tails": (rng.standard_cauchy(ROWS), {0.0: 0.5}, {}),
         "large numbers": (1e12 + 1e5 * normal, {1e12: 0.5}, {}),
@@ -64,12 +67,12 @@ def shapes(rng=None) -> dict:
 
 
 SHAPES = shapes()
+# Bounds are those of logit.
+FITS = [(name, kind) for name in SHAPES for kind in KINDS if kind == "logit" or not SHAPES[name][2]]
 
 
 def fitted(name: str, kind: str, spread: bool = True) -> tuple[np.ndarray, dict, Preprocessor]:
     values, spikes, options = SHAPES[name]
-    if options and kind != "logit":
-        pytest.skip("bounds are those of logit")
     choice = {"transform": kind, "spike": list(spikes), **options}
     given = [] if spread else ["x"]
     return values, spikes, Preprocessor.fit([{"x": values}], {"x": choice}, conditions=given)
@@ -78,8 +81,7 @@ def fitted(name: str, kind: str, spread: bool = True) -> tuple[np.ndarray, dict,
 # --- the preprocessing alone
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize(("name", "kind"), FITS)
 def test_spikes_come_back_exactly_and_the_rest_as_it_was(name, kind):
     values, spikes, fit = fitted(name, kind)
     y = fit.forward({"x": values}, 1)["x"]
@@ -208,8 +210,9 @@ def test_a_condition_stays_in_the_middle_of_its_interval():
     assert np.array_equal(np.isin(back, list(spikes)), np.isin(values, list(spikes)))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["several", "at both bounds"])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("several", "minmax"), ("several", "quantile"), ("at both bounds", "logit")]
+)
 def test_a_fit_is_read_as_it_was_written(name, kind, tmp_path):
     values, _, fit = fitted(name, kind)
     fit.save(tmp_path / "fit.json")
@@ -262,6 +265,7 @@ HALF_ZERO = np.repeat([0.0, 1.0, 2.0, 3.0], [10, 4, 3, 3])
         (HALF_ZERO, {"spike": [0.1, 0.1 + 1e-12]}, "are one in float32: take one out"),
         (HALF_ZERO, {"spike": [0, 1, 2]}, "'x' has zero range beside its spikes"),
         (HALF_ZERO, {"spike": [0, 1, 2, 3]}, "'x' has zero range beside its spikes"),
+        (1e12 + 1e-3 * HALF_ZERO, {"spike": [1e12]}, "'x' has zero range beside its spikes"),
         (HALF_ZERO, {"spike": [0], "bounds": [0, 3]}, "no option 'bounds'"),
         (
             HALF_ZERO, {"spike": [0], "transform": "logit", "bounds": [0, 2]},
@@ -369,7 +373,42 @@ def test_probability_of_spikes_and_density_beside_them_add_up_to_one(tmp_path, o
     assert min(parts[:2]) > 0.05 and sum(parts) == pytest.approx(1, abs=0.02)
 
 
-# --- measures
+# --- samples and measures
+
+
+def test_samples_are_prepared_with_the_spikes_of_features_and_conditions(tmp_path):
+    """The gap of a condition's training region is the scaled one, spike and all."""
+    rng, samples = np.random.default_rng(11), {}
+    for name, share in (("reference", 0.6), ("target", 0.3)):
+        m = mixed(rng.uniform(0, 3, 3000), {0.0: 0.2}, 1)
+        columns = {"x": mixed(rng.normal(1, 1, 3000), {0.0: share}, 2), "m": m}
+        columns["w"] = np.where(columns["x"] == 0, 2.0, 1.0)
+        pd.DataFrame(columns).to_csv(tmp_path / f"{name}.csv", index=False)
+        samples[name] = {"files": str(tmp_path / f"{name}.csv"), "tree": None, "format": None}
+        samples[name]["weights"] = "w"
+    regions = {"column": "m", "train": [[0, 1], [2, 4]], "apply": [[1, 2]], "closure": True}
+    settings = Settings(
+        {"x": {"spike": [0.0]}}, {"m": {"spike": [0.0]}}, regions, "error", (9999, 999), (-3, 3),
+        0.2, 1,
+    )  # fmt: skip
+    prepared, fit, _ = prepare(samples, settings)
+    intervals = fit.spike_intervals()
+    for arrays, share in zip(prepared.values(), (0.6, 0.3), strict=True):
+        for split in ("train", "validation", "apply"):
+            x, weights = arrays[f"{split}.points"][:, 0], arrays[f"{split}.weights"]
+            low, high = intervals["x"][0]
+            inside = (x >= low) & (x < high)
+            assert inside.mean() == pytest.approx(share, abs=0.05)
+            assert (weights[inside] == 2 * weights[~inside].max()).all()
+        m = arrays["train.condition"][:, 0]
+        low, high = intervals["m"][0]
+        assert (m[m < high] == np.float32((low + high) / 2)).all()
+        assert (m < high).mean() == pytest.approx(0.2 / (0.2 + 0.8 * 2 / 3), abs=0.05)
+        ends = fit.forward({"x": np.zeros(2), "m": np.array([1.0, 2.0])})["m"]
+        assert arrays["condition.gaps"] == pytest.approx(np.diff(ends))
+    settings = replace(settings, features={"x": {"spike": [0.5]}})
+    with pytest.raises(InputError, match="'x': no event of either sample has the spike 0.5"):
+        prepare(samples, settings)
 
 
 def test_shares_in_spikes_are_measured_with_weights():

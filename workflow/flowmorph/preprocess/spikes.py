@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from flowmorph.errors import InputError
-from flowmorph.preprocess.transforms import check_increasing
+from flowmorph.preprocess.transforms import KNOT_GAP, check_increasing
 
 #: Types in which a file may hold a spike's value, shortest first.
 TYPES = (np.float16, np.float32, np.float64)
@@ -86,7 +86,8 @@ class Spikes:
                     "out, or correct it"
                 )
         rest = (which < 0) & (share > 0)
-        if not rest.any() or np.ptp(data[rest]) == 0:
+        # Within rounding there is no room for an interval either.
+        if not rest.any() or np.ptp(data[rest]) <= KNOT_GAP * np.abs(data[rest]).max():
             raise InputError(
                 f"feature {name!r} has zero range beside its spikes: leave it out, or declare it "
                 "integer instead"
