@@ -23,6 +23,7 @@ import flowmorph
 from flowmorph.__main__ import main
 from flowmorph.errors import InputError
 from flowmorph.formats import open_sample
+from flowmorph.transfer.morph import FlowMorph
 from flowmorph.user import moved_files
 from flowmorph.user.moved_files import move_files
 from flowmorph.user.output import Output, check_output
@@ -252,14 +253,14 @@ def test_a_result_that_is_no_number_names_its_row(transport, tmp_path, monkeypat
     frame = pd.DataFrame(start)
     frame.to_csv(source, index=False) if suffix == ".csv" else frame.to_parquet(source)
     row = np.flatnonzero(start["m"] < 1)[100]
-    whole = type(transport)._move
+    whole = FlowMorph.forward
 
-    def broken(self, x, c):
-        moved = whole(self, x, c).clone()
+    def broken(self, x, c_x, c_y):
+        moved = whole(self, x, c_x, c_y).clone()
         moved[0, 100] = np.nan
         return moved
 
-    monkeypatch.setattr(type(transport), "_move", broken)
+    monkeypatch.setattr(FlowMorph, "forward", broken)
     with pytest.raises(InputError, match=f"in{suffix}: column 'x': row {row} moves to nan .1 such"):
         move_files(transport, [str(source)], tmp_path / f"out{suffix}")
     assert not (tmp_path / f"out{suffix}").exists()

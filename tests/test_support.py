@@ -67,7 +67,7 @@ def test_rows_are_marked_by_the_ratio_of_the_densities(transport, tmp_path):
 
 
 def test_the_share_without_support_is_that_of_the_samples(tmp_path):
-    """A quarter of the reference lies where the target has nothing; so does a tenth of that."""
+    """A quarter of the reference, and a tenth of the target, lie where the other has nothing."""
     rng = np.random.default_rng(2)
 
     def sample(apart: float, place: float) -> np.ndarray:
