@@ -59,8 +59,8 @@ def balancing(
     Args:
         start: conditions of the reference, (N, C).
         end: conditions of the target, (M, C).
-        discrete: whether they take few values; weights are then ratios of frequencies, else odds of
-            a classifier that knows the conditions only.
+        discrete: whether they take few values, as categories do; weights are then ratios of
+            frequencies, else odds of a classifier that knows the conditions only.
         seed: of the classifier.
         weights: of the reference's points, (N,); None for all the same.
 
@@ -80,7 +80,13 @@ def _factors(
     points = min(unweighting.effective_number(len(start), weights), len(end))
     if not start.shape[1] or points < FEWEST_POINTS:
         return None
-    return _ratios(start, end, weights) if discrete else _odds(start, end, seed, weights)
+    few = discrete or _categories(start, end)
+    return _ratios(start, end, weights) if few else _odds(start, end, seed, weights)
+
+
+def _categories(*conditions: np.ndarray) -> bool:
+    """Whether all conditions, (N, C) each, are categories, of which flows are given 0 or 1."""
+    return all(np.isin(each, (0, 1)).all() for each in conditions)
 
 
 def _times(factors: np.ndarray, weights: np.ndarray | None) -> np.ndarray:

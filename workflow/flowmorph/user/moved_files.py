@@ -133,7 +133,8 @@ def move_files(
     files = open_sample(patterns, tree, format)
     _check_name(files, path)
     whole = transport.preprocessing.integers
-    check_output(files, transport.features, others, whole, output)
+    categories = transport.preprocessing.categories
+    check_output(files, transport.features, others, whole, output, categories)
     movers = [_Mover(transport, each, output, bands, others) for each in output.objects]
     kept, rows = output.kept(files), -(-chunk_rows // WINDOW) * WINDOW
     names = dict.fromkeys([*kept, *(name for mover in movers for name in mover.columns)])
@@ -178,9 +179,11 @@ class _Mover:
     def move(self, files: SampleFiles, chunk: Chunk) -> dict[str, Column]:
         """Columns of the output for a chunk of the files; an error's row is one of the chunk."""
         features, whole = self.transport.features, self.transport.preprocessing.integers
-        read = of_chunk(files, chunk, self.each, features, self.others)
+        categories = self.transport.preprocessing.categories
+        read = of_chunk(files, chunk, self.each, features, self.others, categories)
         status = self._status(read)
         chosen, result = status == MOVED, {}
+        read.check_known(categories, chosen)
         try:
             moved, support = self._moved(read, chosen)
             for name in features:
