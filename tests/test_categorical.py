@@ -112,19 +112,17 @@ def test_every_kind_of_table(transport, kind):
 def test_an_unknown_category_is_named_in_every_kind_of_table(transport, kind):
     eras = ERAS.astype("<U12")
     eras[[7, 9]] = "2015"
-    message = "^column 'era': row 7 has the category '2015', which the training has not seen .but "
+    message = "^column 'era': row 7 has the category 2015, which the training has not seen .but "
     message += "2018, '2016 post', '2016 pre'; 2 such rows.: leave these rows out"
     with pytest.raises(InputError, match=message):
         transport.move(kinds(eras)[kind])
 
 
-@pytest.mark.parametrize("kind", ["Int64", "int64[pyarrow]", "float32", "object", "category"])
-def test_a_number_is_the_same_whatever_its_type_and_a_text_is_another(transport, kind):
+@pytest.mark.parametrize("kind", ["Int64", "int64[pyarrow]", "f4", "object", "category", str])
+def test_a_number_is_the_same_whatever_its_type(transport, kind):
     frame = pd.DataFrame(start(np.full(ROWS, 2018)))
     moved = transport.move(frame.astype({"era": kind}))
     np.testing.assert_array_equal(moved["x"], transport.move(frame)["x"])
-    with pytest.raises(InputError, match="column 'era': row 0 has the category '2018'"):
-        transport.move(frame.astype({"era": str}))
 
 
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA, ""], ids=repr)
@@ -153,7 +151,7 @@ def test_lists_of_categories_and_one_of_the_event(transport):
     eras = ERAS.astype("<U12")
     eras[4] = "2015"  # the third row but one without a jet has three
     own["era"] = ak.unflatten(ak.Array(eras.tolist()), counts)
-    with pytest.raises(InputError, match="column 'era': row 3, element 1 has the category '2015'"):
+    with pytest.raises(InputError, match="column 'era': row 3, element 1 has the category 2015"):
         transport.move(own)
 
 

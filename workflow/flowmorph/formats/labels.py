@@ -1,6 +1,7 @@
 """Columns of categories: each is a whole number, whatever its type, or a text.
 
-1, 1.0 and true are one category, and the text "1" is another. An empty text is a missing value.
+1, 1.0, true and the text "1" are one category, because files that say the same differ in this; "01"
+is another. An empty text is a missing value.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from flowmorph.formats.columns import Column, describe
 
 #: A category.
 Label = int | str
+
+#: Longest text that is looked at for a whole number.
+DIGITS = 20
 
 
 def labels(column: Column, name: str) -> tuple[np.ndarray, list[Label]]:
@@ -79,7 +83,7 @@ def category(value: Any, name: str) -> Label | None:
         except UnicodeDecodeError as error:
             raise _no_categories(name, f"bytes that are no text (such as {value!r})") from error
     if isinstance(value, str):
-        return str(value) or None
+        return _of_text(str(value)) if value else None
     if value is None or value is pd.NA or value is pd.NaT:
         return None
     if isinstance(value, Integral | np.bool_):
@@ -87,6 +91,13 @@ def category(value: Any, name: str) -> Label | None:
     if isinstance(value, Real | Decimal):
         return whole(value, name)
     raise _no_categories(name, f"of type {type(value).__name__} (such as {value!r})")
+
+
+def _of_text(text: str) -> Label:
+    """The whole number that a text is, written as Python does, or the text."""
+    if len(text) <= DIGITS and text.removeprefix("-").isdecimal() and str(int(text)) == text:
+        return int(text)
+    return text
 
 
 def whole(value: float | Decimal, name: str) -> int | None:
