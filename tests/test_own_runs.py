@@ -242,7 +242,8 @@ def test_a_category_goes_from_files_to_moved_files(tmp_path):
         table.to_csv(path, index=False)
     override = settings() | {"apply": "data/more.csv.gz"}
     override["own"] |= {
-        "condition": [{"column": "era", "categorical": True}, "m"], "folds": 2, "negative": "error"
+        "condition": [{"column": "era", "categorical": True}, "m"], "folds": 2,
+        "closure_in": {"era": "categories", "m": [0, 1.5, 3], "x": [-3, 0, 3], "x_gen": [-1, 9]},
     }  # fmt: skip
     project.snakemake("--cores", "1", override=override)
     project.snakemake("--cores", "1", "apply", override=override)
@@ -251,6 +252,13 @@ def test_a_category_goes_from_files_to_moved_files(tmp_path):
         after = pd.read_csv(tmp_path / name)
         assert after["era"].equals(before["era"]) and (after["flowmorph_moved"] == 1).all()
         assert (after["x_moved"] != after["x"]).mean() > 0.9
+    closure = pd.read_csv(tmp_path / paths.table(OUT, "closure_bins", "csv"))
+    assert list(dict.fromkeys(zip(closure["column"], closure["bin"], strict=True))) == [
+        ("era", "2017"), ("era", "2016 pre"), ("m", "0 to 1.5"), ("m", "1.5 to 3"),
+        ("x", "-3 to 0"), ("x", "0 to 3"), ("x_gen", "-1 to 9"),
+    ]  # fmt: skip
+    assert set(closure["method"]) == {"floor", "ceiling", "base transfer", "movement penalty"}
+    assert (tmp_path / paths.figure(OUT, "fig_own_closure_bins", "png")).stat().st_size
     transport = flowmorph.load(tmp_path / paths.bundle(OUT, "movement_penalty"))
     assert transport.preprocessing.categories["era"].labels == (2017, "2016 pre")
     by_hand = transport.move(pd.read_csv(tmp_path / "data/more.csv.gz"))

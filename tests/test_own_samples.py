@@ -115,6 +115,13 @@ def objects(**named) -> dict:
             {"condition": [{"column": "m", "categorical": True}], "regions": REGIONS},
             "own.regions.column: 'm' is categorical, and categories have no intervals",
         ),
+        *(
+            ({"closure_in": bins}, rf"own.closure_in: '.': .*{message}")
+            for bins, message in (
+                ({"z": [1, 1]}, "in ascending order"),
+                ({"x": "categories"}, "categorical conditions, and no other columns"),
+            )
+        ),
         ({"negative": "resample"}, "own.negative: resample is about weights, and there are none"),
         (
             {"methods": ["base_transfer"], "output": {"methods": ["unidirectional"]}},

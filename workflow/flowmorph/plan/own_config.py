@@ -7,11 +7,15 @@ import shlex
 import sys
 from collections.abc import Iterable
 from glob import glob
+from itertools import pairwise
 from pathlib import Path
 
 from flowmorph.errors import InputError
 from flowmorph.plan import objects
 from flowmorph.plan.suffixes import suffix_of
+
+#: What a column of categories has in place of edges of bins.
+CATEGORIES = "categories"
 
 
 def given(config: dict) -> bool:
@@ -97,6 +101,20 @@ def categorical(config: dict) -> list[str]:
         for name, choice in choices(config["own"]["condition"]).items()
         if choice.get("categorical")
     ]
+
+
+def closure_bins(config: dict) -> list[tuple[str, tuple[float, ...]]]:
+    """Columns in whose bins comparisons are made, each with its edges; none for categories."""
+    return [
+        (name, () if bins == CATEGORIES else tuple(map(float, bins)))
+        for name, bins in config["own"]["closure_in"].items()
+    ]
+
+
+def closure_columns(config: dict) -> list[str]:
+    """Those of them that have to be read: the others are features, or categories."""
+    known = {*columns(config["own"]["features"]), *categorical(config)}
+    return [name for name in config["own"]["closure_in"] if name not in known]
 
 
 def labels(entries: Iterable[str | dict]) -> list[str]:
@@ -198,6 +216,8 @@ def check(config: dict) -> None:
             f"config: own.regions.column: {regions['column']!r} is a feature, and moving would "
             "take it out of its region: choose a condition or another column"
         )
+    for name, bins in own["closure_in"].items():
+        _check_closure(config, name, bins)
     if regions["column"] in categorical(config):
         raise InputError(
             f"config: own.regions.column: {regions['column']!r} is categorical, and categories "
@@ -221,6 +241,18 @@ def check(config: dict) -> None:
         objects.check(moved, features, others, [*features, *conditions, *own["event"], *regional])
     except InputError as error:
         raise InputError(f"config: own.output.objects: {error}") from error
+
+
+def _check_closure(config: dict, name: str, bins: str | list[float]) -> None:
+    key, own = f"config: own.closure_in: {name!r}", config["own"]
+    if (bins == CATEGORIES) != (name in categorical(config)):
+        raise InputError(
+            f"{key}: categorical conditions, and no other columns, have {CATEGORIES} for bins"
+        )
+    if name in (own["reference"]["weights"], own["target"]["weights"]):
+        raise InputError(f"{key}: is a weight: choose another column")
+    if bins != CATEGORIES and any(high <= low for low, high in pairwise(bins)):
+        raise InputError(f"{key}: {bins} are no edges: give them in ascending order")
 
 
 def _check_categorical(entry: str | dict) -> None:

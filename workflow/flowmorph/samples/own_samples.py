@@ -58,6 +58,7 @@ class Settings:
         seed: of order, split and dequantization.
         negative: what negative weights do: "error" stops, others are those of `non_negative`.
         event: columns that identify an event; empty: features and condition do.
+        closure: further columns whose bins comparisons are made in.
     """
 
     features: Mapping[str, Mapping]
@@ -70,6 +71,7 @@ class Settings:
     seed: int
     negative: str = "error"
     event: Sequence[str] = ()
+    closure: Sequence[str] = ()
 
     @property
     def categorical(self) -> list[str]:
@@ -132,7 +134,7 @@ def read_splits(
     regions, weights = settings.regions, sample["weights"]
     files = open_sample(sample["files"], sample["tree"], sample["format"])
     extra = [regions["column"]] if regions["train"] or regions["apply"] else []
-    extra += settings.event
+    extra += [*settings.event, *settings.closure]
     table, dropped = read_sample(
         files, list(settings.features), list(settings.condition), weights, extra,
         settings.missing, settings.negative != "error", vocabularies,
@@ -194,8 +196,9 @@ def prepare(
     negative, ``<split>.signed`` (N,), float64, as they were given; ``train.rows`` (N,), hashes
     of the events, and ``train.told``, whether these tell events apart; ``condition.gaps`` (C,), the
     widest gap of the training region in each condition, scaled, and 0 for a condition on which a
-    feature depends so strongly that noise on it would do harm; the preprocessing, which is fitted
-    on the training rows of both; and what became of the rows. Raises `InputError` for samples that
+    feature depends so strongly that noise on it would do harm; ``<split>.closure`` (N, B), float64,
+    columns for bins, if there are any, but for training rows; the preprocessing, which is fitted on
+    the training rows of both; and what became of the rows. Raises `InputError` for samples that
     flows cannot be trained between, such as with a category that only one of them has.
     """
     vocabularies = {name: Vocabulary(name) for name in settings.categorical}
@@ -229,6 +232,9 @@ def prepare(
                 prepared[name][f"{split}.{kind}"] = values
             if weights[name]:
                 prepared[name][f"{split}.weights"] = table[weights[name]]
+            if settings.closure and split != "train":
+                columns = [table[column] for column in settings.closure]
+                prepared[name][f"{split}.closure"] = np.stack(columns, axis=1)
             if split == "train":
                 found = row_hashes.hashes(table, settings.identity)
                 told = bool(settings.event) or row_hashes.identify(found)
