@@ -133,7 +133,9 @@ def test_a_missing_category_is_a_missing_value(transport, missing):
     for given in (start(eras), pd.DataFrame(start(eras))):
         with pytest.raises(InputError, match=message):
             transport.move(given)
-    assert (~transport.usable({**table(2), "era": np.array([0, np.nan])})).tolist() == [False, True]
+    assert np.flatnonzero(~transport.usable(start(eras))).tolist() == [5]
+    eras[7] = "other"
+    assert np.flatnonzero(~transport.usable(start(eras))).tolist() == [5, 7]
 
 
 def test_lists_of_categories_and_one_of_the_event(transport):

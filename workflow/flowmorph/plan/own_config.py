@@ -251,7 +251,7 @@ def _check_closure(config: dict, name: str, bins: str | list[float]) -> None:
         )
     if name in (own["reference"]["weights"], own["target"]["weights"]):
         raise InputError(f"{key}: is a weight: choose another column")
-    if bins != CATEGORIES and any(high <= low for low, high in pairwise(bins)):
+    if bins != CATEGORIES and not all(low < high for low, high in pairwise(bins)):
         raise InputError(f"{key}: {bins} are no edges: give them in ascending order")
 
 

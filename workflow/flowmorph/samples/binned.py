@@ -69,7 +69,7 @@ def binned(
     """
     names = ("reference", *job.methods)
     for column, edges in job.bins:
-        labels = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
+        labels = [f"{low:.12g} to {high:.12g}" for low, high in pairwise(edges)]
         if column in job.features:
             place = job.features.index(column)
             own = {}

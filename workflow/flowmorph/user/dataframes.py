@@ -78,6 +78,14 @@ def _values(
     return Values(name, "of lists", codes, counts, unknown)
 
 
+def coded(column: Any, name: str, categories: Categories) -> np.ndarray:
+    """Codes of a column of categories, (N,) float64: NaN where one is missing, -1 ... if unknown.
+
+    Raises `InputError` for a column of anything else.
+    """
+    return categories.codes(*_labels(column, name))[0]
+
+
 def _labels(column: Any, name: str) -> tuple[np.ndarray, list[Label]]:
     """Categories of a column, as `flowmorph.formats.labels.labels` gives them."""
     if isinstance(column, pa.ChunkedArray):

@@ -19,7 +19,7 @@ from flowmorph.plan.suffixes import suffix_of
 from flowmorph.samples.regions import inside
 from flowmorph.user.elements import Elements, located, of_chunk
 from flowmorph.user.output import Output, check_output
-from flowmorph.user.transport import Transport
+from flowmorph.user.transport import FARTHEST, Transport
 
 MOVED, ELSEWHERE, MISSING, BEYOND = 1, 0, -1, -2
 
@@ -212,7 +212,7 @@ class _Mover:
             values = read[transport.regions["column"]]
             status[~inside(values, self.bands)] = ELSEWHERE
             status[~np.isfinite(values)] = MISSING
-        status[~transport.usable(read)] = MISSING
+        status[~transport.preprocessing.usable(read, FARTHEST)] = MISSING
         chosen = status == MOVED
         for name, rows in transport.beyond(read).items():
             rows, column = rows & chosen, self.each.column(name)

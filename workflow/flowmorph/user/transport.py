@@ -302,9 +302,17 @@ class Transport:
         """Rows (N,), bool, that can be moved; ``read`` has every feature and condition (N,).
 
         The others have a value that is missing, infinite, outside of declared bounds, or so far
-        from the training's that the flows' arithmetic would leave float32 (`FARTHEST`).
+        from the training's that the flows' arithmetic would leave float32 (`FARTHEST`), or a
+        category that is not known.
         """
-        return self.preprocessing.usable(read, FARTHEST)
+        known = self.preprocessing.categories
+        coded = dict(read) | {
+            name: dataframes.coded(read[name], name, known[name]) for name in known
+        }
+        result = self.preprocessing.usable(coded, FARTHEST)
+        for name in known:
+            result = result & known[name].has(coded[name])
+        return result
 
     def beyond(self, read: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Rows (N,), bool, for each feature and condition, beyond the range of the training.
