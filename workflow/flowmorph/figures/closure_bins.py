@@ -83,7 +83,9 @@ def _panel(
     for name, sample in samples.items():
         weights, of_target = sample.signed(name), sample.signed("target")
         counts = [unweighting.effective_number(len(sample), w) for w in (weights, of_target)]
-        if min(counts) < FEWEST:
+        if min(counts) < FEWEST or any(
+            w is not None and w.sum() <= 0 for w in (weights, of_target)
+        ):
             continue
         edges = np.linspace(*ends, style.bins(counts, 80, 4, MOST_BINS) + 1)
         ratio, error = ratio_to_target(

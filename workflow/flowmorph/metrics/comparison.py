@@ -63,7 +63,8 @@ class Setting:
 def comparable(given: moved.MovedSample, seed: int) -> tuple[moved.MovedSample | None, int]:
     """A sample whose target is unweighted, None if too little is left to compare, and its points.
 
-    Points are those that signed weights are worth, if there are some.
+    Points are those that signed weights are worth, if there are some; too little is left where
+    these add up to zero or less, too.
     """
     sample = given
     if given.weight_target is not None:
@@ -71,6 +72,7 @@ def comparable(given: moved.MovedSample, seed: int) -> tuple[moved.MovedSample |
     signed = [w for w in (sample.signed_reference, given.signed_target) if w is not None]
     points = min([len(sample), *(unweighting.effective_number(len(w), w) for w in signed)])
     weightless = sample.weight_reference is not None and not sample.weight_reference.any()
+    weightless |= any(w.sum() <= 0 for w in signed)
     return (None if points < FEWEST_POINTS or weightless else sample), points
 
 
