@@ -18,6 +18,7 @@ import flowmorph
 from flowmorph.errors import InputError, RowError
 from flowmorph.formats import open_sample
 from flowmorph.samples.reading import read_sample
+from flowmorph.transfer.morph import FlowMorph
 from flowmorph.user import dataframes, moved_files
 from flowmorph.user.moved_files import move_files
 from flowmorph.user.output import Output
@@ -404,15 +405,15 @@ def test_an_element_that_cannot_be_moved_is_named_by_row_and_place(anywhere, tmp
     parquet(tmp_path / "in.parquet", columns)
     row = int(np.flatnonzero(counts == 3)[20])
     index = int(counts[:row].sum()) + 2
-    whole = type(anywhere)._move
+    whole = FlowMorph.forward
 
-    def broken(self, x, c):
-        moved = whole(self, x, c).clone()
+    def broken(self, x, c_x, c_y):
+        moved = whole(self, x, c_x, c_y).clone()
         if moved.shape[1] > index:
             moved[0, index] = np.nan
         return moved
 
-    monkeypatch.setattr(type(anywhere), "_move", broken)
+    monkeypatch.setattr(FlowMorph, "forward", broken)
     message = f"in.parquet: column 'x': row {row}, element 2 moves to nan"
     with pytest.raises(InputError, match=message):
         move_files(anywhere, [str(tmp_path / "in.parquet")], tmp_path / "out.parquet")

@@ -221,7 +221,7 @@ def test_folds_and_variations_move_the_reference_and_further_files_alike(tmp_pat
     applied = paths.applied(OUT, "movement_penalty", "reference.csv.gz")
     project.snakemake("--cores", "2", MOVED, applied, "two_sample", override=override)
     after = pd.read_csv(project.folder / MOVED)
-    new = ["x_moved", "n_moved", "x_moved_1", "n_moved_1", "flowmorph_moved"]
+    new = ["x_moved", "x_moved_1", "n_moved", "n_moved_1", "flowmorph_moved"]
     assert list(after.columns)[-len(new) :] == new
     assert (after["x_moved"] != after["x_moved_1"]).mean() > 0.9
     assert (project.folder / applied).read_bytes() == (project.folder / MOVED).read_bytes()

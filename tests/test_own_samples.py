@@ -229,7 +229,7 @@ def test_without_regions_every_row_is_used(samples):
     prepared, _, rows = prepare(samples, settings(regions=regions, condition={}, rows=(9999, 9999)))
     assert set(prepared["target"]) == {
         f"{split}.{kind}" for split in ("train", "validation") for kind in ("points", "condition")
-    } | {"condition.gaps"}
+    } | {"condition.gaps", "train.rows", "train.told"}
     assert [row["train"] + row["validation"] for row in rows.rows] == [1000, 500]
     assert prepared["target"]["train.condition"].shape == (400, 0)
 

@@ -146,7 +146,7 @@ def test_weights_carry_the_configuration_that_made_them(project):
     path = project.folder / paths.flow(PENALTY)
     with safe_open(path, framework="numpy") as file:
         note = json.loads(file.metadata()["flowmorph"])
-    assert note["config"]["penalty"] == 0.05
+    assert note["config"]["penalty"] == 0.02
     assert note["config"]["recipe"]["batch"] == 100
     assert note["versions"]["nflows"] == "0.14"
 
@@ -258,7 +258,7 @@ def test_a_flow_method_is_added_by_one_line_in_the_registry(tmp_path):
     shown = {"fig_alternatives", "fig_alternative_ratios", "count_costs"}
     assert {"train_transport", "move_samples", "measure_task", *shown} <= rules
     (trained,) = (command for command in made if command.startswith("train_transport"))
-    for setting in ('"method": "twice"', '"epochs": 1.0', '"penalty": 0.05'):
+    for setting in ('"method": "twice"', '"epochs": 1.0', '"penalty": 0.02'):
         assert setting in trained
 
 
@@ -346,7 +346,7 @@ def test_a_second_seed_of_the_collider_task_adds_its_trainings_and_reruns_none(p
 
 
 def test_the_penalty_scan_trains_the_strengths_that_no_run_has(project):
-    pending = project.pending("penalty_scan", override={"penalty_scan": [0.05, 0.5, 1.0]})
+    pending = project.pending("penalty_scan", override={"penalty_scan": [0.02, 0.5, 1.0]})
     assert pending["train_scanned_transport"] == 2
     for rule in ("move_scanned_samples", "measure_scan", "fig_penalty_scan"):
         assert pending[rule] == 1
