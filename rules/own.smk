@@ -35,6 +35,70 @@ rule prepare_own_samples:
         " --output-preprocessing {output.preprocessing} --output-rows {output.rows} > {log} 2>&1"
 
 
+rule closure_bins:
+    """Compare the user's moved samples with the target in bins of columns."""
+    input:
+        moved=[
+            paths.moved(OUT, tasks.OWN.name, 1, split)
+            for split in targets.splits(tasks.OWN, config)
+        ],
+        reference=paths.own_prepared(OUT, tasks.OWN.reference.name),
+        target=paths.own_prepared(OUT, tasks.OWN.target.name),
+        preprocessing=paths.preprocessing(OUT),
+        script=script("measure/measure_closure_bins.py"),
+        code=code("measure/measure_closure_bins.py"),
+    output:
+        table("closure_bins", "how well each method matches the target in bins of columns"),
+    log:
+        paths.log(OUT, "closure_bins"),
+    benchmark:
+        paths.benchmark(OUT, "measures", "closure_bins")
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=scaled(2000),
+        runtime=scaled(120),
+    params:
+        job=literal(to_json(JOBS.closure())),
+    shell:
+        "python {input.script} --job {params.job:q} --moved {input.moved} "
+        " --reference {input.reference} --target {input.target} "
+        " --preprocessing {input.preprocessing} --output {output} > {log} 2>&1"
+
+
+for row in figures.CLOSURE_FIGURES:
+
+    rule:
+        """Draw ratios of features to the target's in bins of columns."""
+        name:
+            row.name
+        input:
+            moved=paths.moved(OUT, tasks.OWN.name, 1, row.split),
+            reference=paths.own_prepared(OUT, tasks.OWN.reference.name),
+            target=paths.own_prepared(OUT, tasks.OWN.target.name),
+            preprocessing=paths.preprocessing(OUT),
+            script=script("plot/plot_closure_bins.py"),
+            code=code("plot/plot_closure_bins.py"),
+        output:
+            **figure(row.name),
+        log:
+            paths.log(OUT, row.name),
+        benchmark:
+            paths.benchmark(OUT, "figures", row.name)
+        localrule: True
+        conda:
+            "../envs/environment.yaml"
+        params:
+            job=literal(to_json(JOBS.closure())),
+            split=row.split,
+            options=literal(row.options(config)),
+        shell:
+            "python {input.script} --job {params.job:q} --split {params.split} "
+            " --moved {input.moved} --reference {input.reference} --target {input.target} "
+            " --preprocessing {input.preprocessing} {params.options} "
+            " --output {output.pdf} {output.png} > {log} 2>&1"
+
+
 rule bundle_transport:
     """Put all that it takes to use a method's trained transports in one file."""
     input:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
@@ -467,6 +468,20 @@ def test_correlation_figure_has_the_target_and_differences(science):
     assert ends[0] == (-100, 100) and ends[1] == ends[2] and ends[1][1] < 100
     with pytest.raises(InputError, match="5 features and 0 conditions were named, the sample has"):
         correlations.correlation_figure([science], names=names, conditions=())
+
+
+def test_correlation_figure_leaves_out_categories_and_says_so(science):
+    eras = np.eye(3)[np.arange(len(science)) % 3]
+    condition = np.concatenate([science.condition_reference, eras], axis=1)
+    sample = replace(science, condition_reference=condition, condition_target=condition)
+    names = ("reference", "movement_penalty")
+    fig = correlations.correlation_figure([sample], names=names, categories=["era"])
+    assert fig.get_suptitle() == "without the categories era"
+    plain = correlations.correlation_figure([science], names=names)
+    for one, other in zip(fig.axes, plain.axes, strict=True):
+        assert len(one.get_xticklabels()) == len(other.get_xticklabels())
+    with pytest.raises(InputError, match="5 features and 4 conditions were named, the sample"):
+        correlations.correlation_figure([sample], names=names, categories=["era", "of", "it"])
 
 
 # --- spectra of the condition

@@ -13,6 +13,7 @@ from test_own_tutorial import SMALL
 from test_workflow import OUT, Project
 from yaml import safe_load
 
+import flowmorph
 from flowmorph.__main__ import main
 from flowmorph.plan import paths
 
@@ -229,3 +230,46 @@ def test_folds_and_variations_move_the_reference_and_further_files_alike(tmp_pat
     # What is written of them is no reason to train anew.
     override["own"]["output"]["variations"] = "envelope"
     assert set(project.pending(MOVED, override=override)) == {"move_reference"}
+
+
+def test_a_category_goes_from_files_to_moved_files(tmp_path):
+    """Texts beside a number as conditions, with weights and folds; a new category is refused."""
+    project = project_with(tmp_path, 600)
+    for name in ("reference", "target", "more"):
+        path = tmp_path / f"data/{name}.csv.gz"
+        table = pd.read_csv(path)
+        table["era"] = np.where(table["w"] < 3, "2016 pre", "2017")
+        table.to_csv(path, index=False)
+    override = settings() | {"apply": "data/more.csv.gz"}
+    override["own"] |= {
+        "condition": [{"column": "era", "categorical": True}, "m"], "folds": 2,
+        "closure_in": {"era": "categories", "m": [0, 1.5, 3], "x": [-3, 0, 3], "x_gen": [-1, 9]},
+    }  # fmt: skip
+    project.snakemake("--cores", "1", override=override)
+    project.snakemake("--cores", "1", "apply", override=override)
+    for name, source in ((MOVED, "reference"), (APPLIED, "more")):
+        before = pd.read_csv(tmp_path / f"data/{source}.csv.gz")
+        after = pd.read_csv(tmp_path / name)
+        assert after["era"].equals(before["era"]) and (after["flowmorph_moved"] == 1).all()
+        assert (after["x_moved"] != after["x"]).mean() > 0.9
+    closure = pd.read_csv(tmp_path / paths.table(OUT, "closure_bins", "csv"))
+    assert list(dict.fromkeys(zip(closure["column"], closure["bin"], strict=True))) == [
+        ("era", "2017"), ("era", "2016 pre"), ("m", "0 to 1.5"), ("m", "1.5 to 3"),
+        ("x", "-3 to 0"), ("x", "0 to 3"), ("x_gen", "-1 to 9"),
+    ]  # fmt: skip
+    assert set(closure["method"]) == {"floor", "ceiling", "base transfer", "movement penalty"}
+    assert (tmp_path / paths.figure(OUT, "fig_own_closure_bins", "png")).stat().st_size
+    transport = flowmorph.load(tmp_path / paths.bundle(OUT, "movement_penalty"))
+    assert transport.preprocessing.categories["era"].labels == (2017, "2016 pre")
+    by_hand = transport.move(pd.read_csv(tmp_path / "data/more.csv.gz"))
+    applied = pd.read_csv(tmp_path / APPLIED)
+    np.testing.assert_allclose(by_hand["x"], applied["x_moved"], rtol=1e-6)
+
+    more = pd.read_csv(tmp_path / "data/more.csv.gz")
+    more.loc[9, "era"] = "2018"
+    more.to_csv(tmp_path / "data/new.csv.gz", index=False)
+    override["apply"] = "data/new.csv.gz"
+    project.snakemake("--cores", "1", "apply", check=False, override=override)
+    log = paths.log(OUT, "move_file", "movement_penalty", "new.csv.gz")
+    said = (tmp_path / log).read_text()
+    assert "new.csv.gz: column 'era': row 9 has the category 2018, which the training" in said

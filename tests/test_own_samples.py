@@ -107,6 +107,21 @@ def objects(**named) -> dict:
             )
             for value in (float("nan"), float("inf"), -float("inf"), 10**400)
         ),
+        (
+            {"condition": [{"column": "era", "categorical": True, "bounds": [0, 1]}]},
+            "own.condition: 'era' is categorical, and categories have no bounds: take it out",
+        ),
+        (
+            {"condition": [{"column": "m", "categorical": True}], "regions": REGIONS},
+            "own.regions.column: 'm' is categorical, and categories have no intervals",
+        ),
+        *(
+            ({"closure_in": bins}, rf"own.closure_in: '.': .*{message}")
+            for bins, message in (
+                ({"z": [1, 1]}, "in ascending order"),
+                ({"x": "categories"}, "categorical conditions, and no other columns"),
+            )
+        ),
         ({"negative": "resample"}, "own.negative: resample is about weights, and there are none"),
         (
             {"methods": ["base_transfer"], "output": {"methods": ["unidirectional"]}},
@@ -136,6 +151,13 @@ def test_entries_are_names_or_objects():
     assert own_config.choices(spiked["own"]["features"])["y"] == {
         "transform": "minmax", "spike": [0.0],
     }  # fmt: skip
+    eras = configured(condition=[{"column": "era$", "categorical": True}, "m",
+                                 {"column": "n", "categorical": False}])  # fmt: skip
+    assert list(own_config.choices(eras["own"]["condition"]).values()) == [
+        {"transform": "minmax", "categorical": True}, *[{"transform": "minmax"}] * 2,
+    ]  # fmt: skip
+    assert own_config.condition_options(eras) == r"--conditions m n --categories 'era\$'"
+    assert own_config.condition_options(configured()) == "--conditions"
     assert own_config.spiked(spiked) and not own_config.spiked(configured())
     assert own_config.labels([*entries, {"column": "z$", "label": "$z$"}, "a$"])[2:] == [
         "$z$",

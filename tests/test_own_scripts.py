@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -101,11 +103,52 @@ def test_signed_weights_from_files_to_figures(tmp_path):
         assert 0.5 < moved[name].mean() - values.mean() < 0.9  # 0.7 is right
 
 
+ERA = {"column": "era", "categorical": True}
+SHIFTS = {"2017": 1.0, "2016 post": -1.0}
+
+
+def write_eras(path: Path, rows: int, first: float, moved: bool, seed: int) -> str:
+    """A normal feature, which the target has shifted one way in one era, the other in the other."""
+    rng = np.random.default_rng(seed)
+    eras = np.where(rng.random(rows) < first, *SHIFTS)
+    table = pd.DataFrame({"c0": rng.normal(0, 1, rows), "c1": rng.normal(0, 1, rows), "era": eras})
+    table["c0"] += moved * table["era"].map(SHIFTS)
+    table.to_parquet(path)
+    return str(path)
+
+
+def test_categories_whose_maps_differ(tmp_path):
+    """Each category has its own map, though their spectra differ, and comparisons allow for it."""
+    files = {
+        name: write_eras(tmp_path / f"{name}.parquet", 4000, first, name == "target", seed)
+        for name, first, seed in (("reference", 0.7, 1), ("target", 0.4, 2))
+    }
+    found, loaded = run(tmp_path, files, ["c0", "c1"], [ERA], None)
+    table = pd.read_parquet(files["reference"])
+    moved = loaded.move(table)
+    assert moved["era"].equals(table["era"])
+    for era, shift in SHIFTS.items():
+        rows = table["era"] == era
+        # In each era alone; over both the mean moves by 0.4 only.
+        assert (moved["c0"] - table["c0"])[rows].mean() == pytest.approx(shift, abs=0.2)
+        assert moved["c0"][rows].std() == pytest.approx(1, abs=0.15)
+        assert moved["c1"][rows].mean() == pytest.approx(0, abs=0.15)
+    with np.load(tmp_path / "moved.npz") as arrays:
+        assert set(np.unique(arrays["condition_reference"])) == {0, 1}
+        assert arrays["condition_reference"].mean(axis=0) == pytest.approx([0.3, 0.7], abs=0.03)
+    numbers = {(m.method, m.feature, m.metric): m.value for m in found}
+    method = "identity_initialization"
+    assert numbers[method, "c0", "chi2_ndf"] < 2 < 5 < numbers["ceiling", "c0", "chi2_ndf"]
+    # Weighted to the target's spectrum, by factors of 0.4 / 0.7 and 0.6 / 0.3.
+    points = numbers[method, "", "effective_points"] / numbers[method, "", "points"]
+    assert points == pytest.approx(1 / (0.4**2 / 0.7 + 0.6**2 / 0.3), abs=0.05)
+
+
 def run(
     folder: Path,
     files: dict[str, str],
     features: list[str],
-    condition: list[str],
+    condition: list[str | dict],
     weights: str | None,
     negative: str = "error",
 ) -> tuple[list[measures.Measure], Transport]:
@@ -120,7 +163,7 @@ def run(
          str(folder / "t.npz"), "--output-preprocessing", at["pre.json"],
          "--output-rows", str(folder / "rows.csv"), str(folder / "rows.md")]
     )  # fmt: skip
-    names = tuple(features), tuple(condition)
+    names = tuple(features), tuple(own_config.columns(condition))
     data = [FileData(name, str(folder / f"{name}.npz"), *names, bool(weights)) for name in "rt"]
     for each in data:
         job = DensityJob(each, NETWORK, RECIPE, 3, "cpu")
@@ -140,14 +183,15 @@ def run(
          "--flow-measures", str(folder / "m.csv")]
     )  # fmt: skip
     methods = ["--methods", "base_transfer", method]
-    job = measure_job(("base_transfer", method), names[0])
+    job = replace(measure_job(("base_transfer", method), names[0]), mode=mode)
     script("measure_task").main(
         ["--job", to_json(job), "--moved", at["moved.npz"], "--output", at["own.csv"]]
     )
     labels = ["--labels", *features]
+    conditions = shlex.split(own_config.condition_options({"own": {"condition": condition}}))
     figures = {
         "plot_ratios": [*labels, "--limits", "-3", "3"], "plot_distances_per_feature": labels,
-        "plot_distances": [], "plot_correlations": [*labels, "--conditions", *condition],
+        "plot_distances": [], "plot_correlations": [*labels, *conditions],
     }  # fmt: skip
     for name, options in figures.items():
         picture = folder / f"{name}.png"

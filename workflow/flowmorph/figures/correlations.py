@@ -26,6 +26,7 @@ def correlation_figure(
     names: Sequence[str] = NAMES,
     labels: Sequence[str] = SYMBOLS,
     conditions: Sequence[str] = (MASS.symbol,),
+    categories: Sequence[str] = (),
     note: str = "",
     balanced: bool = False,
 ) -> Figure:
@@ -37,6 +38,8 @@ def correlation_figure(
         names: what is compared with the target: ``reference`` and methods of the samples.
         labels: symbols of the D features, in order.
         conditions: symbols of the C conditions, in order.
+        categories: symbols of conditions that are categories, whose columns come after these, one
+            for each category at least: they have no correlations, and the figure says so.
         note: title of the first panel beside "target"; may be empty.
         balanced: whether weights give the reference the target's spectrum of the condition; the
             figure then says so.
@@ -46,17 +49,23 @@ def correlation_figure(
     """
     sample = trainings[0]
     sizes = sample.target.shape[1], sample.condition_target.shape[1]
-    if sizes != (len(labels), len(conditions)):
+    shown = len(conditions)
+    enough = sizes[1] >= shown + 2 * len(categories) if categories else sizes[1] == shown
+    if sizes[0] != len(labels) or not enough:
         raise InputError(
-            f"{len(labels)} features and {len(conditions)} conditions were named, the sample has "
-            f"{sizes[0]} and {sizes[1]}"
+            f"{len(labels)} features and {shown + len(categories)} conditions were named, the "
+            f"sample has {sizes[0]} and {sizes[1]}"
         )
-    target = correlations(sample.target, sample.condition_target, sample.signed("target"))
+    target = correlations(
+        sample.target, sample.condition_target[:, :shown], sample.signed("target")
+    )
     panels = {"target" + (f", {note}" if note else ""): (target, 100.0)}
     differences = {
         name: np.mean(
             [
-                correlations(each.points(name), each.condition_reference, sample.signed(name))
+                correlations(
+                    each.points(name), each.condition_reference[:, :shown], sample.signed(name)
+                )
                 for each in trainings
             ],
             axis=0,
@@ -75,8 +84,10 @@ def correlation_figure(
         ax.set_title(title, fontsize=7)
     for ax in axes[len(panels) :]:
         ax.set_visible(False)
-    if balanced:
-        fig.suptitle(f"reference and methods {BALANCED}", fontsize=7)
+    said = [f"reference and methods {BALANCED}"] if balanced else []
+    said += [f"without the categories {', '.join(categories)}"] if categories else []
+    if said:
+        fig.suptitle("; ".join(said), fontsize=7)
     return fig
 
 

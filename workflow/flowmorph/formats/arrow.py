@@ -13,8 +13,9 @@ import pyarrow.parquet
 from flowmorph.errors import InputError
 from flowmorph.formats.base import ChunkWriter, FileFacts, check_unique, reading, writing
 from flowmorph.formats.columns import Chunk, Column, moved, numbers
+from flowmorph.formats.labels import labels
 
-__all__ = ["Writer", "inspect", "iterate", "moved", "numbers"]
+__all__ = ["Writer", "inspect", "iterate", "labels", "moved", "numbers"]
 
 
 def inspect(paths: Sequence[Path], tree: str | None) -> list[FileFacts]:

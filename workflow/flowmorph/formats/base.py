@@ -14,6 +14,7 @@ import numpy as np
 
 from flowmorph.errors import InputError
 from flowmorph.formats.columns import Chunk, Column, describe, equal, head, joined
+from flowmorph.formats.labels import Label
 from flowmorph.formats.lists import relisted, unlisted
 
 #: Bytes that one piece of a file may unpack to; more is taken for an attack, not for data.
@@ -141,13 +142,16 @@ class SampleFiles:
         The latter is None for a column without lists. NaN is where a value is missing. Raises
         `InputError`, naming the column, for one that holds anything else.
         """
-        elements, counts = unlisted(chunk[name])
-        if counts is not None and unlisted(elements)[1] is not None:
-            raise InputError(
-                f"column {name!r} is {describe(chunk[name])}, lists in lists: make one column of "
-                "lists of each"
-            )
+        elements, counts = _unlisted(chunk[name], name)
         return self.module.numbers(elements, name), counts
+
+    def labels(self, chunk: Chunk, name: str) -> tuple[np.ndarray, list[Label], np.ndarray | None]:
+        """Categories of a column of a chunk, as `formats.labels.labels` gives those of elements.
+
+        The last are how many each row's list has, as in `elements`.
+        """
+        elements, counts = _unlisted(chunk[name], name)
+        return *self.module.labels(elements, name), counts
 
     def moved(
         self, chunk: Chunk, name: str, values: np.ndarray, where: np.ndarray, whole: bool,
@@ -160,6 +164,17 @@ class SampleFiles:
         elements, _ = unlisted(chunk[name])
         made, clipped = self.module.moved(elements, values, where, name, whole, replace)
         return relisted(made, chunk[name]), clipped
+
+
+def _unlisted(column: Column, name: str) -> tuple[Column, np.ndarray | None]:
+    """Elements as `lists.unlisted` gives them; raises `InputError` for lists in lists."""
+    elements, counts = unlisted(column)
+    if counts is not None and unlisted(elements)[1] is not None:
+        raise InputError(
+            f"column {name!r} is {describe(column)}, lists in lists: make one column of lists of "
+            "each"
+        )
+    return elements, counts
 
 
 def _filled(chunks: Iterator[Chunk], size: int) -> Iterator[Chunk]:

@@ -24,9 +24,10 @@ from flowmorph.formats.base import (
     writing,
 )
 from flowmorph.formats.columns import Chunk, moved, numbers
+from flowmorph.formats.labels import labels
 from flowmorph.formats.matrix import joined, sources, split_columns
 
-__all__ = ["Writer", "inspect", "iterate", "moved", "numbers"]
+__all__ = ["Writer", "inspect", "iterate", "labels", "moved", "numbers"]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ A cell stays the text that it is; only the columns that are used become numbers.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv as stdlib_csv
 import io
 from collections.abc import Iterator, Sequence
@@ -22,9 +23,10 @@ from flowmorph.formats import columns as base_columns
 from flowmorph.formats.arrow import no_tree, to_arrow
 from flowmorph.formats.base import ChunkWriter, FileFacts, check_unique, reading, writing
 from flowmorph.formats.columns import Chunk, Column
+from flowmorph.formats.labels import Label, distinct, whole
 from flowmorph.plan.suffixes import suffix_of
 
-__all__ = ["Writer", "inspect", "iterate", "moved", "numbers"]
+__all__ = ["Writer", "inspect", "iterate", "labels", "moved", "numbers"]
 
 #: Bytes of text that are parsed at a time.
 BLOCK_BYTES = 4 << 20
@@ -151,6 +153,31 @@ def _value(cell: pyarrow.StringScalar, name: str) -> float:
             f"column {name!r} holds text (such as {text!r}), not a number: convert it or leave it "
             "out"
         ) from None
+
+
+def labels(column: Column, name: str) -> tuple[np.ndarray, list[Label]]:
+    """Categories of a column, as `flowmorph.formats.labels.labels` gives them.
+
+    A cell that reads as a number or a truth value is a number, and what is a missing value among
+    numbers is one here.
+    """
+    cells = pc.utf8_trim_whitespace(column)
+    cells = pc.if_else(pc.is_in(cells, value_set=MISSING), None, cells).dictionary_encode()
+    places = cells.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return distinct(places, cells.dictionary.to_pylist(), name, _category)
+
+
+def _category(text: str, name: str) -> Label | None:
+    """The category that the text of a cell is; None for a number that is not finite."""
+    if text.lower() in _TRUTHS:
+        return int(_TRUTHS[text.lower()])
+    # Python would read 2016_1 as a number.
+    if "_" in text:
+        return text
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return whole(kind(text), name)
+    return text
 
 
 def moved(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -60,6 +60,35 @@ class Setting:
     spikes: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
+def comparable(given: moved.MovedSample, seed: int) -> tuple[moved.MovedSample | None, int]:
+    """A sample whose target is unweighted, None if too little is left to compare, and its points.
+
+    Points are those that signed weights are worth, if there are some; too little is left where
+    these add up to zero or less, too.
+    """
+    sample = given
+    if given.weight_target is not None:
+        sample = given.target_unweighted(np.random.default_rng(seed))
+    signed = [w for w in (sample.signed_reference, given.signed_target) if w is not None]
+    points = min([len(sample), *(unweighting.effective_number(len(w), w) for w in signed)])
+    weightless = sample.weight_reference is not None and not sample.weight_reference.any()
+    weightless |= any(w.sum() <= 0 for w in signed)
+    return (None if points < FEWEST_POINTS or weightless else sample), points
+
+
+def compare(
+    sample: moved.MovedSample,
+    setting: Setting,
+    whole: moved.MovedSample | None,
+    names: Collection[str],
+) -> Iterator[Number]:
+    """What `measure` says of how like the target those ``names`` are; rows are in random order."""
+    if sample.weight_reference is not None:
+        relative = unweighting.relative(sample.weight_reference)
+        sample = replace(sample, weight_reference=relative)
+    yield from _two_sample(sample, setting, whole, names)
+
+
 def measure(
     sample: moved.MovedSample,
     setting: Setting,
@@ -79,7 +108,7 @@ def measure(
         relative = unweighting.relative(sample.weight_reference)
         sample = replace(sample, weight_reference=relative)
     if compared:
-        yield from _two_sample(sample, setting, whole)
+        yield from _two_sample(sample, setting, whole, (FLOOR, CEILING, *setting.methods))
         yield from _movement(sample, setting)
     else:
         yield Number(TARGET, "", TOO_FEW, float(len(sample)))
@@ -88,7 +117,10 @@ def measure(
 
 
 def _two_sample(
-    sample: moved.MovedSample, setting: Setting, whole: moved.MovedSample | None
+    sample: moved.MovedSample,
+    setting: Setting,
+    whole: moved.MovedSample | None,
+    names: Collection[str],
 ) -> Iterator[Number]:
     half = len(sample) // 2
     balanced = spectra.balanced(sample, setting.discrete, setting.seed)
@@ -98,7 +130,8 @@ def _two_sample(
     if whole is not None:
         balanced = spectra.balanced(whole, setting.discrete, setting.seed)
         summed = _against_target(whole, balanced, setting, moved.MovedSample.signed)
-    for name, (one, other) in compared.items():
+    for name in names:
+        one, other = compared[name]
         few, few_others = one[: setting.two_sample_points], other[: setting.two_sample_points]
         auc = two_sample.classifier_auc(
             few.points,

@@ -59,8 +59,9 @@ def balancing(
     Args:
         start: conditions of the reference, (N, C).
         end: conditions of the target, (M, C).
-        discrete: whether they take few values; weights are then ratios of frequencies, else odds of
-            a classifier that knows the conditions only.
+        discrete: whether they take few values, as categories do; weights are then ratios of
+            frequencies, else odds of a classifier that knows the conditions only, times such ratios
+            for categories beside others.
         seed: of the classifier.
         weights: of the reference's points, (N,); None for all the same.
 
@@ -80,7 +81,20 @@ def _factors(
     points = min(unweighting.effective_number(len(start), weights), len(end))
     if not start.shape[1] or points < FEWEST_POINTS:
         return None
-    return _ratios(start, end, weights) if discrete else _odds(start, end, seed, weights)
+    few = _categories(start) & _categories(end)
+    if discrete or few.all():
+        return _ratios(start, end, weights)
+    odds = _odds(start, end, seed, weights)
+    if odds is None or not few.any():
+        return odds
+    # A classifier keeps a part of a difference, which between categories is known.
+    left = _ratios(start[:, few], end[:, few], _times(odds, weights))
+    return odds if left is None else odds * left
+
+
+def _categories(condition: np.ndarray) -> np.ndarray:
+    """Which conditions of (N, C) are categories, of which flows are given 0 or 1, (C,)."""
+    return np.isin(condition, (0, 1)).all(axis=0)
 
 
 def _times(factors: np.ndarray, weights: np.ndarray | None) -> np.ndarray:

@@ -149,11 +149,14 @@ def _own(name, number, shows, drawing, split) -> Figure:
         chosen = own_config.figure_options(config, shown, split == OWN.family.beyond)
         if drawing == "distances":
             return f'--units "scaled features" {chosen}'
-        more = f" {_limits(config['own']['scaling'])}" if drawing == "ratios" else ""
+        ratios = drawing in ("ratios", "closure_bins")
+        more = f" {_limits(config['own']['scaling'])}" if ratios else ""
         if drawing == "correlations":
             more = f" {own_config.condition_options(config)}"
         return f"{own_config.label_options(config)}{more} {chosen}"
 
+    if drawing == "closure_bins":
+        return Figure(name, "Own samples", number, shows, split=split, options=options)
     if drawing == "distances":
         return _distances(name, "Own samples", number, shows, [OWN], split, options)
     return Figure(name, "Own samples", number, shows, drawing, [OWN], split, True, options)
@@ -248,10 +251,22 @@ OWN_FIGURES = (
     _own("fig_own_apply_distances", "as Fig. 9", "distance, where applied", "distances", "apply"),
 )  # fmt: skip
 
+#: What a run of own samples draws with own.closure_in.
+CLOSURE_FIGURES = (
+    _own("fig_own_closure_bins", "ratios in bins", "features", "closure_bins", OWN.family.held_out),
+    _own(
+        "fig_own_apply_closure_bins", "ratios in bins", "features, where applied", "closure_bins",
+        OWN.family.beyond,
+    ),
+)  # fmt: skip
+
 #: Figures of the paper that a reader wants to see first, and within minutes, in this order.
 FIRST = ("fig3", "fig4")
 
-FIGURES = {figure.name: figure for figure in (*PAPER, *ALTERNATIVES, *SEARCH, *SCAN, *OWN_FIGURES)}
+FIGURES = {
+    figure.name: figure
+    for figure in (*PAPER, *ALTERNATIVES, *SEARCH, *SCAN, *OWN_FIGURES, *CLOSURE_FIGURES)
+}
 
 
 def of_run(config: dict, own_splits: Sequence[str], searched: bool) -> list[Figure]:
@@ -260,7 +275,9 @@ def of_run(config: dict, own_splits: Sequence[str], searched: bool) -> list[Figu
     ``own_splits`` are those of the user's own task; ``searched`` is whether it looks for a signal.
     """
     if own_config.given(config):
-        return [each for each in OWN_FIGURES if not each.split or each.split in own_splits]
+        closure = CLOSURE_FIGURES if config["own"]["closure_in"] else ()
+        every = (*OWN_FIGURES, *closure)
+        return [each for each in every if not each.split or each.split in own_splits]
     section = config["alternatives"]
     compared = COLLIDER.name in section["tasks"] and any(
         settings is not None for settings in section["methods"].values()

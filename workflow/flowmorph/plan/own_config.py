@@ -7,11 +7,15 @@ import shlex
 import sys
 from collections.abc import Iterable
 from glob import glob
+from itertools import pairwise
 from pathlib import Path
 
 from flowmorph.errors import InputError
 from flowmorph.plan import objects
 from flowmorph.plan.suffixes import suffix_of
+
+#: What a column of categories has in place of edges of bins.
+CATEGORIES = "categories"
 
 
 def given(config: dict) -> bool:
@@ -80,12 +84,37 @@ def choices(entries: Iterable[str | dict]) -> dict[str, dict]:
         given = {} if isinstance(entry, str) else entry
         result[name] = {"transform": given.get("preprocess", "minmax")}
         result[name] |= {key: given[key] for key in ("bounds", "integer", "spike") if key in given}
+        if given.get("categorical"):
+            result[name]["categorical"] = True
     return result
 
 
 def spiked(config: dict) -> bool:
     """Whether any feature has a spike."""
     return any("spike" in choice for choice in choices(config["own"]["features"]).values())
+
+
+def categorical(config: dict) -> list[str]:
+    """Conditions that are categories."""
+    return [
+        name
+        for name, choice in choices(config["own"]["condition"]).items()
+        if choice.get("categorical")
+    ]
+
+
+def closure_bins(config: dict) -> list[tuple[str, tuple[float, ...]]]:
+    """Columns in whose bins comparisons are made, each with its edges; none for categories."""
+    return [
+        (name, () if bins == CATEGORIES else tuple(map(float, bins)))
+        for name, bins in config["own"]["closure_in"].items()
+    ]
+
+
+def closure_columns(config: dict) -> list[str]:
+    """Those of them that have to be read: the others are features, or categories."""
+    known = {*columns(config["own"]["features"]), *categorical(config)}
+    return [name for name in config["own"]["closure_in"] if name not in known]
 
 
 def labels(entries: Iterable[str | dict]) -> list[str]:
@@ -102,8 +131,14 @@ def label_options(config: dict) -> str:
 
 
 def condition_options(config: dict) -> str:
-    """Give the option of figures that names the conditions, quoted for a shell."""
-    return shlex.join(["--conditions", *labels(config["own"]["condition"])])
+    """Give the options of figures that name the conditions, quoted for a shell."""
+    named = dict(
+        zip(columns(config["own"]["condition"]), labels(config["own"]["condition"]), strict=True)
+    )
+    without = [named.pop(name) for name in categorical(config)]
+    return shlex.join(
+        ["--conditions", *named.values(), *(["--categories", *without] if without else [])]
+    )
 
 
 def figure_options(config: dict, methods: list[str], applied: bool = False) -> str:
@@ -162,6 +197,8 @@ def check(config: dict) -> None:
     for kind in ("features", "condition"):
         for name, choice in choices(own[kind]).items():
             _check_spikes(f"config: own.{kind}: spike of {name!r}", choice)
+    for entry in own["condition"]:
+        _check_categorical(entry)
     if own["negative"] != "error" and not any(own[role]["weights"] for role in here):
         raise InputError(
             f"config: own.negative: {own['negative']} is about weights, and there are none: name "
@@ -178,6 +215,13 @@ def check(config: dict) -> None:
         raise InputError(
             f"config: own.regions.column: {regions['column']!r} is a feature, and moving would "
             "take it out of its region: choose a condition or another column"
+        )
+    for name, bins in own["closure_in"].items():
+        _check_closure(config, name, bins)
+    if regions["column"] in categorical(config):
+        raise InputError(
+            f"config: own.regions.column: {regions['column']!r} is categorical, and categories "
+            "have no intervals: choose another column"
         )
     if not own["scaling"]["low"] < own["scaling"]["high"]:
         raise InputError("config: own.scaling: low must be below high")
@@ -197,6 +241,28 @@ def check(config: dict) -> None:
         objects.check(moved, features, others, [*features, *conditions, *own["event"], *regional])
     except InputError as error:
         raise InputError(f"config: own.output.objects: {error}") from error
+
+
+def _check_closure(config: dict, name: str, bins: str | list[float]) -> None:
+    key, own = f"config: own.closure_in: {name!r}", config["own"]
+    if (bins == CATEGORIES) != (name in categorical(config)):
+        raise InputError(
+            f"{key}: categorical conditions, and no other columns, have {CATEGORIES} for bins"
+        )
+    if name in (own["reference"]["weights"], own["target"]["weights"]):
+        raise InputError(f"{key}: is a weight: choose another column")
+    if bins != CATEGORIES and not all(low < high for low, high in pairwise(bins)):
+        raise InputError(f"{key}: {bins} are no edges: give them in ascending order")
+
+
+def _check_categorical(entry: str | dict) -> None:
+    if isinstance(entry, dict) and entry.get("categorical"):
+        for key in ("preprocess", "bounds", "spike"):
+            if key in entry:
+                raise InputError(
+                    f"config: own.condition: {entry['column']!r} is categorical, and categories "
+                    f"have no {key}: take it out"
+                )
 
 
 def _check_spikes(key: str, choice: dict) -> None:

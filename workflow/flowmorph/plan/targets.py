@@ -16,6 +16,7 @@ TABLES = (
     "two_sample", "movement", "marginals", "costs", "claims",
 )  # fmt: skip
 OWN_TABLES = ("own_rows", "likelihoods", "two_sample", "movement", "marginals", "costs")
+CLOSURE_TABLES = ("closure_bins",)
 SEARCH_TABLES = ("search",)
 PUBLISHED_TABLES = ("event_counts",)  # compare published events with published numbers
 
@@ -254,6 +255,8 @@ def results(out: str, config: dict) -> list[str]:
     tables = OWN_TABLES if own else TABLES
     if not own and config["collider"]["source"].startswith("lhco"):
         tables += PUBLISHED_TABLES
+    if own and config["own"]["closure_in"]:
+        tables += CLOSURE_TABLES
     if searches(config):
         tables += SEARCH_TABLES
     drawn = [

@@ -3,7 +3,7 @@
 Each column has one of three maps: ``minmax``, linear, as in arXiv:2309.06472; ``quantile``, which
 makes any distribution, with however heavy tails, a Gaussian in the box; ``logit``, for bounded
 features. Whole numbers (``integer``) and values that many events share (``spike``) can be made
-continuous first.
+continuous first. A column of categories is one number for each of them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from flowmorph.errors import InputError
+from flowmorph.formats.labels import Label
+from flowmorph.preprocess.categories import Categories
 from flowmorph.preprocess.spikes import Spikes
 from flowmorph.preprocess.transforms import Logit, Map, MinMax, Quantile, outside
 
@@ -34,7 +36,7 @@ DEFAULT = {"transform": "minmax"}
 
 @dataclass(frozen=True)
 class Preprocessor:
-    """One invertible, increasing map for each column.
+    """One invertible, increasing map for each column of numbers, and the categories of others.
 
     Fitted once, on the training data of both samples together, and saved: it is all that a user
     needs to bring new data into the flows' space and back.
@@ -43,11 +45,12 @@ class Preprocessor:
     maps: dict[str, Map]
     integers: frozenset[str] = frozenset()
     spikes: dict[str, Spikes] = field(default_factory=dict)
+    categories: dict[str, Categories] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns, in order."""
-        return tuple(self.maps)
+        """Names of the columns: those of numbers, then those of categories."""
+        return (*self.maps, *self.categories)
 
     @classmethod
     def fit(
@@ -58,6 +61,7 @@ class Preprocessor:
         high: float = 3.0,
         weights: Sequence[np.ndarray | None] | None = None,
         conditions: Collection[str] = (),
+        categories: Mapping[str, Categories] | None = None,
     ) -> Preprocessor:
         """Fit each column's map so that the tables' values fill [low, high].
 
@@ -72,6 +76,7 @@ class Preprocessor:
                 use them; each table has the same total.
             conditions: columns that only are given to flows. These need no density: a spike stays
                 in the middle of its interval.
+            categories: of columns that have some, which need no fit.
 
         Raises:
             InputError: an empty range or table, an unknown option, or a column that is constant,
@@ -80,10 +85,13 @@ class Preprocessor:
         """
         if not low < high:
             raise InputError(f"scaling range [{low}, {high}] is empty: low must be below high")
+        categories = dict(categories or {})
         weights = weights or [None] * len(tables)
         shares = [_shares(t, choices, w) for t, w in zip(tables, weights, strict=True)]
         maps, integers, spikes = {}, set(), {}
         for name, options in choices.items():
+            if name in categories:
+                continue
             options = DEFAULT | dict(options)
             kind, integer = options.pop("transform"), options.pop("integer", False)
             spike = options.pop("spike", ())
@@ -113,21 +121,50 @@ class Preprocessor:
             )
             if integer:
                 integers.add(name)
-        return cls(maps, frozenset(integers), spikes)
+        return cls(maps, frozenset(integers), spikes, categories)
 
     def forward(
         self, table: Mapping[str, np.ndarray], rng: np.random.Generator | int = 0
     ) -> dict[str, np.ndarray]:
         """Bring the known columns of a table into the flows' space (float64).
 
-        ``rng``, a generator or a seed, is that of `spread`. Raises `InputError` for a value outside
-        a feature's declared bounds.
+        Each is (N,), or (N, K) for one of K categories, of which the table has codes. ``rng``, a
+        generator or a seed, is that of `spread`. Raises `InputError` for a value outside a
+        feature's declared bounds.
         """
         rng = np.random.default_rng(rng)
-        return {
+        box = {
             name: transform.forward(self.spread(name, table[name], rng), name)
             for name, transform in self.maps.items()
         }
+        return box | {name: each.forward(table[name]) for name, each in self.categories.items()}
+
+    def names(self, columns: Sequence[str]) -> list[tuple[str, Label | None]]:
+        """What flows are given of columns: numbers, each with None, then each of the categories."""
+        numbers, categorical = self._parted(columns)
+        return [(name, None) for name in numbers] + [
+            (name, label) for name in categorical for label in self.categories[name].labels
+        ]
+
+    def inputs(
+        self, box: Mapping[str, np.ndarray], columns: Sequence[str], rows: int
+    ) -> np.ndarray:
+        """What flows are given of columns, (rows, I), float32, in the order of `names`.
+
+        ``box`` has the columns as `forward` gives them.
+        """
+        numbers, categorical = self._parted(columns)
+        parts = [*(box[name][:, None] for name in numbers), *(box[name] for name in categorical)]
+        result, place = np.empty((rows, sum(part.shape[1] for part in parts)), np.float32), 0
+        for part in parts:
+            result[:, place : place + part.shape[1]] = part
+            place += part.shape[1]
+        return result
+
+    def _parted(self, columns: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Those of the columns that are numbers, and those that are categories."""
+        numbers = [name for name in columns if name not in self.categories]
+        return numbers, [name for name in columns if name in self.categories]
 
     def spread(self, name: str, values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Make a column's values (N,) continuous: what its map takes (float64).
@@ -164,17 +201,19 @@ class Preprocessor:
         """Rows (N,) whose known columns all come to at most +- ``farthest`` in the flows' space.
 
         Whole numbers must do so with any noise that `forward` may add. False for values that are
-        not finite, or outside of declared bounds.
+        not finite, or outside of declared bounds. Any category is usable.
         """
         result = True
         for name in self.maps:
             values = np.asarray(table[name], dtype=float)
             for shift in (-HALF, HALF) if name in self.integers else (0.0,):
                 result = result & (np.abs(self._place(name, values + shift)) <= farthest)
+        for name in self.categories:
+            result = result & np.isfinite(table[name])
         return result
 
     def beyond(self, table: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Rows (N,), for each known column, that lie outside of the range of the training data.
+        """Rows (N,), for each known column of numbers, beyond the range of the training data.
 
         A missing value (NaN) lies nowhere.
         """
@@ -239,7 +278,12 @@ class Preprocessor:
             | transform.parameters()
             for name, transform in self.maps.items()
         ]
-        return json.dumps({"columns": columns}, indent=1) + "\n"
+        content: dict = {"columns": columns}
+        if self.categories:
+            content["categories"] = [
+                {"name": name, "labels": each.labels} for name, each in self.categories.items()
+            ]
+        return json.dumps(content, indent=1) + "\n"
 
     @classmethod
     def load(cls, path: str | PathLike) -> Preprocessor:
@@ -256,8 +300,8 @@ class Preprocessor:
     def from_json(cls, text: str, place: str) -> Preprocessor:
         """Read a fit from `to_json`; raises `InputError`, with the ``place``, for another text."""
         try:
-            maps, integers, spikes = {}, set(), {}
-            for column in json.loads(text)["columns"]:
+            maps, integers, spikes, content = {}, set(), {}, json.loads(text)
+            for column in content["columns"]:
                 name, kind = column.pop("name"), column.pop("transform")
                 integer = column.pop("integer")
                 if type(name) is not str or name in maps or type(integer) is not bool:
@@ -272,7 +316,13 @@ class Preprocessor:
                     spikes[name] = Spikes.from_parameters(found)
                     if spikes[name].shifted_bounds != _bounds(maps[name]):
                         raise ValueError(f"column {name!r}: spikes are of other bounds")
-            return cls(maps, frozenset(integers), spikes)
+            categories = {}
+            for column in content.get("categories", []):
+                name = column["name"]
+                if type(name) is not str or name in maps or name in categories:
+                    raise ValueError(f"column {name!r}: another name is needed")
+                categories[name] = Categories.from_parameters(column["labels"])
+            return cls(maps, frozenset(integers), spikes, categories)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(
                 f"{place}: no preprocessing as saved by this project ({error!r})"

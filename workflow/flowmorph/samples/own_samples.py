@@ -11,8 +11,9 @@ from flowmorph.errors import InputError
 from flowmorph.formats import open_sample
 from flowmorph.plan.intervals import gaps
 from flowmorph.plan.seeds import seed_for
+from flowmorph.preprocess.categories import Categories, Vocabulary
 from flowmorph.preprocess.preprocessor import Preprocessor
-from flowmorph.samples import row_hashes
+from flowmorph.samples import own_categories, row_hashes
 from flowmorph.samples.dependence import STRONG, strength
 from flowmorph.samples.negative_weights import Report, non_negative
 from flowmorph.samples.reading import check_pair, read_sample
@@ -57,6 +58,7 @@ class Settings:
         seed: of order, split and dequantization.
         negative: what negative weights do: "error" stops, others are those of `non_negative`.
         event: columns that identify an event; empty: features and condition do.
+        closure: further columns whose bins comparisons are made in.
     """
 
     features: Mapping[str, Mapping]
@@ -69,6 +71,12 @@ class Settings:
     seed: int
     negative: str = "error"
     event: Sequence[str] = ()
+    closure: Sequence[str] = ()
+
+    @property
+    def categorical(self) -> list[str]:
+        """Conditions that are categories."""
+        return [name for name, choice in self.condition.items() if choice.get("categorical")]
 
     @property
     def identity(self) -> list[str]:
@@ -84,12 +92,14 @@ class Splits:
         tables: columns by name, by split; weights are not negative.
         signed: weights as they were given, by split; empty if none of them is negative.
         report: what became of negative weights; None likewise.
+        moved: codes of the categories of all rows in the regions to apply, by column.
         counts: what `ROWS_COLUMNS` say.
     """
 
     tables: dict[str, dict[str, np.ndarray]]
     signed: dict[str, np.ndarray]
     report: Report | None
+    moved: dict[str, np.ndarray]
     counts: dict
 
 
@@ -104,25 +114,30 @@ def check_moved(reference: Mapping, settings: Settings, output: Output) -> None:
     region = [regions["column"]] if regions["apply"] else []
     needed = list(dict.fromkeys([*settings.condition, *settings.event, *region]))
     whole = {name for name, choice in settings.features.items() if choice.get("integer")}
-    check_output(files, list(settings.features), needed, whole, output)
+    # Which categories there are, training rows will say.
+    categories = dict.fromkeys(settings.categorical, Categories(()))
+    check_output(files, list(settings.features), needed, whole, output, categories)
 
 
-def read_splits(name: str, sample: Mapping, settings: Settings) -> Splits:
+def read_splits(
+    name: str, sample: Mapping, settings: Settings, vocabularies: Mapping[str, Vocabulary]
+) -> Splits:
     """Read one sample and deal its rows to ``train``, ``validation`` and ``apply``; count them.
 
-    ``sample`` has the keys ``files``, ``tree``, ``format`` and ``weights``. Rows are in random
-    order in each split, because only a part of a split is used where the other sample's is smaller,
-    and files often are sorted. In each split weights are scaled so that their squares neither
-    underflow nor overflow. ``apply`` is there if there is a training region and closure is asked
-    for. Raises `InputError` for a split without rows or weight, and as `non_negative`.
+    ``sample`` has the keys ``files``, ``tree``, ``format`` and ``weights``; ``vocabularies`` are
+    those of columns of categories, and get the sample's. Rows are in random order in each split,
+    because only a part of a split is used where the other sample's is smaller, and files often are
+    sorted. In each split weights are scaled so that their squares neither underflow nor overflow.
+    ``apply`` is there if there is a training region and closure is asked for. Raises `InputError`
+    for a split without rows or weight, and as `non_negative`.
     """
     regions, weights = settings.regions, sample["weights"]
     files = open_sample(sample["files"], sample["tree"], sample["format"])
     extra = [regions["column"]] if regions["train"] or regions["apply"] else []
-    extra += settings.event
+    extra += [*settings.event, *settings.closure]
     table, dropped = read_sample(
         files, list(settings.features), list(settings.condition), weights, extra,
-        settings.missing, settings.negative != "error",
+        settings.missing, settings.negative != "error", vocabularies,
     )  # fmt: skip
     rng = np.random.default_rng(seed_for(settings.seed, "split", name))
     order = rng.permutation(len(next(iter(table.values()))))
@@ -141,6 +156,8 @@ def read_splits(name: str, sample: Mapping, settings: Settings) -> Splits:
                 f"{name}: {len(indices)} events for {split} {where}: widen own.regions, give more "
                 f"events{hint}"
             )
+    applied = _inside(table, regions, "apply")
+    moved = {column: np.unique(table[column][applied]) for column in vocabularies}
     signed, report = {}, None
     if weights:
         used = np.unique(np.concatenate(list(chosen.values())))
@@ -166,7 +183,7 @@ def read_splits(name: str, sample: Mapping, settings: Settings) -> Splits:
         "apply": len(chosen["apply"]) if "apply" in chosen else None,
         "effective": effective_number(len(chosen["train"]), effective),
     }  # fmt: skip
-    return Splits(tables, signed, report, counts)
+    return Splits(tables, signed, report, moved, counts)
 
 
 def prepare(
@@ -179,13 +196,21 @@ def prepare(
     negative, ``<split>.signed`` (N,), float64, as they were given; ``train.rows`` (N,), hashes
     of the events, and ``train.told``, whether these tell events apart; ``condition.gaps`` (C,), the
     widest gap of the training region in each condition, scaled, and 0 for a condition on which a
-    feature depends so strongly that noise on it would do harm; the preprocessing, which is fitted
-    on the training rows of both; and what became of the rows.
+    feature depends so strongly that noise on it would do harm; ``<split>.closure`` (N, B), float64,
+    columns for bins, if there are any, but for training rows; the preprocessing, which is fitted on
+    the training rows of both; and what became of the rows. Raises `InputError` for samples that
+    flows cannot be trained between, such as with a category that only one of them has.
     """
-    read = {name: read_splits(name, sample, settings) for name, sample in samples.items()}
+    vocabularies = {name: Vocabulary(name) for name in settings.categorical}
+    read = {
+        name: read_splits(name, sample, settings, vocabularies) for name, sample in samples.items()
+    }
     features, conditions = list(settings.features), list(settings.condition)
     train = {name: each.tables["train"] for name, each in read.items()}
     where = "the training region" if settings.regions["train"] else ""
+    categories = {
+        name: _with_categories(vocabulary, read, where) for name, vocabulary in vocabularies.items()
+    }
     check_pair(train["reference"], train["target"], features, conditions, where)
     weights = {name: sample["weights"] for name, sample in samples.items()}
     preprocessing = Preprocessor.fit(
@@ -194,6 +219,7 @@ def prepare(
         *settings.scaling,
         [train[name][column] if column else None for name, column in weights.items()],
         conditions,
+        categories,
     )
     prepared = {}
     for name, each in read.items():
@@ -202,19 +228,20 @@ def prepare(
             box = preprocessing.forward(table, seed_for(settings.seed, "spread", name, split))
             rows = len(table[features[0]])
             for kind, columns in (("points", features), ("condition", conditions)):
-                values = np.empty((rows, len(columns)), np.float32)
-                for i, column in enumerate(columns):
-                    values[:, i] = box[column]
+                values = preprocessing.inputs(box, columns, rows)
                 prepared[name][f"{split}.{kind}"] = values
             if weights[name]:
                 prepared[name][f"{split}.weights"] = table[weights[name]]
+            if settings.closure and split != "train":
+                columns = [table[column] for column in settings.closure]
+                prepared[name][f"{split}.closure"] = np.stack(columns, axis=1)
             if split == "train":
                 found = row_hashes.hashes(table, settings.identity)
                 told = bool(settings.event) or row_hashes.identify(found)
                 prepared[name] |= {"train.rows": found, "train.told": np.array(told)}
     _check_sums(prepared)
     widths = _gaps(settings, preprocessing)
-    notes = _without_noise(prepared, settings, widths)
+    notes = _without_noise(prepared, settings, preprocessing, widths)
     reports = {name: each.report for name, each in read.items() if each.report}
     for name, report in reports.items():
         notes.append(f"{name}: {report}.")
@@ -228,6 +255,21 @@ def prepare(
         for each in read.values()
     ]
     return prepared, preprocessing, Table((*ROWS_COLUMNS, *further), rows, notes)
+
+
+def _with_categories(vocabulary: Vocabulary, read: Mapping[str, Splits], region: str) -> Categories:
+    """The categories of a column that flows know; the tables get their codes."""
+    column = vocabulary.name
+    train = {name: each.tables["train"][column] for name, each in read.items()}
+    categories = own_categories.agreed(vocabulary, train, region)
+    for name, each in read.items():
+        for split, table in each.tables.items():
+            table[column] = own_categories.recoded(
+                table[column], vocabulary, categories, f"{split} rows of the {name}"
+            )
+    moved = read["reference"].moved[column]
+    own_categories.recoded(moved, vocabulary, categories, "rows of the reference, to be moved,")
+    return categories
 
 
 def _place(split: str) -> tuple[str, str]:
@@ -264,11 +306,16 @@ def _check_sums(prepared: Mapping[str, Mapping[str, np.ndarray]]) -> None:
 
 
 def _without_noise(
-    prepared: Mapping[str, Mapping[str, np.ndarray]], settings: Settings, widths: np.ndarray
+    prepared: Mapping[str, Mapping[str, np.ndarray]],
+    settings: Settings,
+    preprocessing: Preprocessor,
+    widths: np.ndarray,
 ) -> list[str]:
     """Set the gap of each condition that a feature depends on strongly to 0; says which and why."""
     notes, features = [], list(settings.features)
-    for i, column in enumerate(settings.condition):
+    for i, (column, _) in enumerate(preprocessing.names(list(settings.condition))):
+        if not widths[i]:
+            continue
         found = np.max(
             [
                 strength(arrays["train.points"], arrays["train.condition"][:, i])
@@ -276,7 +323,7 @@ def _without_noise(
             ],
             axis=0,
         )
-        if widths[i] and found.max() > STRONG:
+        if found.max() > STRONG:
             widths[i] = 0.0
             notes.append(
                 f"No noise on the condition {column} in trainings: the mean of "
@@ -287,15 +334,19 @@ def _without_noise(
 
 
 def _gaps(settings: Settings, preprocessing: Preprocessor) -> np.ndarray:
-    """Widest gap of the training region in each condition, (C,), in the flows' box."""
-    widths = np.zeros(len(settings.condition))
+    """Widest gap of the training region in each condition, (C,), in the flows' box.
+
+    Conditions are those that flows are given (`Preprocessor.names`).
+    """
+    names = preprocessing.names(list(settings.condition))
+    widths = np.zeros(len(names))
     column = settings.regions["column"]
-    if column in settings.condition:
+    if (column, None) in names:
         ends = np.asarray(gaps(settings.regions["train"]), dtype=float).reshape(-1, 2)
         # The noise of a condition is none: its spikes stay where they are.
         ends = preprocessing.spread(column, ends.ravel(), np.random.default_rng(0))
         scaled = preprocessing.maps[column].forward(ends).reshape(-1, 2)
-        widths[list(settings.condition).index(column)] = np.ptp(scaled, axis=1).max(initial=0.0)
+        widths[names.index((column, None))] = np.ptp(scaled, axis=1).max(initial=0.0)
     return widths
 
 

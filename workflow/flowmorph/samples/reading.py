@@ -12,6 +12,8 @@ import psutil
 from flowmorph.errors import InputError
 from flowmorph.formats import SampleFiles
 from flowmorph.formats.base import READABLE, check_unique, listed
+from flowmorph.formats.columns import ONE_NUMBER, Chunk, describe
+from flowmorph.preprocess.categories import Vocabulary
 
 #: Rows that are read at a time.
 CHUNK_ROWS = 200_000
@@ -42,6 +44,7 @@ def read_sample(
     extra: Sequence[str] = (),
     missing: str = "error",
     signed: bool = False,
+    categorical: Mapping[str, Vocabulary] | None = None,
 ) -> tuple[Table, Dropped]:
     """Read the columns that a task needs as float64, and check every value.
 
@@ -54,12 +57,15 @@ def read_sample(
         missing: what a value that is not finite (NaN, null, infinity) does: "error" stops, "drop"
             leaves out the row.
         signed: whether weights may be negative.
+        categorical: columns of categories, which become codes, each with the vocabulary that those
+            of the sample are added to.
 
     Returns:
         Columns (N,) by name, and how many rows were left out.
 
     Raises:
-        InputError: a column that is named twice, not there, no number or without any value; a
+        InputError: a column that is named twice, not there, no number or category, of too many
+            categories, or without any value; a
             weight below zero that may not be, or none other than zero; a sample of fewer than two
             rows, or one that does not fit into memory. The message names the file and, where there
             are some, column and row.
@@ -72,7 +78,7 @@ def read_sample(
     parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
     dropped, bad = Dropped(), dict.fromkeys(names, 0)
     for path, first, chunk in files.located(names, CHUNK_ROWS):
-        table = {name: files.numbers(chunk, name, path) for name in names}
+        table = {name: _column(files, chunk, name, path, categorical or {}) for name in names}
         keep = np.ones(len(table[names[0]]), dtype=bool)
         for name, values in table.items():
             finite = np.isfinite(values)
@@ -98,6 +104,26 @@ def read_sample(
     if weights is not None and not sample[weights].any():
         raise InputError(f"{_place(files)}: weights {weights!r} are all zero: give others or none")
     return sample, dropped
+
+
+def _column(
+    files: SampleFiles, chunk: Chunk, name: str, path: Path, categorical: Mapping[str, Vocabulary]
+) -> np.ndarray:
+    """Numbers of a column of a chunk, or codes of its categories, (N,); NaN where one is missing.
+
+    Raises `InputError`, naming file and column.
+    """
+    if name not in categorical:
+        return files.numbers(chunk, name, path)
+    try:
+        places, labels, counts = files.labels(chunk, name)
+        if counts is not None:
+            raise InputError(
+                f"column {name!r} is {describe(chunk[name])}, not one category a row: {ONE_NUMBER}"
+            )
+        return categorical[name].codes(places, labels)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def _names(files, features, conditions, weights, extra) -> list[str]:

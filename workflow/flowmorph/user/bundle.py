@@ -88,7 +88,8 @@ def build(note: Mapping, tensors: Mapping[str, Tensor], place: str | Path) -> li
     and for tensors that do not fit it.
     """
     try:
-        _check(note, place)
+        known = _check(note, place)
+        expected = tuple(len(known.names(note[kind])) for kind in ("features", "condition"))
         flows = {}
         for name, made in note["flows"].items():
             start = f"{name}."
@@ -100,7 +101,7 @@ def build(note: Mapping, tensors: Mapping[str, Tensor], place: str | Path) -> li
             except ValueError as error:
                 raise ValueError(f"flow {name!r}: {error}") from error
             sizes = (flows[name].arch.features, flows[name].arch.context)
-            if sizes != (len(note["features"]), len(note["condition"])):
+            if sizes != expected:
                 raise ValueError(f"flow {name!r} is of {sizes[0]} features, {sizes[1]} conditions")
         for name in tensors:
             if not any(name.startswith(f"{flow}.") for flow in flows):
@@ -113,8 +114,11 @@ def build(note: Mapping, tensors: Mapping[str, Tensor], place: str | Path) -> li
     ]
 
 
-def _check(note: Mapping, place: str | Path) -> None:
-    """Raise ValueError for a key of the note that is missing or of another kind."""
+def _check(note: Mapping, place: str | Path) -> Preprocessor:
+    """Raise ValueError for a key of the note that is missing or of another kind.
+
+    Gives the preprocessing.
+    """
     _want(note, "method", "text", lambda v: isinstance(v, str))
     _want(note, "features", "names of columns", lambda v: _names(v) and v)
     _want(note, "condition", "names of columns", _names)
@@ -122,9 +126,13 @@ def _check(note: Mapping, place: str | Path) -> None:
     if len(set(columns)) < len(columns):
         raise ValueError("a column is there twice")
     _want(note, "preprocessing", "text", lambda v: isinstance(v, str))
-    known = Preprocessor.from_json(note["preprocessing"], str(place)).columns
-    if set(known) != set(columns):
-        raise ValueError(f"'preprocessing' is of the columns {list(known)}, not {columns}")
+    preprocessing = Preprocessor.from_json(note["preprocessing"], str(place))
+    if set(preprocessing.columns) != set(columns):
+        raise ValueError(
+            f"'preprocessing' is of the columns {list(preprocessing.columns)}, not {columns}"
+        )
+    if not preprocessing.categories.keys() <= set(note["condition"]):
+        raise ValueError("a feature has categories")
     _want(note, "regions", "an object", lambda v: isinstance(v, dict))
     regions = note["regions"]
     _want(regions, "train", "intervals", _intervals)
@@ -147,6 +155,7 @@ def _check(note: Mapping, place: str | Path) -> None:
     for name, made in note["flows"].items():
         _want(note["flows"], name, "an object", lambda v: isinstance(v, dict))
         _want(made, "architecture", "an object", lambda v: isinstance(v, dict))
+    return preprocessing
 
 
 def _trainings(note: Mapping) -> dict[int, tuple[str, ...]]:

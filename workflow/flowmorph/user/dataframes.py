@@ -17,7 +17,9 @@ import pyarrow as pa
 
 from flowmorph.errors import InputError, RowError
 from flowmorph.formats.columns import fitting
+from flowmorph.formats.labels import Label, distinct, factorized, labels
 from flowmorph.formats.lists import CELLS, relisted, unlisted
+from flowmorph.preprocess.categories import Categories
 from flowmorph.user.elements import Elements, Values, located, place
 
 #: Types for objects that are all numbers, or missing, by what pandas' `infer_dtype` says of them.
@@ -33,16 +35,22 @@ def read(
     names: Sequence[str] | Mapping[str, str],
     columns: Sequence[str] | None = None,
     repeated: Collection[str] = (),
+    categories: Mapping[str, Categories] | None = None,
 ) -> Elements:
     """Give columns as float64 (n,), all finite, with one value a row, or an element of its lists.
 
     ``names`` are those of the columns, or have the table's by other names; ``columns`` names those
-    of a matrix; ``repeated`` may have one number a row where others have lists. Raises
-    `InputError`, naming column and row, for what is no such table, for lists of different lengths
-    in a row and for a missing value.
+    of a matrix; ``repeated`` may have one number a row where others have lists; columns with
+    ``categories``, by the names, become codes. Raises `InputError`, naming column and row, for what
+    is no such table, for lists of different lengths in a row, for a missing value, and for a
+    category that is not known.
     """
     names = names if isinstance(names, Mapping) else {name: name for name in names}
-    found = {name: _values(table, column, columns) for name, column in names.items()}
+    categories = categories or {}
+    found = {
+        name: _values(table, column, columns, categories.get(name))
+        for name, column in names.items()
+    }
     rows = {values.column: values.rows for values in found.values()}
     if len(set(rows.values())) > 1:
         raise InputError(f"columns of different lengths {rows}: all need one value a row")
@@ -55,12 +63,39 @@ def read(
                 f"column {values.column!r}: the value of row {row}{more} is {what} ({len(bad)} "
                 "rows without a number): leave these rows out"
             )
-    return Elements(found, repeated)
+    read = Elements(found, repeated)
+    read.check_known(categories)
+    return read
 
 
-def _values(table: Any, name: str, columns: Sequence[str] | None) -> Values:
+def _values(
+    table: Any, name: str, columns: Sequence[str] | None, categories: Categories | None
+) -> Values:
     elements, counts, _ = _opened(_column(table, name, columns))
-    return Values(name, "of lists", numbers(elements, name), counts)
+    if categories is None:
+        return Values(name, "of lists", numbers(elements, name), counts)
+    codes, unknown = categories.codes(*_labels(elements, name))
+    return Values(name, "of lists", codes, counts, unknown)
+
+
+def coded(column: Any, name: str, categories: Categories) -> np.ndarray:
+    """Codes of a column of categories, (N,) float64: NaN where one is missing, -1 ... if unknown.
+
+    Raises `InputError` for a column of anything else.
+    """
+    return categories.codes(*_labels(column, name))[0]
+
+
+def _labels(column: Any, name: str) -> tuple[np.ndarray, list[Label]]:
+    """Categories of a column, as `flowmorph.formats.labels.labels` gives them."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    if isinstance(column, pa.Array | ak.Array | np.ndarray):
+        return labels(column, name)
+    if not isinstance(column, pd.Series | pd.api.extensions.ExtensionArray):
+        # numpy would make texts of numbers beside them.
+        column = pd.Series(list(column), dtype=object)
+    return distinct(*factorized(column, name), name)
 
 
 def _opened(column: Any) -> tuple[Any, np.ndarray | None, Callable[[Any], Any]]:

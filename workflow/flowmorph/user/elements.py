@@ -10,7 +10,9 @@ import numpy as np
 from flowmorph.errors import InputError, RowError
 from flowmorph.formats import SampleFiles
 from flowmorph.formats.columns import Chunk, describe
+from flowmorph.formats.labels import Label
 from flowmorph.plan.objects import MovedObject
+from flowmorph.preprocess.categories import Categories, shown
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,14 @@ class Values:
         kind: its type, for messages.
         numbers: one for each row, or for each element of its lists, (n,), float64.
         counts: elements of each row's list, (N,); None for a column without lists.
+        unknown: categories that are not known, whose codes are -1, -2 ...
     """
 
     column: str
     kind: str
     numbers: np.ndarray
     counts: np.ndarray | None = None
+    unknown: Sequence[Label] = ()
 
     @property
     def rows(self) -> int:
@@ -67,6 +71,11 @@ class Elements(Mapping[str, np.ndarray]):
                     f"{lists[0].column!r}: lists that are moved together have the same length",
                 )  # fmt: skip
         self.rows = next((values.rows for values in columns.values()), 0)
+        self._unknown = {
+            name: (values.column, values.unknown)
+            for name, values in columns.items()
+            if values.unknown
+        }
         self._columns = {
             name: np.repeat(values.numbers, self.counts)
             if lists and values.counts is None
@@ -83,6 +92,26 @@ class Elements(Mapping[str, np.ndarray]):
     def __len__(self) -> int:
         return len(self._columns)
 
+    def check_known(
+        self, categories: Mapping[str, Categories], chosen: np.ndarray | None = None
+    ) -> None:
+        """Raise `InputError`, naming column and row, for a category that is not known.
+
+        ``chosen`` (n, bool) are the elements that count; None for all.
+        """
+        for name, (column, labels) in self._unknown.items():
+            bad = self[name] < 0
+            rows = np.flatnonzero(bad if chosen is None else bad & chosen)
+            if len(rows):
+                label = labels[-1 - int(self[name][rows[0]])]
+                error = RowError(
+                    int(rows[0]), column,
+                    f" has the category {label!r}, which the training has not seen (but "
+                    f"{shown(categories[name].labels)}; {len(rows)} such rows): leave these rows "
+                    "out, or train with them",
+                )  # fmt: skip
+                raise located(error, self.counts)
+
     def windows(self, rows: int) -> Iterator[slice]:
         """Elements of so many rows after each other; at least one window, which may be empty."""
         ends = np.arange(self.rows + 1)
@@ -98,15 +127,23 @@ def of_chunk(
     each: MovedObject,
     features: Sequence[str],
     others: Sequence[str],
+    categories: Mapping[str, Categories],
 ) -> Elements:
     """Columns of a chunk of files, by the transport's names for those of an object.
 
-    Raises `InputError` as `Elements` does, and for a column that has no numbers.
+    Those with ``categories`` become codes. Raises `InputError` as `Elements` does, and for another
+    column that has no numbers.
     """
     columns = {}
     for name in dict.fromkeys([*features, *others]):
         column = each.column(name)
-        columns[name] = Values(column, describe(chunk[column]), *files.elements(chunk, column))
+        kind = describe(chunk[column])
+        if name in categories:
+            places, labels, counts = files.labels(chunk, column)
+            codes, unknown = categories[name].codes(places, labels)
+            columns[name] = Values(column, kind, codes, counts, unknown)
+        else:
+            columns[name] = Values(column, kind, *files.elements(chunk, column))
     return Elements(columns, set(others) - set(features))
 
 

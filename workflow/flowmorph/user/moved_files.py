@@ -19,7 +19,7 @@ from flowmorph.plan.suffixes import suffix_of
 from flowmorph.samples.regions import inside
 from flowmorph.user.elements import Elements, located, of_chunk
 from flowmorph.user.output import Output, check_output
-from flowmorph.user.transport import Transport
+from flowmorph.user.transport import FARTHEST, Transport
 
 MOVED, ELSEWHERE, MISSING, BEYOND = 1, 0, -1, -2
 
@@ -133,7 +133,8 @@ def move_files(
     files = open_sample(patterns, tree, format)
     _check_name(files, path)
     whole = transport.preprocessing.integers
-    check_output(files, transport.features, others, whole, output)
+    categories = transport.preprocessing.categories
+    check_output(files, transport.features, others, whole, output, categories)
     movers = [_Mover(transport, each, output, bands, others) for each in output.objects]
     kept, rows = output.kept(files), -(-chunk_rows // WINDOW) * WINDOW
     names = dict.fromkeys([*kept, *(name for mover in movers for name in mover.columns)])
@@ -178,9 +179,11 @@ class _Mover:
     def move(self, files: SampleFiles, chunk: Chunk) -> dict[str, Column]:
         """Columns of the output for a chunk of the files; an error's row is one of the chunk."""
         features, whole = self.transport.features, self.transport.preprocessing.integers
-        read = of_chunk(files, chunk, self.each, features, self.others)
+        categories = self.transport.preprocessing.categories
+        read = of_chunk(files, chunk, self.each, features, self.others, categories)
         status = self._status(read)
         chosen, result = status == MOVED, {}
+        read.check_known(categories, chosen)
         try:
             moved, support = self._moved(read, chosen)
             for name in features:
@@ -209,7 +212,7 @@ class _Mover:
             values = read[transport.regions["column"]]
             status[~inside(values, self.bands)] = ELSEWHERE
             status[~np.isfinite(values)] = MISSING
-        status[~transport.usable(read)] = MISSING
+        status[~transport.preprocessing.usable(read, FARTHEST)] = MISSING
         chosen = status == MOVED
         for name, rows in transport.beyond(read).items():
             rows, column = rows & chosen, self.each.column(name)

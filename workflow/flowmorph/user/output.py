@@ -17,7 +17,8 @@ from flowmorph.formats.columns import Chunk, Column, describe
 from flowmorph.formats.lists import relisted
 from flowmorph.plan.objects import MovedObject
 from flowmorph.plan.suffixes import suffix_of
-from flowmorph.user.elements import of_chunk
+from flowmorph.preprocess.categories import Categories
+from flowmorph.user.elements import Elements, of_chunk
 
 #: What columns of the largest and the least value of all variations are called.
 ENVELOPE = ("up", "down")
@@ -125,6 +126,7 @@ def check_output(
     needed: Sequence[str],
     whole: Set[str],
     output: Output,
+    categories: Mapping[str, Categories] | None = None,
 ) -> dict[str, str]:
     """Write the first rows, for a trial, as they would be written after moving.
 
@@ -134,6 +136,7 @@ def check_output(
         needed: names of further columns that are read, likewise.
         whole: those of the features that hold whole numbers.
         output: what the moved file is like.
+        categories: of those columns that are read as such.
 
     Returns:
         What each column of the output will be, in words, by its name.
@@ -159,7 +162,8 @@ def check_output(
         result = {name: chunk[name] for name in kept}
         for each in output.objects:
             try:
-                result |= _unmoved(files, chunk, features, needed, whole, output, each)
+                read = of_chunk(files, chunk, each, features, needed, categories or {})
+                result |= _unmoved(files, chunk, read, features, whole, output, each)
             except InputError as error:
                 raise InputError(f"{path}: {error}") from error
         results.append(result)
@@ -170,14 +174,13 @@ def check_output(
 def _unmoved(
     files: SampleFiles,
     chunk: Chunk,
+    read: Elements,
     features: Sequence[str],
-    needed: Sequence[str],
     whole: Set[str],
     output: Output,
     each: MovedObject,
 ) -> dict[str, Column]:
     """What is written of an object none of which was moved."""
-    read = of_chunk(files, chunk, each, features, needed)
     nowhere = np.zeros(len(read[features[0]]), bool)
     result = {}
     for name in features:

@@ -100,7 +100,8 @@ class Transport:
         """Columns whose values tell rows from each other, but for a few; empty where none do."""
         own = (*self.features, *self.conditions)
         known = self.preprocessing
-        whole = all(name in known.integers or name in known.spikes for name in own)
+        repeating = known.integers | known.spikes.keys() | known.categories.keys()
+        whole = repeating.issuperset(own)
         return (*self.event, *own) if self.event or not whole else ()
 
     @property
@@ -243,20 +244,21 @@ class Transport:
 
     def _read(self, table: Any, each: MovedObject, columns: Sequence[str] | None) -> Elements:
         names = {name: each.column(name) for name in (*self.features, *self.others)}
-        return dataframes.read(table, names, columns, self.others)
+        return dataframes.read(table, names, columns, self.others, self.preprocessing.categories)
 
     def dequantization(self, seed: int, name: str = "") -> Dequantization:
         """Noise of `Preprocessor.spread`; ``name`` is that of an object, if it has one."""
-        return Dequantization(self.preprocessing.columns, self._content, seed, name)
+        return Dequantization(list(self.preprocessing.maps), self._content, seed, name)
 
     def move_columns(
         self, read: Mapping[str, np.ndarray], noise: Dequantization
     ) -> dict[str, np.ndarray]:
         """Move columns (N,) of finite float64; gives the features (N,), float64.
 
-        ``read`` has the features and `others`. ``noise`` of `dequantization` goes on where the last
-        call ended: the result for rows in several calls is that for all in one, to the byte, if
-        each call but the last has a multiple of `setup.GPU_CHUNK` rows. Raises `InputError`, naming
+        ``read`` has the features and `others`, and codes of categories. ``noise`` of
+        `dequantization` goes on where the last call ended: the result for rows in several calls is
+        that for all in one, to the byte, if each call but the last has a multiple of
+        `setup.GPU_CHUNK` rows. Raises `InputError`, naming
         column and row of ``read``, for a value that is not `usable`, and for one that is not finite
         after it was moved.
         """
@@ -300,9 +302,17 @@ class Transport:
         """Rows (N,), bool, that can be moved; ``read`` has every feature and condition (N,).
 
         The others have a value that is missing, infinite, outside of declared bounds, or so far
-        from the training's that the flows' arithmetic would leave float32 (`FARTHEST`).
+        from the training's that the flows' arithmetic would leave float32 (`FARTHEST`), or a
+        category that is not known.
         """
-        return self.preprocessing.usable(read, FARTHEST)
+        known = self.preprocessing.categories
+        coded = dict(read) | {
+            name: dataframes.coded(read[name], name, known[name]) for name in known
+        }
+        result = self.preprocessing.usable(coded, FARTHEST)
+        for name in known:
+            result = result & known[name].has(coded[name])
+        return result
 
     def beyond(self, read: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Rows (N,), bool, for each feature and condition, beyond the range of the training.
@@ -326,10 +336,16 @@ class Transport:
                     f": {read[name][bad[0]]:g} is too far outside of the range of the training "
                     f"({len(bad)} such rows): leave these rows out",
                 )  # fmt: skip
+        for name, categories in self.preprocessing.categories.items():
+            bad = np.flatnonzero(~categories.has(read[name]))
+            if len(bad):
+                raise RowError(
+                    int(bad[0]), name,
+                    f": {read[name][bad[0]]:g} is the code of no category ({len(bad)} such rows)",
+                )  # fmt: skip
+            box[name] = categories.forward(read[name])
         x, c = (
-            np.stack([box[name] for name in names], axis=1).astype(np.float32)
-            if names
-            else np.empty((len(read[self.features[0]]), 0), np.float32)
+            self.preprocessing.inputs(box, names, len(read[self.features[0]]))
             for names in (self.features, self.conditions)
         )
         return values, *setup.tensors(x, c, self.device)

@@ -45,6 +45,7 @@ def main(argv: list[str] | None = None) -> None:
         seed=job.seed,
         negative=job.negative,
         event=job.event,
+        closure=job.closure,
     )
     samples = {"reference": form.as_dict(job.reference), "target": form.as_dict(job.target)}
     region = [job.regions["column"]] if job.regions["column"] else []

@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 
-import numpy as np
-
 from flowmorph.errors import InputError, cli
 from flowmorph.metrics import comparison, measures, mixing
 from flowmorph.plan.jobs import form
 from flowmorph.plan.jobs.measuring import MeasureJob
 from flowmorph.preprocess.preprocessor import Preprocessor
-from flowmorph.samples import moved, unweighting
+from flowmorph.samples import moved
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -27,15 +25,10 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
 
     job = form.read(MeasureJob, args.job)
-    given = sample = moved.MovedSample.load(args.moved, job.methods)
-    if given.weight_target is not None:
-        sample = given.target_unweighted(np.random.default_rng(job.seed))
-    signed = [w for w in (sample.signed_reference, given.signed_target) if w is not None]
-    points = min([len(sample), *(unweighting.effective_number(len(w), w) for w in signed)])
-    compared = points >= comparison.FEWEST_POINTS
-    if sample.weight_reference is not None:
-        compared = compared and sample.weight_reference.any()
-    if not compared:
+    given = moved.MovedSample.load(args.moved, job.methods)
+    sample, points = comparison.comparable(given, job.seed)
+    compared = sample is not None
+    if sample is None:
         print(
             f"{job.task}: {points} points cannot be compared with the target: "
             f"fewer than {comparison.FEWEST_POINTS} are left after splitting, and unweighting "

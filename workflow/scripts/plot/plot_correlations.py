@@ -22,6 +22,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--labels", nargs="+", default=SYMBOLS, help="of the features")
     parser.add_argument("--conditions", nargs="*", default=[MASS.symbol], help="labels of these")
+    parser.add_argument("--categories", nargs="*", default=[], help="labels of further conditions")
     parser.add_argument("--methods", nargs="+", default=PUBLISHED, help="names, in order")
     parser.add_argument("--note", default="", help="text in the figure, such as the region")
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
@@ -33,6 +34,7 @@ def main(argv: list[str] | None = None) -> None:
         names=("reference", *args.methods),
         labels=args.labels,
         conditions=args.conditions,
+        categories=args.categories,
         note=args.note,
         balanced=sample is not first,
     )

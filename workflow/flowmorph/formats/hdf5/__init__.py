@@ -14,8 +14,9 @@ from flowmorph.formats.hdf5.opening import check_survives, opened_plain
 from flowmorph.formats.hdf5.plain_write import PlainWriter
 from flowmorph.formats.hdf5.table_write import TableWriter
 from flowmorph.formats.hdf5.tree import find, pandas_type
+from flowmorph.formats.labels import labels
 
-__all__ = ["Writer", "inspect", "iterate", "moved", "numbers"]
+__all__ = ["Writer", "inspect", "iterate", "labels", "moved", "numbers"]
 
 
 def inspect(paths: Sequence[Path], tree: str | None) -> list[FileFacts]:

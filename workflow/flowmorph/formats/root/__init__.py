@@ -8,11 +8,12 @@ from flowmorph.errors import InputError
 from flowmorph.formats.base import LEAVE_OUT, Chunk, ChunkWriter, FileFacts, listed
 from flowmorph.formats.columns import moved, numbers
 from flowmorph.formats.flat_root import fixed_date
+from flowmorph.formats.labels import labels
 from flowmorph.formats.root.opening import describe, inspect, iterate, opened
 from flowmorph.formats.root.others import copy_others
 from flowmorph.formats.root.write import Target, create, refused
 
-__all__ = ["Writer", "inspect", "iterate", "moved", "numbers", "opened"]
+__all__ = ["Writer", "inspect", "iterate", "labels", "moved", "numbers", "opened"]
 
 
 class Writer(ChunkWriter):

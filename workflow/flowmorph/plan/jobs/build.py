@@ -10,6 +10,7 @@ from flowmorph.plan.intervals import widest_gap
 from flowmorph.plan.jobs.data import Data, FileData, Part, ToyData
 from flowmorph.plan.jobs.events import GenerateJob, OwnFiles, OwnJob, PrepareJob
 from flowmorph.plan.jobs.measuring import (
+    ClosureJob,
     CostsJob,
     CountedTraining,
     DensitiesJob,
@@ -242,11 +243,14 @@ class Jobs:
 
     def measure(self, task: str, training: int | str, split: str) -> MeasureJob:
         """Measure a moved sample, by every method that the run compares."""
-        shown = [name for name in targets.methods(self.config) if name in UNTRAINED]
-        shown += targets.transports(task, self.config)
         # An ensemble mixes trainings of flows only: it has no alternatives.
         further = targets.alternatives(task, self.config) if training != tasks.ENSEMBLE else []
-        return self._measure(task, training, split, shown, further)
+        return self._measure(task, training, split, self._shown(task), further)
+
+    def _shown(self, task: str) -> list[str]:
+        """Methods whose points a task's moved samples have and the run compares."""
+        untrained = [name for name in targets.methods(self.config) if name in UNTRAINED]
+        return untrained + targets.transports(task, self.config)
 
     def scan_measure(self) -> MeasureJob:
         """Measure the collider task's points after the transports of the penalty scan."""
@@ -356,6 +360,22 @@ class Jobs:
             seed=self.seed("prepare_own_samples"),
             negative=own["negative"],
             event=tuple(own["event"]),
+            closure=tuple(own_config.closure_columns(self.config)),
+        )
+
+    def closure(self) -> ClosureJob:
+        """Compare the user's moved samples with the target in bins of columns."""
+        own = self.config["own"]
+        return ClosureJob(
+            tasks.OWN.name,
+            tuple(targets.splits(tasks.OWN, self.config)),
+            tuple(self._shown(tasks.OWN.name)),
+            *(tuple(own_config.columns(own[kind])) for kind in ("features", "condition")),
+            tuple(own_config.closure_bins(self.config)),
+            tuple(own_config.closure_columns(self.config)),
+            targets.mode(tasks.OWN, self.config),
+            self.config["measures"]["two_sample_points"],
+            self.seed("closure_bins"),
         )
 
     def bundle(self, method: str) -> BundleJob:

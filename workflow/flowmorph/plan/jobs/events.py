@@ -99,6 +99,7 @@ class OwnJob:
         seed: of order, split and dequantization.
         negative: what negative weights do: "error", "absolute", "drop" or "resample".
         event: columns that identify an event; empty: features and condition do.
+        closure: further columns whose bins comparisons are made in.
     """
 
     reference: OwnFiles
@@ -113,3 +114,4 @@ class OwnJob:
     seed: int
     negative: Literal["error", "absolute", "drop", "resample"] = choice("error")
     event: tuple[str, ...] = choice(())
+    closure: tuple[str, ...] = choice(())

@@ -61,6 +61,35 @@ class MeasureJob:
 
 
 @job
+class ClosureJob:
+    """Compare moved samples of the user's with the target in bins of columns.
+
+    Attributes:
+        task: name of the task.
+        splits: splits of the points, in order.
+        methods: methods whose points are in the moved samples.
+        features: names of the D features.
+        condition: columns of the condition.
+        bins: columns, each with the edges of its bins; none for one of categories.
+        others: those of them that are neither features nor categories.
+        mode: how the condition enters: shared, or None if there is none.
+        two_sample_points: most points of each sample for classifier and sliced distance.
+        seed: of all random choices.
+    """
+
+    task: str
+    splits: tuple[str, ...]
+    methods: tuple[str, ...]
+    features: tuple[str, ...]
+    condition: tuple[str, ...]
+    bins: tuple[tuple[str, tuple[float, ...]], ...]
+    others: tuple[str, ...]
+    mode: str | None
+    two_sample_points: int
+    seed: int
+
+
+@job
 class CountedTraining:
     """A training of a task or a data set, by a method or of its density."""
 

@@ -1,0 +1,56 @@
+"""Categories that flows know: those of the training rows of both of the user's samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import permutations
+
+import numpy as np
+
+from flowmorph.errors import InputError
+from flowmorph.preprocess.categories import Categories, Vocabulary, shown
+
+
+def agreed(vocabulary: Vocabulary, train: Mapping[str, np.ndarray], region: str) -> Categories:
+    """Categories of the rows that are trained on.
+
+    Args:
+        vocabulary: of the column.
+        train: codes (N,) of the training rows by sample, those of the vocabulary.
+        region: which part of the samples these are, for messages; may be empty.
+
+    Raises:
+        InputError: a category that only one sample has.
+    """
+    labels, where = vocabulary.labels, f" in {region}" if region else ""
+    there = {sample: set(np.unique(codes).astype(int)) for sample, codes in train.items()}
+    for sample, other in permutations(there, 2):
+        alone = sorted(there[sample] - there[other])
+        if alone:
+            count = int((train[sample] == alone[0]).sum())
+            raise InputError(
+                f"condition {vocabulary.name!r}: only the {sample} has the category "
+                f"{labels[alone[0]]!r} among the rows to train on{where} ({count} rows), not the "
+                f"{other}, which has {shown([labels[i] for i in sorted(there[other])])}: leave "
+                f"these rows out, or give the {other} such rows"
+            )
+    return Categories.of([labels[i] for i in set().union(*there.values())])
+
+
+def recoded(
+    codes: np.ndarray, vocabulary: Vocabulary, categories: Categories, rows: str
+) -> np.ndarray:
+    """Codes (N,) of the vocabulary as those of ``categories``, likewise.
+
+    Raises `InputError`, with what the ``rows`` are, for another category than these.
+    """
+    labels = vocabulary.labels
+    new, _ = categories.codes(codes.astype(np.int64), labels)
+    bad = np.flatnonzero(new < 0)
+    if len(bad):
+        raise InputError(
+            f"condition {vocabulary.name!r}: {rows} have the category "
+            f"{labels[int(codes[bad[0]])]!r}, which no row that is trained on has (but "
+            f"{shown(categories.labels)}): leave these rows out, or train with more of them"
+        )
+    return new
