@@ -135,7 +135,8 @@ def test_categories_whose_maps_differ(tmp_path):
         assert moved["c1"][rows].mean() == pytest.approx(0, abs=0.15)
     with np.load(tmp_path / "moved.npz") as arrays:
         assert set(np.unique(arrays["condition_reference"])) == {0, 1}
-        assert arrays["condition_reference"].mean(axis=0) == pytest.approx([0.3, 0.7], abs=0.03)
+        # 2017 is a whole number, which comes before texts.
+        assert arrays["condition_reference"].mean(axis=0) == pytest.approx([0.7, 0.3], abs=0.03)
     numbers = {(m.method, m.feature, m.metric): m.value for m in found}
     method = "identity_initialization"
     assert numbers[method, "c0", "chi2_ndf"] < 2 < 5 < numbers["ceiling", "c0", "chi2_ndf"]
