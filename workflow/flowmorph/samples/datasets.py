@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from flowmorph.errors import InputError
-from flowmorph.formats.flat_root import read_table
 from flowmorph.plan.jobs.data import Data, FileData, ToyData
 from flowmorph.plan.seeds import seed_for
 from flowmorph.samples import row_hashes, toys
@@ -26,6 +25,9 @@ def load(data: Data, split: str) -> Points:
         seen = _seen(data, split)
         x, c = (own_array(data.path, split, kind)[seen] for kind in ("points", "condition"))
     else:
+        # Jobs about toys start without the libraries of files.
+        from flowmorph.formats.flat_root import read_table
+
         table = read_table(data.path, split, [*data.features, *data.condition])
         x, c = (_columns(table, names) for names in (data.features, data.condition))
     return x.astype(np.float32), c.astype(np.float32)
