@@ -8,13 +8,13 @@ and leave the spike.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from flowmorph.errors import InputError
-from flowmorph.preprocess.transforms import KNOT_GAP, check_increasing
+from flowmorph.preprocess.transforms import KNOT_GAP, Stored, check_increasing
 
 #: Types in which a file may hold a spike's value, shortest first.
 TYPES = (np.float16, np.float32, np.float64)
@@ -32,7 +32,7 @@ BESIDE = 0.05
 
 
 @dataclass(frozen=True)
-class Spikes:
+class Spikes(Stored):
     """Intervals that take the place of a column's spikes; other values are shifted by those below.
 
     Attributes:
@@ -196,18 +196,8 @@ class Spikes:
         z = np.concatenate([self.forward(x, u), self.intervals.ravel()])
         return z, np.concatenate([shares, np.zeros(2 * len(self.values))])
 
-    def parameters(self) -> dict:
-        """What makes the intervals, for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_parameters(cls, parameters: dict) -> Spikes:
-        """Make them from `parameters`; raises ValueError for those that `fit` never gives."""
-        made = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in parameters.items()})
-        made._check()
-        return made
-
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Intervals must lie one above the other, each with a width."""
         if not 1 <= len(self.values) == len(self.places) == len(self.widths):
             raise ValueError("values, places, widths: not one of each for one spike or more")
         check_increasing("values", self.values)

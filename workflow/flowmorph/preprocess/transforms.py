@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
+from typing import Self
 
 import numpy as np
 from scipy.special import expit, logit, ndtr, ndtri
@@ -22,7 +23,26 @@ KNOT_GAP = 1e-9
 LOGIT_EDGE = 1e-3
 
 
-class Map(ABC):
+class Stored(ABC):
+    """What is fitted once, and kept as numbers in a file."""
+
+    def parameters(self) -> dict:
+        """Numbers that make it, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_parameters(cls, parameters: dict) -> Self:
+        """Make it from its `parameters`; raises ValueError for those that make none."""
+        made = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in parameters.items()})
+        made.check()
+        return made
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise ValueError for parameters that `fit` never gives, as in a file that was edited."""
+
+
+class Map(Stored):
     """An increasing map of the real line, or of an interval, to the real line."""
 
     @classmethod
@@ -66,21 +86,6 @@ class Map(ABC):
     def refuses(self, x: np.ndarray) -> np.ndarray:
         """Values (N,) that `forward` does not take (bool): here none."""
         return np.zeros(np.shape(x), dtype=bool)
-
-    def parameters(self) -> dict:
-        """Numbers that make the map, for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_parameters(cls, parameters: dict) -> Map:
-        """Make the map from its `parameters`; raises ValueError for those that make none."""
-        made = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in parameters.items()})
-        made.check()
-        return made
-
-    @abstractmethod
-    def check(self) -> None:
-        """Raise ValueError for parameters that `fit` never gives, as in a file that was edited."""
 
 
 def check_increasing(name: str, values: Sequence[float]) -> None:

@@ -65,10 +65,9 @@ def read_sample(
 
     Raises:
         InputError: a column that is named twice, not there, no number or category, of too many
-            categories, or without any value; a
-            weight below zero that may not be, or none other than zero; a sample of fewer than two
-            rows, or one that does not fit into memory. The message names the file and, where there
-            are some, column and row.
+            categories, or without any value; a weight below zero that may not be, or none other
+            than zero; a sample of fewer than two rows, or one that does not fit into memory. The
+            message names the file and, where there are some, column and row.
     """
     if missing not in ("error", "drop"):
         raise InputError(f"unknown choice for missing values {missing!r}: choose error or drop")

@@ -132,10 +132,9 @@ class Transport:
         ``variation`` is the number of one of the transport's ``variations``, 0 for the nominal one.
         ``seed`` is that of the noise of +- 1/2 on whole numbers, and of the places of spikes in
         their intervals, which is another for each object; moved whole numbers are clipped to the
-        limits of their column's type. Raises `InputError`, naming
-        column and row, for a column that is missing, a value that is missing, not finite or too far
-        from the training's, and one that does not fit its column after it was moved. No region is
-        applied.
+        limits of their column's type. Raises `InputError`, naming column and row, for a column that
+        is missing, a value that is missing, not finite or too far from the training's, and one that
+        does not fit its column after it was moved. No region is applied.
         """
         chosen = moved_objects(rename, objects)
         check(chosen, self.features, self.others, self.columns)
@@ -215,10 +214,8 @@ class Transport:
         found = np.full(len(placed.fold), SUPPORTED, np.int8)
         for number, chosen in self._by_fold(placed):
             pair = self.morphs[number].pair
-            reference, target = (
-                setup.in_chunks(each.log_prob, *placed.select(chosen)).double().cpu().numpy()
-                for each in (pair.reference, pair.target)
-            )
+            x, c = placed.select(chosen)
+            reference, target = setup.in_chunks(pair.log_probs, x, c, c, c).cpu().numpy()
             found[chosen[support.lacking(target, reference)]] = WITHOUT_TARGET
             found[chosen[support.lacking(reference, target)]] = WITHOUT_REFERENCE
         for rows in self.beyond(read).values():
@@ -258,9 +255,8 @@ class Transport:
         ``read`` has the features and `others`, and codes of categories. ``noise`` of
         `dequantization` goes on where the last call ended: the result for rows in several calls is
         that for all in one, to the byte, if each call but the last has a multiple of
-        `setup.GPU_CHUNK` rows. Raises `InputError`, naming
-        column and row of ``read``, for a value that is not `usable`, and for one that is not finite
-        after it was moved.
+        `setup.GPU_CHUNK` rows. Raises `InputError`, naming column and row of ``read``, for a value
+        that is not `usable`, and for one that is not finite after it was moved.
         """
         return self.move_placed(self.place(read, noise))
 
