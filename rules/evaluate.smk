@@ -200,6 +200,28 @@ rule distances:
         " --spreads {input.spreads} --output {output.table} > {log} 2>&1"
 
 
+rule fidelity:
+    """Compare the toys and the collider task with the paper over several trainings."""
+    input:
+        measures=lambda wildcards: targets.fidelity_measures(OUT, config),
+        distances=paths.table(OUT, "distances", "csv"),
+        reasons="config/fidelity_reasons.yaml",
+        script=script("measure/make_fidelity_table.py"),
+        code=code("measure/make_fidelity_table.py"),
+    output:
+        table=table("fidelity", "the paper's numbers and several trainings"),
+    log:
+        paths.log(OUT, "fidelity"),
+    benchmark:
+        paths.benchmark(OUT, "figures", "fidelity")
+    localrule: True
+    conda:
+        "../envs/environment.yaml"
+    shell:
+        "python {input.script} --distances {input.distances} --measures {input.measures} "
+        " --reasons {input.reasons} --output {output.table} > {log} 2>&1"
+
+
 rule claims:
     """Test each claim of the paper with a number of this run."""
     input:

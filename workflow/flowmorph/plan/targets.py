@@ -134,6 +134,26 @@ def measured_trainings(out: str, task: Task, split: str, config: dict) -> list[s
     ]
 
 
+def fidelity_measures(out: str, config: dict) -> list[str]:
+    """Measures of the toys and the collider task, of every training, for the table of fidelity.
+
+    Raises InputError where one training is all there is: it says nothing of the spread.
+    """
+    if any(config["seeds"][family] < 2 for family in ("toy", "collider")):
+        raise InputError(
+            "the table of fidelity needs several trainings of the toys and of the collider task: "
+            "--configfile config/fidelity.yaml"
+        )
+    compared = [*tasks.DIFFERENT, *tasks.IDENTICAL, tasks.COLLIDER]
+    return [
+        place(out, task.name, number, split)
+        for task in compared
+        for split in splits(task, config)
+        for number in trainings(task.family, config)
+        for place in (paths.measures, paths.flow_measures)
+    ]
+
+
 def methods(config: dict) -> list[str]:
     """Methods that a run compares, in the paper's order."""
     wanted = config["own"]["methods"] if own_config.given(config) else PUBLISHED
