@@ -108,6 +108,29 @@ rule fig_penalty_scan:
         " --output {output.pdf} {output.png} --table {output.tables} > {log} 2>&1"
 
 
+rule fig_overview:
+    """Show a toy's shapes, and accuracy against distance for the toys and the collider task."""
+    input:
+        moved=paths.moved(OUT, tasks.SHOWN.name, 1, tasks.SHOWN.family.held_out),
+        fidelity=paths.table(OUT, "fidelity", "csv"),
+        script=script("plot/plot_overview.py"),
+        code=code("plot/plot_overview.py"),
+    output:
+        **figure("fig_overview"),
+    log:
+        paths.log(OUT, "fig_overview"),
+    benchmark:
+        paths.benchmark(OUT, "figures", "fig_overview")
+    localrule: True
+    conda:
+        "../envs/environment.yaml"
+    params:
+        title=tasks.SHOWN.title,
+    shell:
+        "python {input.script} --moved {input.moved} --title {params.title:q} "
+        " --fidelity {input.fidelity} --output {output.pdf} {output.png} > {log} 2>&1"
+
+
 rule table1:
     """Make table 1: the methods, how they are trained, and their lines."""
     input:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from figure_samples import toy_task
 from scripts_by_name import script
 
 from flowmorph.errors import InputError
+from flowmorph.figures import looks, overview
 from flowmorph.metrics import measures
 from flowmorph.metrics.distances import Summary
 from flowmorph.metrics.measures import Measure
@@ -126,3 +128,36 @@ def test_reasons_are_about_published_numbers():
     for block, methods in REASONS.items():
         for method in methods:
             assert PAPER[tables.DISTANCE_BLOCKS[block][1]][method], (block, method)
+
+
+# --- the picture
+
+
+def _rows(ceiling: float, methods=PUBLISHED) -> list[dict[str, str]]:
+    known = [
+        {"method": name, "auc": f"{auc}"} for name, auc in (("floor", 0.5), ("ceiling", ceiling))
+    ]
+    return known + [
+        {"method": looks.label(name), "mean": f"{place}", "mean_spread": "0.1"}
+        | {"auc": f"{0.5 + 0.01 * place}", "auc_spread": "0.002"}
+        for place, name in enumerate(methods, start=1)
+    ]
+
+
+def test_the_overview_shows_each_method_where_its_distance_and_accuracy_are():
+    fig = overview.overview_figure("toy", toy_task(), {"near": _rows(0.57), "far": _rows(0.95)})
+    near, far = fig.axes[-2:]
+    for place, bar in enumerate(near.containers, start=1):
+        assert bar.lines[0].get_xydata()[0] == pytest.approx([place, 0.5 + 0.01 * place])
+    assert len(near.containers) == len(PUBLISHED)
+    words = [[text.get_text() for text in ax.texts] for ax in (near, far)]
+    assert words[0] == ["target against itself", "reference, as it is"]
+    # A reference that is far off is said, and leaves the methods their room.
+    assert "0.95" in words[1][1] and far.get_ylim()[1] < 0.6
+    shapes = fig.axes[:-2]
+    assert len(shapes) == 2 + len(PUBLISHED) and all(len(ax.images) == 1 for ax in shapes)
+
+
+def test_the_overview_names_what_the_table_lacks():
+    with pytest.raises(InputError, match="no mean of identity initialization"):
+        overview.overview_figure("toy", toy_task(), {"near": _rows(0.57, PUBLISHED[:-1])})

@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.image import AxesImage
 
 from flowmorph.errors import InputError
@@ -42,17 +42,7 @@ def density_grid(
     """
     if not rows:
         raise InputError("a grid needs at least one task")
-    fewest = min(len(sample) for _, sample in rows)
-    bins = 8 * round(float(np.clip(np.sqrt(fewest / 3), *BINS)) / 8)
-    edges = np.linspace(*SIDE, bins + 1)
-    area = (edges[1] - edges[0]) ** 2
-    densities = [
-        [_density(sample.points(name), edges) / area for name in columns] for _, sample in rows
-    ]
-    floor = min(1.0 / (len(sample) * area) for _, sample in rows)
-    ceiling = max(10 * floor, max(panel.max() for row in densities for panel in row))
-    norm = LogNorm(floor, ceiling)
-
+    densities, norm = _densities([sample for _, sample in rows], columns)
     fig, axes, bar = _layout(len(rows), len(columns))
     for i, (title, _) in enumerate(rows):
         for j, name in enumerate(columns):
@@ -84,6 +74,31 @@ def density_grid(
     bar.set_xlabel("probability per unit area", labelpad=1)
     bar.tick_params(which="both", direction="out", top=False)
     return fig
+
+
+def shapes(fig: FigureBase, sample: moved.MovedSample, columns: Sequence[str] = COLUMNS) -> None:
+    """Draw one row of histograms without axes into a figure, as `density_grid` has them."""
+    (densities,), norm = _densities([sample], columns)
+    for ax, density, name in zip(fig.subplots(1, len(columns)), densities, columns, strict=True):
+        _panel(ax, density, norm)
+        ax.set(xticks=[], yticks=[])
+        ax.set_title(_heading(name), fontsize=6.5, linespacing=1.0)
+
+
+def _densities(
+    samples: Sequence[moved.MovedSample], columns: Sequence[str]
+) -> tuple[list[list[np.ndarray]], LogNorm]:
+    """Densities of each sample's columns, and the scale of their colours."""
+    fewest = min(map(len, samples))
+    bins = 8 * round(float(np.clip(np.sqrt(fewest / 3), *BINS)) / 8)
+    edges = np.linspace(*SIDE, bins + 1)
+    area = (edges[1] - edges[0]) ** 2
+    densities = [
+        [_density(sample.points(name), edges) / area for name in columns] for sample in samples
+    ]
+    floor = min(1.0 / (len(sample) * area) for sample in samples)
+    ceiling = max(10 * floor, max(panel.max() for row in densities for panel in row))
+    return densities, LogNorm(floor, ceiling)
 
 
 def _layout(rows: int, columns: int) -> tuple[Figure, np.ndarray, Axes]:

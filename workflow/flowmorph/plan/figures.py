@@ -239,6 +239,9 @@ SEARCH = (Figure("fig_search", "Search", "search", "significance improvement of 
 #: What only the target penalty_scan asks for.
 SCAN = (Figure("fig_penalty_scan", "Collider data", "penalty", "accuracy against distance"),)
 
+#: What only the target fig_overview asks for: it shows several trainings.
+OVERVIEW = (Figure("fig_overview", "Method", "overview", "shapes, accuracy and distance"),)
+
 OWN_FIGURES = (
     _own("fig_own_ratios", "as Fig. 8", "features and ratios", "ratios", ""),
     _own("fig_own_distances", "as Fig. 9", "distance", "distances", ""),
@@ -265,7 +268,7 @@ FIRST = ("fig3", "fig4")
 
 FIGURES = {
     figure.name: figure
-    for figure in (*PAPER, *ALTERNATIVES, *SEARCH, *SCAN, *OWN_FIGURES, *CLOSURE_FIGURES)
+    for figure in (*PAPER, *ALTERNATIVES, *SEARCH, *SCAN, *OVERVIEW, *OWN_FIGURES, *CLOSURE_FIGURES)
 }
 
 

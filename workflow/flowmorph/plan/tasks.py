@@ -115,6 +115,8 @@ GROUPS = {
     "rotated_different": ROTATED_DIFFERENT,
     "rotated_identical": ROTATED_IDENTICAL,
 }
+#: The task of different toys whose shapes stand for all of them.
+SHOWN = DIFFERENT[1]
 PAPER = {task.name: task for group in (*GROUPS.values(), [COLLIDER]) for task in group}
 TASKS = PAPER | {OWN.name: OWN}
 DATASETS = {each.name: each for each in (*_TOYS, *_ROTATED, *_COLLIDER, *_OWN)}
