@@ -36,6 +36,7 @@ from flowmorph.plan import (
     paths,
     progress,
     scheduler,
+    tables,
     targets,
     tasks,
 )

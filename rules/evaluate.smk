@@ -17,6 +17,9 @@ ENSEMBLE_MEASURES = [
     for sample in targets.moved(config, ensembles=True)
 ]
 
+# Tables of the page of results, and their titles.
+PAGE = tables.of_page(config, targets.searches(config))
+
 # Tables of measures, by name: what they show, and the files that have their numbers.
 MEASURE_TABLES = {
     "two_sample": ("how well each method matches the target", MEASURES),
@@ -267,6 +270,30 @@ use rule claims as penalty_claims with:
     localrule: True
     params:
         options='--needing "snakemake penalty_scan"',
+
+
+rule results_page:
+    """Write the run's tables on one page, with the commit and the machine that made them."""
+    input:
+        tables=[paths.table(OUT, name, "md") for name in PAGE],
+        script=script("measure/make_results_page.py"),
+        code=code("measure/make_results_page.py"),
+    output:
+        md=paths.results_page(OUT),
+    log:
+        paths.log(OUT, "results_page"),
+    localrule: True
+    conda:
+        "../envs/environment.yaml"
+    params:
+        run=config["run"],
+        seed=config["seed"],
+        trainings=[f"{family}={number}" for family, number in config["seeds"].items()],
+        titles=list(PAGE.values()),
+    shell:
+        "python {input.script} --run {params.run:q} --seed {params.seed} "
+        " --trainings {params.trainings} --tables {input.tables} --titles {params.titles:q} "
+        " --output {output.md} > {log} 2>&1"
 
 
 rule times:

@@ -16,6 +16,7 @@ from flowmorph.figures import looks, overview
 from flowmorph.metrics import measures
 from flowmorph.metrics.distances import Summary
 from flowmorph.metrics.measures import Measure
+from flowmorph.plan import tables as run_tables
 from flowmorph.plan import targets, tasks
 from flowmorph.plan.methods import PUBLISHED
 from flowmorph.tables import fidelity
@@ -161,3 +162,30 @@ def test_the_overview_shows_each_method_where_its_distance_and_accuracy_are():
 def test_the_overview_names_what_the_table_lacks():
     with pytest.raises(InputError, match="no mean of identity initialization"):
         overview.overview_figure("toy", toy_task(), {"near": _rows(0.57, PUBLISHED[:-1])})
+
+
+# --- the page of results
+
+
+def test_the_page_of_results_has_the_tables_and_what_made_them(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.md").write_text(f"| {name} |\n")
+    page = tmp_path / "results.md"
+    arguments = ["--run", "default", "--seed", "7", "--trainings", "toy=3", "collider=1"]
+    tables = ["--tables", str(tmp_path / "one.md"), str(tmp_path / "two.md")]
+    script("make_results_page").main(
+        [*arguments, *tables, "--titles", "First", "Second", "--output", str(page)]
+    )
+    text = page.read_text()
+    assert text.index("## First\n\n| one |") < text.index("## Second\n\n| two |")
+    assert "Base seed 7; trainings: toy 3, collider 1. Commit " in text
+    with pytest.raises(InputError, match="2 files"):
+        script("make_results_page").main(
+            [*arguments, *tables, "--titles", "First", "--output", str(page)]
+        )
+
+
+def test_tables_of_the_page_are_made_by_the_run(config):
+    for searched in (True, False):
+        assert set(run_tables.of_page(config, searched)) < set(run_tables.of_run(config, searched))
+        assert ("search" in run_tables.of_page(config, searched)) == searched

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flowmorph.plan import figures, methods, paths, targets, tasks
+from flowmorph.plan import figures, methods, paths, tables, targets, tasks
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "rules", "workflow", "config", "profiles", "envs")
@@ -291,7 +291,7 @@ def test_the_report_holds_every_figure_and_table_and_the_data_of_another_run(pro
     assert shown and {name: results(html)[name] for name in shown} == shown
     for figure in figures.of_run(CONFIG, (), True):
         assert f"{figure.name}.png" in html
-    for name in targets.TABLES:
+    for name in tables.PAPER:
         assert f"{name}.csv" in html
 
 

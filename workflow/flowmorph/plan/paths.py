@@ -211,6 +211,11 @@ def table(out: str, name: str, extension: str) -> str:
     return f"{out}/tables/{name}.{extension}"
 
 
+def results_page(out: str) -> str:
+    """The run's tables on one page (Markdown), with the commit and the machine."""
+    return f"{out}/results.md"
+
+
 def log(out: str, rule: str, *wildcards: str) -> str:
     """Log of a job."""
     return f"{out}/logs/{'/'.join((rule, *wildcards))}.log"

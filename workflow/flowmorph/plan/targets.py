@@ -6,19 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from flowmorph.errors import InputError
-from flowmorph.plan import figures, own_config, own_members, paths, tasks
+from flowmorph.plan import figures, own_config, own_members, paths, tables, tasks
 from flowmorph.plan.jobs.training import Smoothing
 from flowmorph.plan.methods import FURTHER, METHODS, PUBLISHED, SCANNED, variant
 from flowmorph.plan.tasks import ENSEMBLE, Dataset, Family, Task
-
-TABLES = (
-    "distances", "divergences", "likelihoods", "medians",
-    "two_sample", "movement", "marginals", "costs", "claims",
-)  # fmt: skip
-OWN_TABLES = ("own_rows", "likelihoods", "two_sample", "movement", "marginals", "costs")
-CLOSURE_TABLES = ("closure_bins",)
-SEARCH_TABLES = ("search",)
-PUBLISHED_TABLES = ("event_counts",)  # compare published events with published numbers
 
 
 class Moved(NamedTuple):
@@ -272,13 +263,6 @@ def search_alternatives(config: dict) -> list[str]:
 def results(out: str, config: dict) -> list[str]:
     """All figures, tables and training pictures of a run, and what is made for its user."""
     own = own_config.given(config)
-    tables = OWN_TABLES if own else TABLES
-    if not own and config["collider"]["source"].startswith("lhco"):
-        tables += PUBLISHED_TABLES
-    if own and config["own"]["closure_in"]:
-        tables += CLOSURE_TABLES
-    if searches(config):
-        tables += SEARCH_TABLES
     drawn = [
         figure.name
         for figure in figures.of_run(config, splits(tasks.OWN, config), searches(config))
@@ -292,7 +276,11 @@ def results(out: str, config: dict) -> list[str]:
     ]
     made = [
         *(paths.figure(out, name, kind) for name in drawn for kind in ("pdf", "png")),
-        *(paths.table(out, name, kind) for name in tables for kind in ("csv", "md")),
+        *(
+            paths.table(out, name, kind)
+            for name in tables.of_run(config, searches(config))
+            for kind in ("csv", "md")
+        ),
         *(paths.loss_picture(model) for model in models),
     ]
     if own:
