@@ -69,5 +69,5 @@ def largest_differences(sample: MovedSample, names: Sequence[str], labels: Seque
     return Chosen(
         places,
         tuple(labels[place] for place in places),
-        f"{MOST} of {features} features, largest differences first",
+        f"{MOST} of {features} features,\nlargest differences first",
     )

@@ -119,7 +119,7 @@ def _panel(ax: Axes, percent: np.ndarray, end: float, names: Sequence[str]) -> N
     ax.imshow(percent, cmap="RdBu_r", vmin=-end, vmax=end)
     size = len(names)
     if size > MOST_NAMED:
-        step = 10 if size > 40 else 5
+        step = 20 if size > 40 else 5
         places = range(step - 1, size, step)
         ax.set_xticks(places, [place + 1 for place in places], fontsize=6)
         ax.set_yticks(places, [place + 1 for place in places], fontsize=6)
