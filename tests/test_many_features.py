@@ -82,22 +82,36 @@ def test_names_of_correlations_do_not_overlap(features):
     assert named[-1] == (f"feature_{features - 1}" if features <= 20 else f"{features // 5 * 5}")
 
 
-def test_a_flow_of_a_hundred_features_is_inverted_in_single_precision():
+def flow_of_many(identity: bool, spread: float) -> Flow:
     torch.manual_seed(3)
-    flow = Flow(Architecture(MANY, 1, layers=4, blocks=2, width=128, bins=16, tail_bound=4.0))
+    flow = Flow(Architecture(MANY, 1, 4, 2, width=128, bins=16, tail_bound=4.0), identity)
     with torch.no_grad():
-        flow.flat += 0.05 * torch.randn_like(flow.flat) * flow.mask
-    flow.requires_grad_(False).compile()
-    x, c = torch.randn(MANY, 2000), torch.randn(1, 2000)
+        flow.flat += spread * torch.randn_like(flow.flat) * flow.mask
+    return flow.requires_grad_(False)
+
+
+def test_a_transport_of_a_hundred_features_is_inverted_in_single_precision():
+    flow = flow_of_many(identity=True, spread=0.02).compile()
+    x, c = torch.randn(MANY, 500), torch.randn(1, 500)
     y, log_det = flow(x, c)
     back, log_det_back = flow.inverse(y, c)
-    assert (y - x).abs().mean() > 0.05  # it is not the identity
+    assert (y - x).abs().mean() > 0.1  # it is not the identity
     assert (back - x).abs().max() < 1e-4
-    # Of sums over 400 splines.
-    assert (log_det + log_det_back).abs().max() < 1e-2
-    exact, log_det_exact = flow.double()(x.double(), c.double())
-    assert (y - exact).abs().max() < 1e-4
-    assert (log_det - log_det_exact).abs().max() < 1e-2
+    assert (log_det + log_det_back).abs().max() < 1e-2  # of sums over 400 splines
+    exact, log_det_exact = flow.double()(x[:, :50].double(), c[:, :50].double())
+    assert (y[:, :50] - exact).abs().max() < 1e-4
+    assert (log_det[:50] - log_det_exact).abs().max() < 1e-2
+
+
+def test_steep_splines_of_a_hundred_features_are_inverted_in_double_precision():
+    # A feature's rounding goes into the splines of all that follow: in single precision a few
+    # points in a thousand of such a flow, as it is before any training, are 1e-3 off.
+    flow = flow_of_many(identity=False, spread=0.0).double()
+    x, c = torch.randn(MANY, 50).double(), torch.randn(1, 50).double()
+    y, log_det = flow(x, c)
+    back, log_det_back = flow.inverse(y, c)
+    assert (back - x).abs().max() < 1e-9
+    assert (log_det + log_det_back).abs().max() < 1e-8
 
 
 @pytest.fixture(scope="module")
