@@ -35,6 +35,14 @@ SETTINGS = {
         "width": 32, "layers": 2, "batch": 128, "steps": 600, "learning_rate": 5e-3,
         "condition_weight": 2.0, "integration_steps": 8,
     },
+    "gb_reweighting": {
+        "trees": 60, "learning_rate": 0.1, "depth": 3, "leaf_points": 200, "subsample": 0.5,
+    },
+    "switched_density": {
+        "layers": 2, "blocks": 1, "width": 16, "bins": 8, "tail_bound": 4.0, "batch": 256,
+        "epochs": 20, "learning_rate": 5e-3, "warmup_steps": 20, "clip": 5.0,
+        "condition_noise": 0.0,
+    },
 }  # fmt: skip
 
 
@@ -82,10 +90,9 @@ def test_a_method_recovers_a_shift_that_depends_on_the_condition(method, conditi
     assert weights is None or (again.weights == weights).all()
 
 
-def test_weights_are_the_ratio_of_the_densities():
-    morph = interface.find("reweighting", SETTINGS["reweighting"])(
-        *gaussians(1, 20_000, shift=1.0), 7
-    )
+@pytest.mark.parametrize("method", ["reweighting", "gb_reweighting"])
+def test_weights_are_the_ratio_of_the_densities(method):
+    morph = interface.find(method, SETTINGS[method])(*gaussians(1, 20_000, shift=1.0), 7)
     x = gaussians(2)[0][0]
     points, weights = morph(x, np.empty((len(x), 0), dtype=np.float32))
     assert points is x and weights.mean() == pytest.approx(1.0)
@@ -97,6 +104,17 @@ def test_weights_are_the_ratio_of_the_densities():
     # (E w)^2 / E w^2 = exp(-shift^2), the part of the points' statistical power that is left.
     share = unweighting.effective_points(weights) / len(x)
     assert share == pytest.approx(np.exp(-1.0), abs=0.1)
+
+
+def test_the_switched_density_goes_through_the_base_by_quantiles():
+    rng = np.random.default_rng(4)
+    none = np.empty((6000, 0), dtype=np.float32)
+    x, y = (rng.normal(m, s, size=(6000, 1)).astype(np.float32) for m, s in ((-0.5, 1), (1, 0.5)))
+    morph = interface.find("switched_density", SETTINGS["switched_density"])
+    start = np.linspace(-2, 1, 50, dtype=np.float32)[:, None]
+    moved = morph((x, none), (y, none), 3)(start, none[:50]).points
+    # Of one feature there is one increasing map from a Gaussian to a Gaussian.
+    assert np.abs(moved - (1 + 0.5 * (start + 0.5))).mean() < 0.05
 
 
 def test_quantile_morphing_is_the_exact_transport_of_one_feature():

@@ -162,7 +162,7 @@ def hold_to_each_other(found: list[dict[str, torch.Tensor]]) -> None:
 
 
 @pytest.mark.parametrize("context", [0, 1])
-@pytest.mark.parametrize("features", [1, 2, 5])
+@pytest.mark.parametrize("features", [1, 2, 5, 20])
 @pytest.mark.parametrize("layers", [1, 3, 4])
 def test_inverse_and_log_determinant(features, context, layers):
     # Steeper layers in sequence are beyond what double precision can invert to nine digits.

@@ -17,6 +17,8 @@ from flowmorph.samples import moved
 NAMES = ("reference", *PUBLISHED)
 IN_A_ROW = 4
 MOST_PRINTED = 8  # variables: numbers of more are too small to read
+MOST_NAMED = 20  # variables: names of more are too small, and their places are numbered
+NAMES_HEIGHT = 90.0  # points of a panel along which the names share the place
 
 
 @style.styled
@@ -86,6 +88,8 @@ def correlation_figure(
         ax.set_visible(False)
     said = [f"reference and methods {BALANCED}"] if balanced else []
     said += [f"without the categories {', '.join(categories)}"] if categories else []
+    if len(labels) + shown > MOST_NAMED:
+        said.append(f"numbered as configured, {len(labels)} features, then the conditions")
     if said:
         fig.suptitle("; ".join(said), fontsize=7)
     return fig
@@ -114,8 +118,15 @@ def _panel(ax: Axes, percent: np.ndarray, end: float, names: Sequence[str]) -> N
     """One matrix, coloured from -end to end, with its numbers below the diagonal and above it."""
     ax.imshow(percent, cmap="RdBu_r", vmin=-end, vmax=end)
     size = len(names)
-    ax.set_xticks(range(size), names, fontsize=6, rotation=90 if size > 3 else 0)
-    ax.set_yticks(range(size), names, fontsize=6)
+    if size > MOST_NAMED:
+        step = 20 if size > 40 else 5
+        places = range(step - 1, size, step)
+        ax.set_xticks(places, [place + 1 for place in places], fontsize=6)
+        ax.set_yticks(places, [place + 1 for place in places], fontsize=6)
+    else:
+        font = min(6.0, NAMES_HEIGHT / size)
+        ax.set_xticks(range(size), names, fontsize=font, rotation=90 if size > 3 else 0)
+        ax.set_yticks(range(size), names, fontsize=font)
     ax.tick_params(which="both", length=0)
     ax.minorticks_off()
     if size > MOST_PRINTED:

@@ -21,6 +21,7 @@ COLUMNS = ("baseline", *PUBLISHED)
 _LOWEST_QUANTILE = 0.002  # of all distances drawn: where the logarithmic axis begins
 _LOWEST_SHARE = 1e-5  # of the largest distance: the axis begins here at the lowest
 _NUMBERS_WIDTH = 0.4  # of a panel: what its numbers take at most
+_LONG_LABEL = 8  # characters, beyond which the narrow panels have no place for one line
 
 
 @style.styled
@@ -124,7 +125,8 @@ def feature_distance_figure(
     for i, (ax, label) in enumerate(zip(axes, labels, strict=False)):
         pooled = {name: [each[:, i] for each in trainings] for name, trainings in shifts.items()}
         _logarithmic(ax, pooled, weights, drawn)
-        ax.set_xlabel(f"|shift of {label}| (scaled)")
+        between = "\n" if columns == 4 and len(label) > _LONG_LABEL else " "
+        ax.set_xlabel(f"|shift of {label}|{between}(scaled)")
         _make_room(ax, 0.94 - 0.075 * len(pooled))
         for j, (name, trainings) in enumerate(pooled.items()):
             colour = "0.4" if name == "baseline" else drawn[name].colour

@@ -59,6 +59,10 @@ LOOKS: dict[str, Look] = {
     "quantile_morphing": Look("quantile morphing", "#56B4E9", (0, (1, 0.6)), width=1.3, marker=">"),
     "optimal_transport": Look("optimal transport", "#117733", (0, (7, 2)), width=1.2, marker="p"),
     "flow_matching": Look("flow matching", "#6B4C00", (0, (2, 1, 1, 1)), width=1.2, marker="d"),
+    "gb_reweighting": Look("GB reweighting", "#AA4499", (0, (4, 2)), width=1.2, marker="H"),
+    "switched_density": Look(
+        "switched density", "#DDAA33", (0, (6, 1, 1, 1, 1, 1)), width=1.2, marker="*"
+    ),
 }
 # For methods that have no look of their own, in the order in which they are named.
 _SPARE_LOOKS = (

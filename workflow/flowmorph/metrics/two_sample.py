@@ -197,12 +197,36 @@ def compare_features(
     return results
 
 
+def ks_distances(
+    sample: np.ndarray,
+    target: np.ndarray,
+    weights: np.ndarray | None = None,
+    target_weights: np.ndarray | None = None,
+) -> np.ndarray:
+    """Kolmogorov-Smirnov distance of each feature, (D,), as `compare_features` has it.
+
+    ``sample`` has shape (n, D), ``target`` (m, D); the weights are (n,) and (m,).
+    """
+    return np.array(
+        [
+            _largest_gap(a, b, weights, target_weights)
+            for a, b in zip(np.asarray(sample).T, np.asarray(target).T, strict=True)
+        ]
+    )
+
+
+def _largest_gap(
+    a: np.ndarray, b: np.ndarray, weights: np.ndarray | None, target_weights: np.ndarray | None
+) -> float:
+    at = np.unique(np.concatenate([a, b]))
+    ours, theirs = _cumulative(a, weights, at), _cumulative(b, target_weights, at)
+    return float(np.abs(ours - theirs).max())
+
+
 def _weighted_ks(
     a: np.ndarray, b: np.ndarray, weights: np.ndarray | None, target_weights: np.ndarray | None
 ) -> tuple[float, float]:
-    at = np.unique(np.concatenate([a, b]))
-    ours, theirs = _cumulative(a, weights, at), _cumulative(b, target_weights, at)
-    distance = float(np.abs(ours - theirs).max())
+    distance = _largest_gap(a, b, weights, target_weights)
     n, m = (
         len(x) if w is None else effective_points(w) for x, w in ((a, weights), (b, target_weights))
     )

@@ -218,6 +218,15 @@ class MovedSample:
             method_weights={name: weight[rows] for name, weight in self.method_weights.items()},
         )
 
+    def with_features(self, places: Sequence[int]) -> MovedSample:
+        """Keep some features, in the order of these places (d,)."""
+        return replace(
+            self,
+            reference=self.reference[:, places],
+            target=self.target[:, places],
+            methods={name: points[:, places] for name, points in self.methods.items()},
+        )
+
     def rows_at_angles(
         self, reference: float, target: float, shared: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from flowmorph.errors import cli
-from flowmorph.figures import closure_bins, style
+from flowmorph.figures import chosen, closure_bins, style
 from flowmorph.metrics import spectra
 from flowmorph.plan.jobs import form
 from flowmorph.plan.jobs.measuring import ClosureJob
@@ -33,6 +33,7 @@ def main(argv: list[str] | None = None) -> None:
 
     job = form.read(ClosureJob, args.job)
     sample = MovedSample.load(args.moved, job.methods)
+    choice = chosen.largest_differences(sample, args.methods, args.labels)
     given = binned.values(job, args.split, args.reference, args.target, len(sample))
     bins: dict[str, dict[str, MovedSample]] = {}
     any_balanced = False
@@ -41,12 +42,13 @@ def main(argv: list[str] | None = None) -> None:
         balanced = spectra.balanced(inside)
         any_balanced |= balanced is not inside
         here = bins.setdefault(f"{part.column}\n{part.label}".replace("$", r"\$"), {})
-        here |= {name: balanced for name in part.names if name in ("reference", *args.methods)}
+        shown = choice.of(balanced)
+        here |= {name: shown for name in part.names if name in ("reference", *args.methods)}
     fig = closure_bins.closure_figure(
         bins,
-        labels=args.labels,
+        labels=choice.labels,
         limits=tuple(args.limits),
-        note=args.note,
+        note=choice.noted(args.note),
         balanced=any_balanced,
     )
     style.save(fig, args.output)

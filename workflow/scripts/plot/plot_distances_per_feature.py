@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from flowmorph.errors import cli
-from flowmorph.figures import distances, features, style
+from flowmorph.figures import chosen, distances, features, style
 from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples import moved
 
@@ -24,12 +24,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)
     first, *further_trainings = (moved.MovedSample.load(path, args.methods) for path in args.moved)
+    choice = chosen.largest_differences(first, args.methods, args.labels)
     fig = distances.feature_distance_figure(
-        first,
-        further_trainings=further_trainings,
+        choice.of(first),
+        further_trainings=list(map(choice.of, further_trainings)),
         names=("baseline", *args.methods),
-        labels=args.labels,
-        note=args.note,
+        labels=choice.labels,
+        note=choice.noted(args.note),
     )
     style.save(fig, args.output)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from flowmorph.errors import cli
-from flowmorph.figures import features, style
+from flowmorph.figures import chosen, features, style
 from flowmorph.metrics import spectra
 from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples import moved
@@ -29,13 +29,14 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     first, *further_trainings = (moved.MovedSample.load(path, args.methods) for path in args.moved)
     sample = spectra.balanced(first)
+    choice = chosen.largest_differences(sample, args.methods, args.labels)
     fig = features.feature_ratios(
-        sample,
-        further_trainings=further_trainings,
+        choice.of(sample),
+        further_trainings=list(map(choice.of, further_trainings)),
         names=("reference", *args.methods),
-        labels=args.labels,
+        labels=choice.labels,
         limits=tuple(args.limits),
-        note=args.note,
+        note=choice.noted(args.note),
         balanced=sample is not first,
     )
     style.save(fig, args.output)
