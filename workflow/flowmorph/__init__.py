@@ -115,3 +115,51 @@ def load(path: str, device: str = "auto", threads: int = 1) -> Transport:
     from flowmorph.user.transport import load as load_transport
 
     return load_transport(path, device=device, threads=threads)
+
+
+def report(
+    transport: Transport,
+    reference: Any,
+    target: Any,
+    *,
+    weights: Sequence[Any] = (None, None),
+    columns: Sequence[str] | None = None,
+    missing: str = "error",
+    negative: str = "error",
+    labels: Mapping[str, str] | None = None,
+    limits: tuple[float, float] = (-3.0, 3.0),
+    points: int = 20_000,
+    seed: int = 0,
+) -> Report:
+    """Compare a reference, before and after moving, with the target; `Transport.report` is this.
+
+    Take rows that were not trained on: a map may fit its own rows better than others. No region is
+    applied here, and where the spectra of the condition differ, the reference is weighted to that
+    of the target.
+
+    Args:
+        transport: the map.
+        reference: a table of N rows that is moved, of any kind that `fit` takes.
+        target: a table of M rows. As many of each are compared as the smaller one has.
+        weights: those of both, as in `fit`.
+        columns: names of the columns, if both tables are matrices.
+        missing: "error" stops at a missing value, "drop" leaves the row out.
+        negative: what classifiers take for negative weights, as in `fit`.
+        labels: what the figure calls features and conditions, by name, instead of their names.
+        limits: ends of the axes, in scaled units.
+        points: most rows of each sample for classifiers and distances.
+        seed: of the choice of rows, and of the classifiers.
+
+    Returns:
+        A table of the AUC and other distances, and a figure of ratios and correlations.
+
+    Raises:
+        flowmorph.errors.InputError: a table, column or value that cannot be used, or too few rows.
+    """
+    from flowmorph.user.report import report as make
+
+    given = labels or {}
+    return make(
+        transport, reference, target, weights, columns, missing, negative, given, limits, points,
+        seed,
+    )  # fmt: skip

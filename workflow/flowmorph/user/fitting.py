@@ -25,7 +25,7 @@ from flowmorph.transfer.progress import Bar, Progress, Quiet
 from flowmorph.transfer.running import Files, run
 from flowmorph.transfer.training import Problem
 from flowmorph.user import bundle
-from flowmorph.user.table_sample import TableSample
+from flowmorph.user.table_sample import pair
 from flowmorph.user.transport import Transport, load
 
 #: Arguments that are a list of names or entries, where one alone may be given as it is.
@@ -48,7 +48,10 @@ def fit(
     them; None stands for the default.
     """
     with _named_as_arguments(), _kept(threads), TemporaryDirectory(prefix="flowmorph-") as folder:
-        samples = _samples(reference, target, weights, columns)
+        samples = {
+            role: {"files": sample, "weights": weight}
+            for role, (sample, weight) in pair(reference, target, weights, columns).items()
+        }
         chosen = configuration(samples, own, others)
         setup.start(threads, 0, chosen["device"])
         work = Fit(Jobs(chosen, folder), threads, Bar() if progress else Quiet())
@@ -74,26 +77,6 @@ def configuration(
     chosen = defaults.changed(defaults.config(), {"own": keys, **changes})
     config.check(chosen, defaults.SCHEMA)
     return chosen
-
-
-def _samples(
-    reference: Any, target: Any, weights: Sequence[Any], columns: Sequence[str] | None
-) -> dict[str, dict]:
-    """Both tables, as `own_samples.prepare` takes them."""
-    if isinstance(weights, str) or not isinstance(weights, Sequence) or len(weights) != 2:
-        raise InputError(
-            "weights: give a pair, those of the reference and those of the target, each the name "
-            "of a column, an array, or None"
-        )
-    result = {}
-    for role, table, weight in zip(tasks.SAMPLES, (reference, target), weights, strict=True):
-        further = {}
-        if weight is not None and not isinstance(weight, str):
-            # No column of a table, which could have any name, is called so.
-            further = {f"weights of the {role}": weight}
-        sample = TableSample(role, table, columns, further)
-        result[role] = {"files": sample, "weights": next(iter(further), weight)}
-    return result
 
 
 class Fit:

@@ -13,6 +13,7 @@ from flowmorph.formats import SampleFiles
 from flowmorph.formats.base import FileFacts, chunk_rows
 from flowmorph.formats.columns import Chunk
 from flowmorph.formats.labels import Label
+from flowmorph.plan import tasks
 from flowmorph.user import dataframes
 
 
@@ -83,6 +84,30 @@ class TableSample(SampleFiles):
             return dataframes.column_of(self.table, name, self.matrix)
         except InputError as error:
             raise InputError(f"{self.files[0]}: {error}") from error
+
+
+def pair(
+    reference: Any, target: Any, weights: Sequence[Any], columns: Sequence[str] | None
+) -> dict[str, tuple[TableSample, str | None]]:
+    """Both tables, each with the name of its column of weights, or None.
+
+    ``weights`` has those of both: the name of a column, an array (N,) or None; ``columns`` are the
+    names of those of matrices. Raises `InputError` for anything else.
+    """
+    if isinstance(weights, str | np.ndarray) or not isinstance(weights, Sequence):
+        weights = ()
+    if len(weights) != len(tasks.SAMPLES):
+        raise InputError(
+            "weights: give a pair, those of the reference and those of the target, each the name "
+            "of a column, an array, or None"
+        )
+    found = {}
+    for role, table, weight in zip(tasks.SAMPLES, (reference, target), weights, strict=True):
+        further = {}
+        if weight is not None and not isinstance(weight, str):
+            weight, further = f"weights of the {role}", {f"weights of the {role}": weight}
+        found[role] = TableSample(role, table, columns, further), weight
+    return found
 
 
 def _length(column: Any) -> int | None:
