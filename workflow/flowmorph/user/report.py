@@ -1,4 +1,4 @@
-"""How well a transport moves one table into another: numbers and a figure, as a workflow has them."""
+"""How well a transport moves one table into another, in the numbers and figures of the workflow."""
 
 from __future__ import annotations
 
