@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +24,7 @@ from flowmorph.transfer.progress import Bar, Progress, Quiet
 from flowmorph.transfer.running import Files, run
 from flowmorph.transfer.training import Problem
 from flowmorph.user import bundle
+from flowmorph.user.arguments import named_as_arguments
 from flowmorph.user.table_sample import pair
 from flowmorph.user.transport import Transport, load
 
@@ -47,7 +47,7 @@ def fit(
     ``own`` are keys of ``own`` in the configuration and ``others`` keys beside it, as a user gives
     them; None stands for the default.
     """
-    with _named_as_arguments(), _kept(threads), TemporaryDirectory(prefix="flowmorph-") as folder:
+    with named_as_arguments(), _kept(threads), TemporaryDirectory(prefix="flowmorph-") as folder:
         samples = {
             role: {"files": sample, "weights": weight}
             for role, (sample, weight) in pair(reference, target, weights, columns).items()
@@ -167,19 +167,6 @@ def _kept(threads: int) -> Iterator[None]:
             yield
         finally:
             torch.set_num_threads(before)
-
-
-@contextmanager
-def _named_as_arguments() -> Iterator[None]:
-    """Call what errors call keys of the configuration by the names of arguments."""
-    try:
-        yield
-    except InputError as error:
-        text = re.sub(r"(?<![\w.'\"])own\.methods(\.0)?\b", "method", str(error))
-        text = text.removeprefix("config: ").removeprefix("own: ")
-        text = re.sub(r"(?<![\w.'\"])own\.", "", text)
-        text = re.sub(r"(?<![\w.'\"])(penalty|seeds|training)\.own\b", r"\1", text)
-        raise InputError(text) from error
 
 
 def _entries(value: Any) -> list:

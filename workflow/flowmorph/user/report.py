@@ -21,6 +21,7 @@ from flowmorph.preprocess.categories import Vocabulary
 from flowmorph.samples import moved, negative_weights, own_categories, reading
 from flowmorph.tables.measures import measure_table
 from flowmorph.tables.table import Table
+from flowmorph.user.arguments import named_as_arguments
 from flowmorph.user.table_sample import TableSample, pair
 from flowmorph.user.transport import Transport
 
@@ -56,6 +57,7 @@ class Report:
         return f'{table}<img style="max-width: 100%" src="data:image/png;base64,{code}">'
 
 
+@named_as_arguments()
 def report(
     transport: Transport,
     reference: Any,
