@@ -180,6 +180,9 @@ def test_entries_may_be_given_by_name(tmp_path):
     options = {"n": {"integer": True}, "x": None}
     expected = content(tiny(features=[{"column": "n", "integer": True}, "x"]), tmp_path)
     assert content(tiny(features=options), tmp_path) == expected
+    tables = [pd.DataFrame(table)[["n", "x", "m"]] for table in (REFERENCE, TARGET)]
+    by_index = tiny(*tables, features=tables[0].columns[:2])
+    assert content(by_index, tmp_path) == content(tiny(features=["n", "x"]), tmp_path)
     # Tuples, arrays and numpy's numbers are as good as lists and numbers.
     regions = {"column": "m", "train": ((0, np.float64(1.0)), (2, 3))}
     expected = content(tiny(regions={"column": "m", "train": [[0, 1.0], [2, 3]]}), tmp_path)
@@ -204,6 +207,11 @@ NAN = REFERENCE | {"x": np.where(np.arange(500) == 7, np.nan, REFERENCE["x"])}
         ({"features": ["x", "x"]}, "^column 'x' is used twice"),
         ({"features": {"x": {"preprocess": "log"}}}, "^features"),
         ({"features": "era"}, "^reference: column 'era'"),
+        ({"features": {"x": "quantile"}}, "^features: 'x': 'quantile' are no options"),
+        ({"features": {"x"}}, "^features: .* is not of type 'array'"),
+        ({"features": {1: None}}, "^features.*put the column's name in quotes"),
+        ({"seed": "one"}, "^seed: 'one' is not of type 'integer'"),
+        ({"threads": "2"}, "^threads: '2': give a positive whole number"),
         ({"method": "magic"}, "^method: 'magic' is not one of"),
         ({"condition": "x"}, "^column 'x' is used twice"),
         ({"reference": NAN}, "^reference: column 'x': the value of row 7 is not a number"),
@@ -220,7 +228,7 @@ NAN = REFERENCE | {"x": np.where(np.arange(500) == 7, np.nan, REFERENCE["x"])}
         ({"regions": {"train": [[0, 1]]}}, "^regions.column: name the column"),
         ({"regions": {"column": "m", "train": [[7, 8]]}}, "events for train .*widen regions"),
         ({"folds": 1}, "^folds: 1 is less"),
-        ({"threads": 0}, "^threads: 0: give a positive number"),
+        ({"threads": 0}, "^threads: 0: give a positive whole number"),
         ({"device": "tpu"}, "^device: 'tpu' is not one of"),
         ({"features": "n", "condition": (), "variations": {"bootstrap": 1}}, "need event"),
     ],

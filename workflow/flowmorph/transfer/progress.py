@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from tqdm import tqdm
+from tqdm import TqdmWarning, tqdm
 
 if TYPE_CHECKING:
     from flowmorph.transfer.training import Training
@@ -63,8 +64,11 @@ class Bar:
 
     @contextmanager
     def of(self, training: Training) -> Iterator[None]:
-        # Asks IPython what it runs in: not for the jobs of a workflow.
-        from tqdm.auto import tqdm as bar
+        with warnings.catch_warnings():
+            # A notebook without widgets gets a bar of text, which needs no excuse.
+            warnings.simplefilter("ignore", TqdmWarning)
+            # Asks IPython what it runs in: not for the jobs of a workflow.
+            from tqdm.auto import tqdm as bar
 
         self.training = training
         with bar(total=training.steps, desc=training.problem.name, unit="step") as self.bar:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import torch
 
 from flowmorph.errors import InputError
@@ -72,7 +70,7 @@ def configuration(
     keys |= {name: _plain(value) for name, value in own.items() if value is not None}
     for name in LISTS:
         if name in keys:
-            keys[name] = _entries(keys[name])
+            keys[name] = _entries(name, keys[name])
     changes = {name: _plain(value) for name, value in others.items() if value is not None}
     chosen = defaults.changed(defaults.config(), {"own": keys, **changes})
     config.check(chosen, defaults.SCHEMA)
@@ -139,13 +137,12 @@ class Fit:
         """Train the densities of reference and target, of points with noise of a ``width``."""
         files = []
         for name in (dataset.name for dataset in tasks.OWN.datasets):
-            job, folder = (
-                self.jobs.density(name, number),
-                paths.density(self.jobs.out, name, number),
-            )
             if width:
                 job = self.jobs.smoothed(name, number, str(width))
                 folder = paths.smoothed(self.jobs.out, name, number, width)
+            else:
+                job = self.jobs.density(name, number)
+                folder = paths.density(self.jobs.out, name, number)
             files.append(self._run(density.of_job(job, self.threads), job, folder))
         return tuple(files)
 
@@ -158,8 +155,8 @@ class Fit:
 @contextmanager
 def _kept(threads: int) -> Iterator[None]:
     """Leave PyTorch's random state and number of threads as they were before."""
-    if threads < 1:
-        raise InputError(f"threads: {threads}: give a positive number")
+    if not isinstance(threads, int) or threads < 1:
+        raise InputError(f"threads: {threads!r}: give a positive whole number")
     before = torch.get_num_threads()
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices):
@@ -169,23 +166,23 @@ def _kept(threads: int) -> Iterator[None]:
             torch.set_num_threads(before)
 
 
-def _entries(value: Any) -> list:
+def _entries(argument: str, value: Any) -> list:
     """Columns as a list of entries: one name, entries, or the options of each by its name."""
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, dict) and "column" not in value:
-        return [{"column": name, **(options or {})} for name, options in value.items()]
-    return [value] if isinstance(value, dict) else value
+    if not isinstance(value, dict) or "column" in value:
+        return [value] if isinstance(value, str | dict) else value
+    for name, options in value.items():
+        if not isinstance(options, dict | None):
+            raise InputError(
+                f"{argument}: {name!r}: {options!r} are no options: give a dict such as "
+                "{'preprocess': 'quantile'}, or None"
+            )
+    return [{"column": name, **(options or {})} for name, options in value.items()]
 
 
 def _plain(value: Any) -> Any:
-    """A value as a file of YAML would have it: tuples, arrays and numpy's numbers are none."""
+    """A value as YAML would have it: no tuples, arrays, numbers of numpy or indices of pandas."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
+        return {key: _plain(each) for key, each in value.items()}
+    if hasattr(value, "tolist"):
         return value.tolist()
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(each) for each in value]
-    return value
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value

@@ -29,7 +29,7 @@ from flowmorph.user.transport import Transport
 ASSIGNMENT_POINTS = 1000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """A reference before and after moving, held against the target; a notebook shows all of it.
 
@@ -46,7 +46,7 @@ class Report:
     marginals: pd.DataFrame
     figure: Figure
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.table.to_string(float_format="{:.4g}".format)
 
     def _repr_html_(self) -> str:

@@ -49,8 +49,10 @@ class TableSample(SampleFiles):
     @property
     def rows(self) -> int:
         """Number of rows."""
-        first = next(iter(self.columns), None)
-        return 0 if first is None else _length(self._column(first)) or 0
+        first = self.table
+        if isinstance(first, Mapping):
+            first = next(iter(first.values()), ())
+        return _length(first) or 0
 
     def located(
         self, columns: Sequence[str] | None = None, size: int = 0

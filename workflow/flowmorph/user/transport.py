@@ -37,7 +37,7 @@ SUPPORTED, OUT_OF_RANGE, WITHOUT_TARGET, WITHOUT_REFERENCE = range(4)
 DENSITIES = ("moved", "reference", "target")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Transport:
     """A map f from reference to target with its densities, preprocessing and column names.
 
@@ -65,7 +65,11 @@ class Transport:
     device: torch.device
     event: tuple[str, ...] = ()
     folds: int = 1
-    note: Mapping = field(default_factory=dict, repr=False)
+    note: Mapping = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        given = f", given {', '.join(self.conditions)}" if self.conditions else ""
+        return f"<Transport of {', '.join(self.features)}{given}, by {self.method}>"
 
     @property
     def variations(self) -> int:
