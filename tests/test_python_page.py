@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import inspect
 import re
 import sys
 
+import execute
 import nbformat
 import pytest
-from nbclient import NotebookClient
 from test_workflow import ROOT
 
 import flowmorph
 
 TEXT = (ROOT / "docs/python.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.M | re.S)
-NOTEBOOK = ROOT / "examples/quickstart.ipynb"
+NOTEBOOK = execute.NOTEBOOK
 SMALL = {"ROWS = 40_000": "ROWS = 2_000", '"epochs": 15': '"epochs": 1'}
 
 
@@ -49,7 +50,6 @@ def kernel(tmp_path, monkeypatch):
 
 
 @pytest.mark.workflow
-@pytest.mark.filterwarnings("ignore")
 def test_the_notebook_runs(kernel, tmp_path):
     notebook = nbformat.read(NOTEBOOK, 4)
     for cell in notebook.cells:
@@ -57,7 +57,8 @@ def test_the_notebook_runs(kernel, tmp_path):
             cell.source = cell.source.replace(normal, small)
     for small in SMALL.values():
         assert any(small in cell.source for cell in notebook.cells)
-    NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}, timeout=300).execute()
+    execute.execute(notebook, tmp_path)
+    execute.tidy(notebook)
     shown = "".join(str(cell.get("outputs", "")) for cell in notebook.cells)
     for text in ("transport own movement_penalty: 100%", "ceiling", "data:image/png;base64"):
         assert text in shown
@@ -72,4 +73,6 @@ def test_the_notebook_is_kept_with_its_pictures():
     assert not [each for each in outputs if each.output_type == "error"]
     data = "".join(str(each.get("data", "")) for each in outputs)
     assert "data:image/png;base64" in data and "'image/png'" in data
-    assert NOTEBOOK.stat().st_size < 1e6
+    again = copy.deepcopy(notebook)
+    execute.tidy(again)
+    assert again == notebook and NOTEBOOK.stat().st_size < 1e6
