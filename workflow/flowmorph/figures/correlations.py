@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from flowmorph.errors import InputError
 from flowmorph.figures import looks, style
@@ -31,7 +31,8 @@ def correlation_figure(
     categories: Sequence[str] = (),
     note: str = "",
     balanced: bool = False,
-) -> Figure:
+    onto: SubFigure | None = None,
+) -> Figure | SubFigure:
     """Draw the target's correlation matrix, and the differences of others from it, in percent.
 
     Args:
@@ -45,6 +46,7 @@ def correlation_figure(
         note: title of the first panel beside "target"; may be empty.
         balanced: whether weights give the reference the target's spectrum of the condition; the
             figure then says so.
+        onto: part of a figure to draw it in, of `correlation_size`; None for a figure of its own.
 
     Raises:
         InputError: the number of labels or conditions is not that of the sample.
@@ -79,7 +81,7 @@ def correlation_figure(
     panels |= {looks.label(name): (each, max(largest, 1.0)) for name, each in differences.items()}
     rows = -(-len(panels) // IN_A_ROW)
     columns = min(IN_A_ROW, len(panels))
-    fig = style.figure(style.DOUBLE_WIDTH, 0.35 + 1.75 * rows)
+    fig = style.figure(*correlation_size(len(names))) if onto is None else onto
     axes = fig.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     for ax, (title, (matrix, end)) in zip(axes, panels.items(), strict=False):
         _panel(ax, 100 * matrix, end, (*labels, *conditions))
@@ -93,6 +95,11 @@ def correlation_figure(
     if said:
         fig.suptitle("; ".join(said), fontsize=7)
     return fig
+
+
+def correlation_size(names: int) -> tuple[float, float]:
+    """Width and height, in inches, of `correlation_figure` of so many names."""
+    return style.DOUBLE_WIDTH, 0.35 + 1.75 * -(-(1 + names) // IN_A_ROW)
 
 
 def correlations(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from flowmorph.errors import InputError
 from flowmorph.figures import looks, style
@@ -124,7 +124,8 @@ def feature_ratios(
     note: str = "",
     balanced: bool = False,
     known: Mapping[str, looks.Look] = looks.LOOKS,
-) -> Figure:
+    onto: SubFigure | None = None,
+) -> Figure | SubFigure:
     """Draw each scaled feature's distributions and, below, the ratio of every sample to the target.
 
     Error bars are the Poisson errors of both counts; each ratio panel states chi2 per bin of the
@@ -142,6 +143,7 @@ def feature_ratios(
         balanced: whether weights give the reference the target's spectrum of the condition; the
             title then says so.
         known: how the target and each of the names are drawn.
+        onto: part of a figure to draw it in, of `ratio_size`; None for a figure of its own.
 
     Raises:
         InputError: the number of labels is not that of the features, or a sample is empty.
@@ -152,7 +154,7 @@ def feature_ratios(
     columns = min(len(labels), FEATURES_IN_A_ROW)
     blocks = -(-len(labels) // columns)
     rows = 1 + len(names)
-    fig = style.figure(WIDTHS[columns - 1], (1.55 + 0.62 * len(names)) * blocks)
+    fig = style.figure(*ratio_size(len(labels), len(names))) if onto is None else onto
     axes = fig.subplots(
         rows * blocks,
         columns,
@@ -202,6 +204,12 @@ def feature_ratios(
     )
     fig.legends[0].get_title().set_multialignment("center")
     return fig
+
+
+def ratio_size(features: int, names: int) -> tuple[float, float]:
+    """Width and height, in inches, of `feature_ratios` of so many features and names."""
+    columns = min(features, FEATURES_IN_A_ROW)
+    return WIDTHS[columns - 1], (1.55 + 0.62 * names) * -(-features // columns)
 
 
 def histogram(

@@ -96,6 +96,37 @@ class MovedSample:
                 raise InputError(f"{path}: '{name}' is not one finite number a row")
         return cls.from_arrays(arrays)
 
+    @classmethod
+    def paired(
+        cls,
+        points: Sequence[np.ndarray],
+        conditions: Sequence[np.ndarray],
+        weights: Sequence[np.ndarray | None],
+        signed: Sequence[np.ndarray | None],
+        places: Sequence[str],
+    ) -> MovedSample:
+        """Take as many rows of reference and target, which are in random order, before any method.
+
+        Each argument is that of the reference and that of the target: points (N, D), conditions
+        (N, C), weights (N,) that are not negative, and as they were given; ``places`` are what the
+        samples are called in messages. Raises InputError where all weights are zero.
+        """
+        # Rows of reference and target are independent draws: any pairing of them is a random one.
+        size = min(map(len, points))
+        (x, y), (c_x, c_y) = ([each[:size] for each in both] for both in (points, conditions))
+        if all(w is None for w in weights):
+            return cls(x, y, c_x, c_y, {})
+        ones = np.ones(size)
+        given = [ones if w is None else unweighting.relative(w[:size]) for w in weights]
+        for place, w in zip(places, given, strict=True):
+            if not w.any():
+                raise InputError(
+                    f"{place}: the weights of the {size} events that are compared are all zero: "
+                    "give more events with weights above zero"
+                )
+        as_given = [None if w is None else unweighting.relative(w[:size]) for w in signed]
+        return cls(x, y, c_x, c_y, {}, *given, *as_given)
+
     def save(self, path: str | os.PathLike) -> None:
         """Write the sample (npz), with the same bytes every time.
 

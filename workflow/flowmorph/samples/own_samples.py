@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flowmorph.errors import InputError
-from flowmorph.formats import open_sample
+from flowmorph.formats import SampleFiles, open_sample
 from flowmorph.plan.intervals import gaps
 from flowmorph.plan.seeds import seed_for
 from flowmorph.preprocess.categories import Categories, Vocabulary
@@ -108,7 +108,7 @@ def check_moved(reference: Mapping, settings: Settings, output: Output) -> None:
 
     ``reference`` has the keys ``files``, ``tree`` and ``format``.
     """
-    files = open_sample(reference["files"], reference["tree"], reference["format"])
+    files = _opened(reference)
     output.check_drop(files)
     regions = settings.regions
     region = [regions["column"]] if regions["apply"] else []
@@ -124,15 +124,16 @@ def read_splits(
 ) -> Splits:
     """Read one sample and deal its rows to ``train``, ``validation`` and ``apply``; count them.
 
-    ``sample`` has the keys ``files``, ``tree``, ``format`` and ``weights``; ``vocabularies`` are
-    those of columns of categories, and get the sample's. Rows are in random order in each split,
+    ``sample`` has the keys ``files``, ``tree``, ``format`` and ``weights``; files that are open
+    already have neither tree nor format. ``vocabularies`` are those of columns of categories, and
+    get the sample's. Rows are in random order in each split,
     because only a part of a split is used where the other sample's is smaller, and files often are
     sorted. In each split weights are scaled so that their squares neither underflow nor overflow.
     ``apply`` is there if there is a training region and closure is asked for. Raises `InputError`
     for a split without rows or weight, and as `non_negative`.
     """
     regions, weights = settings.regions, sample["weights"]
-    files = open_sample(sample["files"], sample["tree"], sample["format"])
+    files = _opened(sample)
     extra = [regions["column"]] if regions["train"] or regions["apply"] else []
     extra += [*settings.event, *settings.closure]
     table, dropped = read_sample(
@@ -270,6 +271,12 @@ def _with_categories(vocabulary: Vocabulary, read: Mapping[str, Splits], region:
     moved = read["reference"].moved[column]
     own_categories.recoded(moved, vocabulary, categories, "rows of the reference, to be moved,")
     return categories
+
+
+def _opened(sample: Mapping) -> SampleFiles:
+    if isinstance(sample["files"], SampleFiles):
+        return sample["files"]
+    return open_sample(sample["files"], sample["tree"], sample["format"])
 
 
 def _place(split: str) -> tuple[str, str]:

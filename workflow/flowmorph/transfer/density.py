@@ -9,9 +9,18 @@ from flowmorph.flows import setup
 from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.flows.graphs import Batch
 from flowmorph.plan.jobs.form import as_dict
-from flowmorph.plan.jobs.training import Network, Recipe
+from flowmorph.plan.jobs.training import DensityJob, Network, Recipe
+from flowmorph.transfer import points
 from flowmorph.transfer.points import Splits
 from flowmorph.transfer.training import Phase, Problem
+
+
+def of_job(job: DensityJob, threads: int) -> Problem:
+    """Set up the training of a job: its seed, its device, its points."""
+    device = setup.start(threads, job.seed, job.device)
+    name = f"density {job.data.name}" + (f" with noise {job.noise:g}" if job.noise else "")
+    splits = points.load(job.data, device)
+    return problem(name, splits, job.network, job.recipe, job.seed, job.noise)
 
 
 def problem(
@@ -40,15 +49,15 @@ def problem(
     def validate() -> float:
         return -setup.in_chunks(flow.log_prob, x, c).mean().item()
 
-    points = len(splits.train.x)
+    size = len(splits.train.x)
     return Problem(
         name,
         flow,
         [splits.sample(recipe, seed)],
-        [Phase(recipe.steps(points), [loss], noise)],
+        [Phase(recipe.steps(size), [loss], noise)],
         validate,
         recipe,
-        points / recipe.batch,
+        size / recipe.batch,
         [flow],
         None if noise else splits.floor,
     )

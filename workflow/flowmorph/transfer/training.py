@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import math
-import time
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
@@ -14,7 +14,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from flowmorph.errors import InputError
 from flowmorph.files import atomic
@@ -25,11 +24,11 @@ from flowmorph.plan.jobs.training import Recipe
 from flowmorph.plan.seeds import seed_for
 from flowmorph.transfer.batches import Sample
 from flowmorph.transfer.checkpoint import Checkpoint
+from flowmorph.transfer.progress import Lines, Progress
 from flowmorph.transfer.rollback import FAR, RETURNS, is_lost
 
 VALIDATIONS = 20  # evaluations of the validation loss in one training ...
 VALIDATION_STEPS = 20  # ... but not more often than this, or they would cost more than the training
-PROGRESS_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -117,10 +116,13 @@ class Training:
 
     It may be begun several times, with other first parameters and the same points; the start with
     the lowest loss goes on as if it had been the only one. With ``graphs``, a GPU runs the steps as
-    CUDA graphs.
+    CUDA graphs. ``say`` takes what there is to say of it, in lines.
     """
 
-    def __init__(self, problem: Problem, graphs: bool = False) -> None:
+    def __init__(
+        self, problem: Problem, graphs: bool = False, say: Callable[[str], None] = Lines.say
+    ) -> None:
+        self.say = say
         self.problem, self.flow, self.samples = problem, problem.flow, problem.samples
         self.recipe, self.steps = problem.recipe, problem.steps
         flow, recipe = self.flow, self.recipe
@@ -190,7 +192,7 @@ class Training:
         self.taken, self.returns = note["taken"], note["returns"]
         self.start, self.chosen, self.best_row = note["start"], note["chosen"], note["best_row"]
         self.best = {name[5:]: value for name, value in tensors.items() if name[:5] == "best."}
-        print(f"goes on from step {self.done} of checkpoint {checkpoint.path}", flush=True)
+        self.say(f"goes on from step {self.done} of checkpoint {checkpoint.path}")
 
     def step(self) -> None:
         """One update of the weights, by the loss whose turn it is."""
@@ -289,10 +291,9 @@ class Training:
         """
         if self._improves(row, "train_loss"):
             self._keep(row)
-        print(
+        self.say(
             f"{self.problem.name}: start {self.start} of {self.recipe.starts} has a loss of "
-            f"{row['train_loss']:.4f} at step {self.done}",
-            flush=True,
+            f"{row['train_loss']:.4f} at step {self.done}"
         )
         if self.start < self.recipe.starts:
             self.start += 1
@@ -302,7 +303,7 @@ class Training:
         else:
             self.chosen, self.start = True, self.best_row["start"]
             self._take_best()
-            print(f"{self.problem.name}: goes on with start {self.start}", flush=True)
+            self.say(f"{self.problem.name}: goes on with start {self.start}")
 
     def _begin(self) -> None:
         """Take other first parameters, which follow from the seed and the number of the start."""
@@ -327,12 +328,11 @@ class Training:
         self.returns += 1
         for sample in self.samples:
             sample.reorder(self.returns)
-        print(
+        self.say(
             f"{self.problem.name}: the validation loss {last['validation_loss']:.4f} at step "
             f"{last['step']} is above the {best['validation_loss']:.4f} at step {best['step']}: "
             f"goes back there, and on with another order of the points (return {self.returns} of "
-            f"at most {RETURNS})",
-            flush=True,
+            f"at most {RETURNS})"
         )
 
     def finish(self) -> None:
@@ -343,50 +343,41 @@ class Training:
             self.flow.flat.copy_(self.best["flat"])
         name, best = self.problem.name, self.best_row
         if self.returns == RETURNS and is_lost(self.history):
-            print(
+            self.say(
                 f"{name}: warning: the loss has risen after {RETURNS} returns; the parameters "
-                f"of step {best['step']} are kept",
-                flush=True,
+                f"of step {best['step']} are kept"
             )
         if self.problem.floor is not None:
             above = best["validation_loss"] - self.problem.floor
             warning = "warning: " if above > FAR else ""
-            print(f"{name}: {warning}ends {above:.4f} nats above the exact density", flush=True)
+            self.say(f"{name}: {warning}ends {above:.4f} nats above the exact density")
 
 
-def train(problem: Problem, checkpoint: Checkpoint, graphs: bool = False) -> list[dict[str, float]]:
+def train(
+    problem: Problem,
+    checkpoint: Checkpoint | None = None,
+    graphs: bool = False,
+    progress: Progress | None = None,
+) -> list[dict[str, float]]:
     """Train and return the history: one row per validation; ``graphs`` is for a GPU.
 
-    A training that has lost what it had learnt goes back (`flowmorph.transfer.rollback`). Raises
-    InputError when the loss is not finite and there is no return left, since nothing after that
-    step has meaning, and when a signal asked it to stop.
+    With a ``checkpoint`` it goes on where it was stopped, and takes signals that ask it to stop.
+    ``progress`` says how far it is, as lines if it is None. A training that has lost what it had
+    learnt goes back (`flowmorph.transfer.rollback`). Raises InputError when the loss is not finite
+    and there is no return left, since nothing after that step has meaning, and when a signal asked
+    it to stop.
     """
-    training = Training(problem, graphs)
-    training.restore(checkpoint)
-    name, steps = problem.name, problem.steps
-    first, start = training.taken, time.monotonic()
-    reported = start
-    with checkpoint.listening():
-        while training.done < steps:
+    progress = progress or Lines()
+    training = Training(problem, graphs, progress.say)
+    if checkpoint:
+        training.restore(checkpoint)
+    with progress.of(training), checkpoint.listening() if checkpoint else nullcontext():
+        while training.done < problem.steps:
             training.step()
-            done = training.done
             if training.due():
                 training.record()
-            now = time.monotonic()
-            if training.history and (now - reported > PROGRESS_SECONDS or done == steps):
-                reported = now
-                row = training.history[-1]
-                speed = (training.taken - first) / (now - start)
-                meter = tqdm.format_meter(
-                    done, steps, now - start, rate=speed, unit=" steps", ncols=70
-                )
-                print(
-                    f"{name} {meter} loss {row['train_loss']:.4f} "
-                    f"validation {row['validation_loss']:.4f} "
-                    f"{problem.recipe.batch * speed:,.0f} points/s",
-                    flush=True,
-                )
-            if checkpoint.due() and done < steps:
+            progress.step()
+            if checkpoint and checkpoint.due() and training.done < problem.steps:
                 training.save(checkpoint)
     training.finish()
     return training.history

@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from flowmorph.flows import setup
+from flowmorph.flows import setup, storage
 from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.plan.jobs.form import as_dict
-from flowmorph.plan.jobs.training import Network, Recipe
-from flowmorph.plan.methods import Method
+from flowmorph.plan.jobs.training import Network, Recipe, TransportJob
+from flowmorph.plan.methods import Method, find
+from flowmorph.transfer import points
 from flowmorph.transfer.morph import DensityPair, context_size
 from flowmorph.transfer.points import Splits
 from flowmorph.transfer.training import Phase, Problem
@@ -53,6 +54,36 @@ def phases(
     ]
     left = steps - sum(phase.steps for phase in found)
     return [*found, Phase(left, pair.losses(method, flow, penalty))]
+
+
+def of_job(
+    job: TransportJob,
+    densities: tuple[str, str],
+    smoothed: Sequence[tuple[str, str]],
+    threads: int,
+) -> Problem:
+    """Set up the training of a job: its seed, its device, its points.
+
+    ``densities`` are the files of those of reference and target, ``smoothed`` those of densities
+    with noise, widest first.
+    """
+    device = setup.start(threads, job.seed, job.device)
+
+    def pair(files: tuple[str, str]) -> DensityPair:
+        return DensityPair(*(storage.load(path).to(device) for path in files), job.mode)
+
+    parts = zip(job.smoothing.widths, job.smoothing.shares, smoothed, strict=True)
+    return problem(
+        f"transport {job.task} {job.method}",
+        find(job.method),
+        pair(densities),
+        *(points.load(data, device) for data in (job.reference, job.target)),
+        job.network,
+        job.recipe,
+        job.penalty,
+        job.seed,
+        [Smoothed(width, share, pair(files)) for width, share, files in parts],
+    )
 
 
 def problem(
@@ -92,8 +123,8 @@ def problem(
     # Each sample has its own order, so that reference and target are paired at random.
     seeded = list(enumerate((reference, target), start=seed))
     held = [splits.validation.unweighted(number) for number, splits in seeded]
-    size = min(len(x) for x, _ in held)
-    arrays = [None if part is None else part[:size] for points in held for part in points]
+    pairs_held = min(len(x) for x, _ in held)
+    arrays = [None if part is None else part[:pairs_held] for points in held for part in points]
 
     def batch_loss(x, c_x, y, c_y) -> Tensor:
         values = [loss((x, c_x), (y, c_y)) for loss in losses]
@@ -104,16 +135,16 @@ def problem(
 
     # An epoch draws each point of the larger sample once, or of the smaller.
     count = {"larger": max, "smaller": min}[recipe.epoch_of]
-    points = count(len(splits.train.x) for _, splits in seeded)
+    size = count(len(splits.train.x) for _, splits in seeded)
     pairs = [*(part.pair for part in smoothed), pair]
     densities = [one for each in pairs for one in (each.reference, each.target)]
     return Problem(
         name,
         flow,
         [splits.sample(recipe, number) for number, splits in seeded],
-        phases(method, flow, pair, penalty, recipe.steps(points), smoothed),
+        phases(method, flow, pair, penalty, recipe.steps(size), smoothed),
         validate,
         recipe,
-        points / recipe.batch,
+        size / recipe.batch,
         [flow, *densities],
     )

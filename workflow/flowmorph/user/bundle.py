@@ -17,6 +17,8 @@ from flowmorph.files import atomic
 from flowmorph.flows import storage
 from flowmorph.flows.flow import Flow
 from flowmorph.plan import paths
+from flowmorph.plan.jobs.form import as_dict
+from flowmorph.plan.jobs.moving import BundleJob
 from flowmorph.preprocess.preprocessor import Preprocessor
 
 VERSION = 3
@@ -33,21 +35,52 @@ def write(trainings: Sequence[dict[str, str]], note: dict, path: str | Path) -> 
 
     Roles are ``reference`` and ``target``, the densities, and ``transport``, which base transfer
     does not have. Trainings are in the order of the transport's variations, and in each of its
-    folds. Each flow keeps the note about what made it. Equal input gives equal bytes. Raises
-    InputError for a note or flows that `read` would refuse.
+    folds. Each flow keeps the note about what made it, but for the places of files there. Equal
+    input gives equal bytes. Raises InputError for a note or flows that `read` would refuse.
     """
     tensors, made = {}, {}
     for number, files in enumerate(trainings, start=1):
         for role, file in files.items():
             name = f"{role}.{number}"
-            parameters, made[name] = storage.read(file)
+            parameters, about = storage.read(file)
+            made[name] = _without_places(about)
             tensors |= {f"{name}.{key}": value for key, value in parameters.items()}
     # As it will be read: with lists, not tuples.
     note = json.loads(json.dumps({"version": VERSION, "flows": made, **note}))
     build(note, tensors, path)
+    _write(note, tensors, path)
+
+
+def describe(job: BundleJob, preprocessing: Preprocessor) -> dict:
+    """The note of a transport that a job asks for."""
+    return as_dict(job) | {"preprocessing": preprocessing.to_json()}
+
+
+def save(note: Mapping, trainings: Sequence[Mapping[str, Flow]], path: str | Path) -> None:
+    """Write note and flows as `read` gave them; the bytes are those of the file that was read.
+
+    A folder gets a file of the name that `read` looks for.
+    """
+    tensors = {
+        f"{role}.{number}.{key}": value.contiguous()
+        for number, flows in enumerate(trainings, start=1)
+        for role, flow in flows.items()
+        for key, value in flow.to_nflows().state_dict().items()
+    }
+    _write(note, tensors, Path(path, paths.BUNDLE) if Path(path).is_dir() else path)
+
+
+def _without_places(about: Any) -> Any:
+    """What made a flow, without the paths of its data: a shared file has no use for them."""
+    if isinstance(about, dict):
+        return {key: _without_places(value) for key, value in about.items() if key != "path"}
+    return about
+
+
+def _write(note: Mapping, tensors: Mapping[str, Tensor], path: str | Path) -> None:
     text = json.dumps({**note, "checksum": checksum(note, tensors)}, sort_keys=True)
     with atomic(path) as part:
-        save_file(tensors, part, metadata={KEY: text})
+        save_file(dict(tensors), part, metadata={KEY: text})
 
 
 def read(path: str | Path) -> tuple[dict, list[dict[str, Flow]]]:

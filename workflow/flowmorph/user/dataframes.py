@@ -71,10 +71,10 @@ def read(
 def _values(
     table: Any, name: str, columns: Sequence[str] | None, categories: Categories | None
 ) -> Values:
-    elements, counts, _ = _opened(_column(table, name, columns))
+    elements, counts, _ = _opened(column_of(table, name, columns))
     if categories is None:
         return Values(name, "of lists", numbers(elements, name), counts)
-    codes, unknown = categories.codes(*_labels(elements, name))
+    codes, unknown = categories.codes(*labels_of(elements, name))
     return Values(name, "of lists", codes, counts, unknown)
 
 
@@ -83,10 +83,10 @@ def coded(column: Any, name: str, categories: Categories) -> np.ndarray:
 
     Raises `InputError` for a column of anything else.
     """
-    return categories.codes(*_labels(column, name))[0]
+    return categories.codes(*labels_of(column, name))[0]
 
 
-def _labels(column: Any, name: str) -> tuple[np.ndarray, list[Label]]:
+def labels_of(column: Any, name: str) -> tuple[np.ndarray, list[Label]]:
     """Categories of a column, as `flowmorph.formats.labels.labels` gives them."""
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
@@ -145,7 +145,7 @@ def replace(
     does not hold. ``table`` itself is not changed.
     """
     new = {
-        name: _like(_column(table, name, columns), values, name in integers, name)
+        name: _like(column_of(table, name, columns), values, name in integers, name)
         for name, values in moved.items()
     }
     if isinstance(table, pd.DataFrame):
@@ -291,8 +291,12 @@ def _is_primitive(column: pa.Array | pa.ChunkedArray) -> bool:
     return pa.types.is_primitive(column.type)
 
 
-def _column(table: Any, name: str, columns: Sequence[str] | None) -> Any:
-    known = _names(table, columns)
+def column_of(table: Any, name: str, columns: Sequence[str] | None = None) -> Any:
+    """A column as its table has it; ``columns`` names those of a matrix.
+
+    Raises `InputError` for one that is not there, or twice, and for what is no table.
+    """
+    known = names_of(table, columns)
     if name not in known:
         raise InputError(f"no column {name!r}, which the transport needs (there are {known})")
     if known.count(name) > 1:
@@ -302,7 +306,11 @@ def _column(table: Any, name: str, columns: Sequence[str] | None) -> Any:
     return table[name]
 
 
-def _names(table: Any, columns: Sequence[str] | None) -> list[str]:
+def names_of(table: Any, columns: Sequence[str] | None = None) -> list[str]:
+    """Names of a table's columns; ``columns`` are those of a matrix.
+
+    Raises `InputError` for what is no table.
+    """
     if isinstance(table, pd.DataFrame):
         return list(table.columns)
     if isinstance(table, ak.Array):

@@ -17,9 +17,10 @@ from flowmorph.formats.lists import relisted
 from flowmorph.plan.objects import MovedObject, check
 from flowmorph.plan.suffixes import suffix_of
 from flowmorph.samples.regions import inside
+from flowmorph.user.box import FARTHEST
 from flowmorph.user.elements import Elements, located, of_chunk
 from flowmorph.user.output import Output, check_output
-from flowmorph.user.transport import FARTHEST, Transport
+from flowmorph.user.transport import Transport
 
 MOVED, ELSEWHERE, MISSING, BEYOND = 1, 0, -1, -2
 

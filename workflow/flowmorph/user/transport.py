@@ -5,25 +5,29 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import awkward as ak
 import numpy as np
 import torch
-from torch import Tensor
 
 from flowmorph.errors import InputError, RowError
 from flowmorph.flows import setup
+from flowmorph.flows.flow import Flow
 from flowmorph.metrics import support
 from flowmorph.plan.objects import MovedObject, check, moved_objects
 from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.samples import row_hashes
-from flowmorph.transfer.morph import DensityPair, Morph, morph
+from flowmorph.transfer.morph import BaseTransfer, DensityPair, Morph, morph
 from flowmorph.user import bundle, dataframes
+from flowmorph.user.box import FARTHEST, Placed, to_box
 from flowmorph.user.dequantization import Dequantization
 from flowmorph.user.elements import Elements, located, place
+
+if TYPE_CHECKING:
+    from flowmorph.user.report import Report
 
 #: What `Transport.support` says of a row: it is where both samples have events, beyond the range of
 #: the training, or where the target, or the reference, has almost none beside the other.
@@ -32,31 +36,8 @@ SUPPORTED, OUT_OF_RANGE, WITHOUT_TARGET, WITHOUT_REFERENCE = range(4)
 #: Densities that `Transport.log_prob` knows.
 DENSITIES = ("moved", "reference", "target")
 
-#: Farthest value in the flows' box, whose half-width is about 4, that is taken: the networks' sums
-#: and the base density's squares of such values are still far from the end of float32 (3e38).
-FARTHEST = 1e15
 
-
-@dataclass(frozen=True)
-class Placed:
-    """Rows in the flows' box.
-
-    Attributes:
-        x: points, (N, D).
-        c: conditions, (N, C), or None.
-        fold: the fold of each row, (N,).
-    """
-
-    x: Tensor
-    c: Tensor | None
-    fold: np.ndarray
-
-    def select(self, rows: np.ndarray) -> tuple[Tensor, Tensor | None]:
-        """Points and conditions of some rows, (n,)."""
-        return self.x[rows], None if self.c is None else self.c[rows]
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Transport:
     """A map f from reference to target with its densities, preprocessing and column names.
 
@@ -72,6 +53,7 @@ class Transport:
         device: where the flows are.
         event: names of columns that identify an event; empty where features and conditions do.
         folds: number of folds. A row is moved by the training that has not seen its fold.
+        note: all of this but the flows, and what made them, as its file has it.
     """
 
     morphs: tuple[Morph, ...]
@@ -83,6 +65,11 @@ class Transport:
     device: torch.device
     event: tuple[str, ...] = ()
     folds: int = 1
+    note: Mapping = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        given = f", given {', '.join(self.conditions)}" if self.conditions else ""
+        return f"<Transport of {', '.join(self.features)}{given}, by {self.method}>"
 
     @property
     def variations(self) -> int:
@@ -222,6 +209,22 @@ class Transport:
             found[rows] = OUT_OF_RANGE
         return found
 
+    def save(self, path: str | Path) -> None:
+        """Write a file that `flowmorph.load` reads, or one in a folder that exists.
+
+        The file needs nothing else, and has the bytes of the one that the transport was read from,
+        or that the workflow makes of the same data, settings and seed.
+        """
+        bundle.save(self.note, [_roles(one) for one in self.morphs], path)
+
+    def report(self, reference: Any, target: Any, **options: Any) -> Report:
+        """Compare the reference, before and after moving, with the target: `flowmorph.report`."""
+        # By the package's own door, which jobs that only move files do not depend on: they need not
+        # run again where a figure changes.
+        import flowmorph
+
+        return flowmorph.report(self, reference, target, **options)
+
     def _log_densities(self, read: Elements, of: str, seed: int) -> np.ndarray:
         noise, x, c = self._to_box(read, self.dequantization(seed))
         found = [
@@ -276,13 +279,18 @@ class Transport:
             if len(chosen):
                 yield number, chosen
 
-    def move_placed(self, placed: Placed, variation: int = 0) -> dict[str, np.ndarray]:
-        """Features (N,) after moving, each row by the training without its fold."""
+    def images(self, placed: Placed, variation: int = 0) -> np.ndarray:
+        """Points after moving, (D, N), in the flows' box."""
         rows = np.empty((len(self.features), len(placed.fold)))
         for number, chosen in self._by_fold(placed):
             one = self.morphs[variation * self.folds + number]
             image = setup.in_chunks(_mover(one), *placed.select(chosen))
             rows[:, chosen] = image.double().cpu().numpy()
+        return rows
+
+    def move_placed(self, placed: Placed, variation: int = 0) -> dict[str, np.ndarray]:
+        """Features (N,) after moving, each row by the training without its fold."""
+        rows = self.images(placed, variation)
         with np.errstate(over="ignore", invalid="ignore"):
             moved = self.preprocessing.inverse(dict(zip(self.features, rows, strict=True)))
         for name, values in moved.items():
@@ -318,33 +326,9 @@ class Transport:
         """
         return self.preprocessing.beyond(read)
 
-    def _to_box(self, read, noise: Dequantization):
-        """Values after `Preprocessor.spread`, and points and conditions in the flows' box."""
-        values, box, noise = {}, {}, noise.of(read)
-        for name, transform in self.preprocessing.maps.items():
-            values[name] = self.preprocessing.spread(name, read[name], noise[name])
-            with np.errstate(over="ignore", invalid="ignore"):
-                box[name] = transform.forward(values[name], name)
-            bad = np.flatnonzero(~(np.abs(box[name]) <= FARTHEST))
-            if len(bad):
-                raise RowError(
-                    int(bad[0]), name,
-                    f": {read[name][bad[0]]:g} is too far outside of the range of the training "
-                    f"({len(bad)} such rows): leave these rows out",
-                )  # fmt: skip
-        for name, categories in self.preprocessing.categories.items():
-            bad = np.flatnonzero(~categories.has(read[name]))
-            if len(bad):
-                raise RowError(
-                    int(bad[0]), name,
-                    f": {read[name][bad[0]]:g} is the code of no category ({len(bad)} such rows)",
-                )  # fmt: skip
-            box[name] = categories.forward(read[name])
-        x, c = (
-            self.preprocessing.inputs(box, names, len(read[self.features[0]]))
-            for names in (self.features, self.conditions)
-        )
-        return values, *setup.tensors(x, c, self.device)
+    def _to_box(self, read: Mapping[str, np.ndarray], noise: Dequantization):
+        """See `flowmorph.user.box.to_box`."""
+        return to_box(self.preprocessing, self.features, self.conditions, read, noise, self.device)
 
 
 def _mover(one: Morph):
@@ -356,6 +340,12 @@ def _density(one: Morph, of: str):
     if of == "moved":
         return lambda y, c: one.log_prob(y, c, c)
     return getattr(one.pair, of).log_prob
+
+
+def _roles(one: Morph) -> dict[str, Flow]:
+    """The flows of a method, by their roles in a transport's file."""
+    found = {"reference": one.pair.reference, "target": one.pair.target}
+    return found if isinstance(one, BaseTransfer) else found | {"transport": one.flow}
 
 
 def _named(error: RowError, each: MovedObject, read: Elements) -> RowError:
@@ -386,4 +376,5 @@ def load(path: str | Path, device: str = "auto", threads: int = 1) -> Transport:
         device=used,
         event=tuple(note["event"]),
         folds=note["folds"],
+        note=note,
     )

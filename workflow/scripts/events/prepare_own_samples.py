@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 
-import numpy as np
-
 from flowmorph.errors import cli
-from flowmorph.files import atomic
 from flowmorph.plan import objects
 from flowmorph.plan.jobs import form
 from flowmorph.plan.jobs.events import OwnJob
-from flowmorph.samples.own_samples import Settings, check_moved, prepare
+from flowmorph.samples import own_job
+from flowmorph.samples.own_samples import check_moved, prepare
 from flowmorph.user.output import Output
 
 
@@ -34,19 +32,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
 
     job = form.read(OwnJob, args.job)
-    settings = Settings(
-        features=dict(job.features),
-        condition=dict(job.condition),
-        regions=job.regions,
-        missing=job.missing,
-        rows=job.rows,
-        scaling=job.scaling,
-        fraction=job.validation_fraction,
-        seed=job.seed,
-        negative=job.negative,
-        event=job.event,
-        closure=job.closure,
-    )
+    settings = own_job.settings(job)
     samples = {"reference": form.as_dict(job.reference), "target": form.as_dict(job.target)}
     region = [job.regions["column"]] if job.regions["column"] else []
     known = [*settings.features, *settings.condition, *settings.event, *region]
@@ -62,11 +48,7 @@ def main(argv: list[str] | None = None) -> None:
     check_moved(samples["reference"], settings, output)
     prepared, preprocessing, rows = prepare(samples, settings)
     outputs = {"reference": args.output_reference, "target": args.output_target}
-    for name, arrays in prepared.items():
-        with atomic(outputs[name]) as part:
-            np.savez(part, **{key: arrays[key] for key in sorted(arrays)})
-    with atomic(args.output_preprocessing) as part:
-        preprocessing.save(part)
+    own_job.save(prepared, preprocessing, outputs, args.output_preprocessing)
     rows.save(args.output_rows)
     for note in rows.notes:
         print(note, file=sys.stderr)

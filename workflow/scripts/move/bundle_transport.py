@@ -26,8 +26,8 @@ def main(argv: list[str] | None = None) -> None:
     if args.transports:
         files["transport"] = args.transports
     trainings = [dict(zip(files, each, strict=True)) for each in zip(*files.values(), strict=True)]
-    preprocessing = Preprocessor.load(args.preprocessing).to_json()
-    bundle.write(trainings, form.as_dict(job) | {"preprocessing": preprocessing}, args.output)
+    preprocessing = Preprocessor.load(args.preprocessing)
+    bundle.write(trainings, bundle.describe(job, preprocessing), args.output)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from flowmorph.metrics import distances, divergence, measures, support
 from flowmorph.plan import methods
 from flowmorph.plan.jobs import form
 from flowmorph.plan.jobs.moving import MoveJob
-from flowmorph.samples import datasets, unweighting
+from flowmorph.samples import datasets
 from flowmorph.samples.moved import MovedSample
 from flowmorph.transfer.morph import DensityPair, Morph, morph
 
@@ -80,24 +80,12 @@ def main(argv: list[str] | None = None) -> None:
 
 def compared(job: MoveJob) -> MovedSample:
     """Reference and target points of a job's split, as many of each, before any method."""
-    points = [datasets.load(data, job.split) for data in (job.reference, job.target)]
-    # Rows of reference and target are independent draws: any pairing of them is a random one.
-    size = min(len(x) for x, _ in points)
-    (x, c_x), (y, c_y) = ((x[:size], c[:size]) for x, c in points)
-    weights = [datasets.weights(data, job.split) for data in (job.reference, job.target)]
-    if all(w is None for w in weights):
-        return MovedSample(x, y, c_x, c_y, {})
-    ones = np.ones(size)
-    w_x, w_y = (ones if w is None else unweighting.relative(w[:size]) for w in weights)
-    for data, w in ((job.reference, w_x), (job.target, w_y)):
-        if not w.any():
-            raise InputError(
-                f"{data.name}: the weights of the {size} {job.split} events that are compared are "
-                "all zero: give more events with weights above zero"
-            )
-    signed = (datasets.signed_weights(data, job.split) for data in (job.reference, job.target))
-    s_x, s_y = (None if w is None else unweighting.relative(w[:size]) for w in signed)
-    return MovedSample(x, y, c_x, c_y, {}, w_x, w_y, s_x, s_y)
+    both = job.reference, job.target
+    points, conditions = zip(*(datasets.load(data, job.split) for data in both), strict=True)
+    weights = [datasets.weights(data, job.split) for data in both]
+    signed = [datasets.signed_weights(data, job.split) for data in both]
+    places = [f"{data.name}, {job.split}" for data in both]
+    return MovedSample.paired(points, conditions, weights, signed, places)
 
 
 def move(one: Morph, x: Points, y: Points) -> Tensor:

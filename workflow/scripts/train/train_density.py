@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 
 from flowmorph.errors import cli
-from flowmorph.flows import setup
 from flowmorph.plan.jobs import form
 from flowmorph.plan.jobs.training import DensityJob
-from flowmorph.transfer import density, points
-from flowmorph.transfer.running import Files, run
+from flowmorph.transfer import density
+from flowmorph.transfer.running import Files, checkpoint_of, run
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -22,12 +21,11 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
 
     job = form.read(DensityJob, args.job)
-    device = setup.start(args.threads, job.seed, job.device)
-    splits = points.load(job.data, device)
-    name = f"density {job.data.name}" + (f" with noise {job.noise:g}" if job.noise else "")
-    problem = density.problem(name, splits, job.network, job.recipe, job.seed, job.noise)
-    files = Files(args.checkpoint, args.output, args.history)
-    run(problem, job, files, __file__, job.data.files, args.threads)
+    problem = density.of_job(job, args.threads)
+    checkpoint = checkpoint_of(
+        problem, job, args.checkpoint, __file__, job.data.files, args.threads
+    )
+    run(problem, job, Files(args.output, args.history), checkpoint)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,10 @@ from __future__ import annotations
 import argparse
 
 from flowmorph.errors import cli
-from flowmorph.flows import setup, storage
-from flowmorph.plan import methods
 from flowmorph.plan.jobs import form
 from flowmorph.plan.jobs.training import TransportJob
-from flowmorph.transfer import points, transport
-from flowmorph.transfer.morph import DensityPair
-from flowmorph.transfer.running import Files, run
+from flowmorph.transfer import transport
+from flowmorph.transfer.running import Files, checkpoint_of, run
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -30,32 +27,13 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
 
     job = form.read(TransportJob, args.job)
-    device = setup.start(args.threads, job.seed, job.device)
-
-    def pair(*files: str) -> DensityPair:
-        return DensityPair(*(storage.load(path).to(device) for path in files), job.mode)
-
-    files = [args.reference_density, args.target_density]
-    phases = zip(job.smoothing.widths, job.smoothing.shares, strict=True)
-    smoothed = zip(args.smoothed_reference, args.smoothed_target, strict=True)
-    problem = transport.problem(
-        f"transport {job.task} {job.method}",
-        methods.find(job.method),
-        pair(*files),
-        *(points.load(data, device) for data in (job.reference, job.target)),
-        job.network,
-        job.recipe,
-        job.penalty,
-        job.seed,
-        [
-            transport.Smoothed(*phase, pair(*each))
-            for phase, each in zip(phases, smoothed, strict=True)
-        ],
-    )
-    reads = [*files, *args.smoothed_reference, *args.smoothed_target]
+    densities = args.reference_density, args.target_density
+    smoothed = list(zip(args.smoothed_reference, args.smoothed_target, strict=True))
+    problem = transport.of_job(job, densities, smoothed, args.threads)
+    reads = [*densities, *args.smoothed_reference, *args.smoothed_target]
     reads += [*job.reference.files, *job.target.files]
-    outputs = Files(args.checkpoint, args.output, args.history)
-    run(problem, job, outputs, __file__, reads, args.threads)
+    checkpoint = checkpoint_of(problem, job, args.checkpoint, __file__, reads, args.threads)
+    run(problem, job, Files(args.output, args.history), checkpoint)
 
 
 if __name__ == "__main__":
