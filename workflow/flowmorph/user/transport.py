@@ -72,6 +72,7 @@ class Transport:
         device: where the flows are.
         event: names of columns that identify an event; empty where features and conditions do.
         folds: number of folds. A row is moved by the training that has not seen its fold.
+        made: what made the flows of each training, by role, in the order of ``morphs``.
     """
 
     morphs: tuple[Morph, ...]
@@ -83,6 +84,7 @@ class Transport:
     device: torch.device
     event: tuple[str, ...] = ()
     folds: int = 1
+    made: tuple[dict[str, dict], ...] = ()
 
     @property
     def variations(self) -> int:
@@ -184,6 +186,12 @@ class Transport:
             except RowError as error:
                 raise _named(error, each, read) from error
         return log_p if read.counts is None else ak.unflatten(log_p, read.counts)
+
+    def export(self, path: str | Path, **options) -> Agreement:
+        """Write the map as an ONNX model; options and errors as of `flowmorph.user.export`."""
+        from flowmorph.user import export
+
+        return export.export(self, path, **options)
 
     def support(
         self,
@@ -386,4 +394,8 @@ def load(path: str | Path, device: str = "auto", threads: int = 1) -> Transport:
         device=used,
         event=tuple(note["event"]),
         folds=note["folds"],
+        made=tuple(
+            {role: note["flows"][f"{role}.{number}"] for role in flows}
+            for number, flows in enumerate(trainings, start=1)
+        ),
     )
