@@ -187,8 +187,8 @@ class Transport:
                 raise _named(error, each, read) from error
         return log_p if read.counts is None else ak.unflatten(log_p, read.counts)
 
-    def export(self, path: str | Path, **options) -> Agreement:
-        """Write the map as an ONNX model; options and errors as of `flowmorph.user.export`."""
+    def export(self, path: str | Path, **options: Any) -> Any:
+        """Write the map as an ONNX model; see `flowmorph.user.export.export`."""
         from flowmorph.user import export
 
         return export.export(self, path, **options)
@@ -395,7 +395,7 @@ def load(path: str | Path, device: str = "auto", threads: int = 1) -> Transport:
         event=tuple(note["event"]),
         folds=note["folds"],
         made=tuple(
-            {role: note["flows"][f"{role}.{number}"] for role in flows}
-            for number, flows in enumerate(trainings, start=1)
+            {role: note["flows"][f"{role}.{n}"] for role in roles}
+            for n, roles in enumerate(trainings, start=1)
         ),
     )

@@ -12,25 +12,55 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import onnx
-
 from flowmorph.errors import InputError
 from flowmorph.files import atomic
-from flowmorph.user.export import check, model
 from flowmorph.user.transport import Transport
+
+try:
+    import onnx
+
+    from flowmorph.user.export import check, model
+except ModuleNotFoundError as error:
+    if error.name not in ("onnx", "onnxruntime"):
+        raise
+    raise InputError(
+        f"to export a transport, the package {error.name} is needed: pip install onnx onnxruntime"
+    ) from error
 
 
 def export(
     transport: Transport,
     path: str | Path,
     precision: str = "float32",
+    arithmetic: str = "float64",
     outputs: Sequence[str] = (),
     variation: int = 0,
     fold: int | None = None,
 ) -> check.Agreement:
-    """Write what `Transport.export` says, and give how near it comes to the transport."""
-    if precision not in model.PRECISIONS:
-        raise InputError(f"no precision {precision!r}: choose one of {', '.join(model.PRECISIONS)}")
+    """Write the map of a transport as an ONNX model, after comparing the two.
+
+    The model takes every feature and condition, (rows,) each, as an input of its name, and gives
+    each feature as an output with ``_moved`` behind its name. Rows that `Transport.move` refuses
+    are not-a-number. Categories are int64, numbers that the model's metadata list. Whole numbers
+    and spikes need random numbers 0 <= u < 1, an input with ``_uniform`` behind the column's name.
+
+    Args:
+        transport: what is written.
+        path: of the file.
+        precision: float32 or float64: type of inputs and outputs; preprocessing is in float64.
+        arithmetic: float32 or float64: in which flows compute. With float64 the model agrees with
+            the exact map to 1e-5; float32 is faster, and rounds as `Transport.move` does.
+        outputs: further outputs, of `model.EXTRAS`: ``log_det``, ``log_reference``, ``log_target``.
+        variation: number of one of the transport's variations, 0 for the nominal one.
+        fold: number of the fold whose training is taken, that which has not seen the fold.
+
+    Raises:
+        InputError: a choice that there is not, several folds and none chosen, or a model that does
+            not agree with the transport (`check.verify`); nothing is written then.
+    """
+    for what, name in (("precision", precision), ("arithmetic", arithmetic)):
+        if name not in model.PRECISIONS:
+            raise InputError(f"no {what} {name!r}: choose one of {', '.join(model.PRECISIONS)}")
     outputs = list(dict.fromkeys(outputs))
     for name in outputs:
         if name not in model.EXTRAS:
@@ -45,9 +75,10 @@ def export(
     if not 0 <= (fold or 0) < transport.folds:
         raise InputError(f"no fold {fold}: the transport has {transport.folds}, from 0 on")
     training = variation * transport.folds + (fold or 0)
-    made = model.build(transport, training, precision, outputs)
+    choices = (transport, training, precision, arithmetic, outputs)
+    made = model.build(*choices)
     onnx.checker.check_model(made, full_check=True)
-    found = check.verify(made.SerializeToString(), transport, training, precision, outputs)
+    found = check.verify(made.SerializeToString(), *choices)
     model.annotate(made, agreement=asdict(found))
     with atomic(path) as part:
         part.write_bytes(made.SerializeToString(deterministic=True))

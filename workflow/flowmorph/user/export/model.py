@@ -19,7 +19,7 @@ from flowmorph.user.export.columns import DOUBLE, Column
 from flowmorph.user.export.nodes import IR_VERSION, OPSET, Graph, Value, columns, every, where
 from flowmorph.user.transport import FARTHEST, Transport
 
-#: Types of numbers that a model takes and gives, and in which its flows compute.
+#: Types of numbers that a model takes and gives, and of those in which its flows compute.
 PRECISIONS = {"float32": np.dtype(np.float32), "float64": np.dtype(np.float64)}
 
 #: Names of inputs and outputs that belong to a column: random numbers, and moved values.
@@ -86,13 +86,14 @@ def steps(morph: Morph) -> list[tuple[Flow, bool]]:
 
 
 def build(
-    transport: Transport, training: int, precision: str, extras: Sequence[str]
+    transport: Transport, training: int, precision: str, arithmetic: str, extras: Sequence[str]
 ) -> onnx.ModelProto:
     """Build the model of one training, by its place in ``transport.morphs``.
 
+    ``precision`` is that of inputs and outputs, ``arithmetic`` that of the flows in between.
     Raises InputError for columns whose names those of other inputs or outputs would repeat.
     """
-    kind, known = PRECISIONS[precision], transport.preprocessing
+    kind, inner, known = *map(PRECISIONS.get, (precision, arithmetic)), transport.preprocessing
     parts = {name: Column.of(known, name) for name in known.maps}
     names = _names(transport, parts, extras)
     graph = Graph(names)
@@ -117,7 +118,7 @@ def build(
     def inputs(chosen: Sequence[str]) -> Value:
         numbers, categorical = known._parted(chosen)
         found = [columns([where(usable, box[name], 0.0) for name in numbers])] if numbers else []
-        found = [each.cast(kind) for each in found + [box[name] for name in categorical]]
+        found = [each.cast(inner) for each in found + [box[name] for name in categorical]]
         return found[0] if len(found) == 1 else graph.node("Concat", *found, axis=1)
 
     morph = transport.morphs[training]
@@ -140,7 +141,7 @@ def build(
     finite = [abs(outputs[name + MOVED]) <= most for name in transport.features]
     for name, value in outputs.items():
         graph.output(where(every([usable, *finite]), value, np.nan), name)
-    return _model(transport, training, precision, graph, names)
+    return _model(transport, training, precision, arithmetic, graph, names)
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,7 @@ def _slope(parts, values: dict[str, Value], transport: Transport, usable=None) -
     return total if usable is None else where(usable, total, 0.0)
 
 
-def _model(transport, training, precision, graph, names) -> onnx.ModelProto:
+def _model(transport, training, precision, arithmetic, graph, names) -> onnx.ModelProto:
     kind = helper.np_dtype_to_tensor_dtype(PRECISIONS[precision])
 
     def infos(given: bool) -> list[onnx.ValueInfoProto]:
@@ -223,6 +224,7 @@ def _model(transport, training, precision, graph, names) -> onnx.ModelProto:
         "folds": transport.folds,
         "regions": transport.regions,
         "precision": precision,
+        "arithmetic": arithmetic,
         "opset": OPSET,
         "inputs": {name: each.doc for name, each in names.items() if each.given},
         "outputs": {name: each.doc for name, each in names.items() if not each.given},

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from flowmorph.user.export.columns import Column
 from flowmorph.user.export.model import UNIFORM, codes
 from flowmorph.user.transport import Transport
 
-ROWS = 20_000
+ROWS = 5_000
 
 
 def feed(transport: Transport, kind: np.dtype, seed: int = 1) -> dict[str, np.ndarray]:
@@ -31,15 +29,20 @@ def feed(transport: Transport, kind: np.dtype, seed: int = 1) -> dict[str, np.nd
 
 
 def _rows(transport: Transport, kind: np.dtype, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Values of columns, (N,), float64 that ``kind`` holds, and codes of categories."""
+    """Values of columns, (N,), float64 that ``kind`` holds, and places of categories.
+
+    Half of them fill the range of the training evenly, most others are of a Gaussian that reaches
+    beyond it; some lie farther or very far beyond, and some are such as the transport refuses.
+    """
     known, found = transport.preprocessing, {}
     for name, transform in known.maps.items():
         low, high = transform.ends
         y = rng.uniform(low, high, ROWS)
         gauss = rng.random(ROWS) < 0.5
         y = np.where(gauss, (low + high) / 2 + rng.normal(0, (high - low) / 4, ROWS), y)
-        far = rng.random(ROWS) < 0.01
-        y = np.where(far, rng.choice([-1, 1], ROWS) * 10 ** rng.uniform(0.5, 6, ROWS), y)
+        y = np.where(rng.random(ROWS) < 0.05, rng.uniform(-12, 12, ROWS), y)
+        very = rng.choice([-1, 1], ROWS) * 10 ** rng.uniform(1, 6, ROWS)
+        y = np.where(rng.random(ROWS) < 0.01, very, y)
         with np.errstate(over="ignore"):
             x = known.inverse({name: y})[name].astype(kind).astype(float)
         odd = [np.nan, np.inf, -np.inf, float(np.finfo(kind).max), -float(np.finfo(kind).max)]
@@ -53,5 +56,3 @@ def _rows(transport: Transport, kind: np.dtype, rng: np.random.Generator) -> dic
         places = [*range(len(categories.labels))] * 20
         found[name] = rng.choice([*places, -1], ROWS)
     return found
-
-

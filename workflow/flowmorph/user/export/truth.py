@@ -6,7 +6,6 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from flowmorph.flows import setup
@@ -15,8 +14,12 @@ from flowmorph.user.export.columns import Column
 from flowmorph.user.export.model import MOVED, UNIFORM, codes, steps
 from flowmorph.user.transport import FARTHEST, Transport
 
-#: Copies of a row, each within rounding of it, of whose errors `Truth.rounding` is the largest.
-COPIES = 16
+#: How far from the middle of the box, of which the training fills +- 3, rows are compared: farther
+#: away a condition makes a flow so steep that float64 does not compute it either.
+FAR = 12.0
+
+#: Evaluations, each of rows within rounding of the given ones, that show what rounding does.
+COPIES = 4
 
 
 def _log_det(one: Morph, x: Tensor, y: Tensor, c: Tensor | None) -> Tensor:
@@ -39,21 +42,29 @@ SLOPES = {"log_det": (1, -1), "log_reference": (1, 0), "log_target": (0, 1)}
 
 
 class Truth:
-    """Outputs of a model as they should be.
+    """Outputs of a model as they should be, and what rounding does to the transport's own.
 
     Attributes:
+        features: names of the outputs that are moved features.
         valid: rows (N,), bool, that the transport moves.
-        boxed: outputs (N,), by name, as the flows give them.
-        outputs: outputs (N,), in the units of the columns.
+        compared: those of them whose numbers mean something, (N,), bool.
+        boxed: moved features in the flows' box, (N,), by the names of outputs.
+        outputs: outputs (N,), by name, in the units of the columns.
+        own_boxed: largest error of ``boxed``, relative to it or to 1, of the flows in the model's
+            arithmetic, by name.
+        own: the same of ``outputs``, as `relative` has it.
     """
 
     def __init__(
-        self, transport: Transport, training: int, kind: np.dtype, extras: Sequence[str],
-        given: Mapping[str, np.ndarray],
+        self, transport: Transport, training: int, kind: np.dtype, inner: np.dtype,
+        extras: Sequence[str], given: Mapping[str, np.ndarray],
     ) -> None:  # fmt: skip
-        """Move the rows of a model's inputs, (N,) of type ``kind``, by one of the trainings."""
+        """Move the rows of a model's inputs, (N,) of type ``kind``, by one of the trainings.
+
+        ``inner`` is the type of numbers in which the model's flows compute.
+        """
         self._transport, self._extras, self._kind = transport, extras, kind
-        self._own = transport.morphs[training]
+        self.features = [name + MOVED for name in transport.features]
         known = transport.preprocessing
         rows, self.valid = _rows(transport, given)
         spread, box = {}, {}
@@ -64,50 +75,85 @@ class Truth:
             spread[name] = known.spread(name, values, noise)
             box[name] = transform.forward(spread[name], name)
         box |= {name: each.forward(rows[name]) for name, each in known.categories.items()}
-        self._x, self._c = (
+        x, c = (
             known.inputs(box, names, len(self.valid), float)
             for names in (transport.features, transport.conditions)
         )
-        self.boxed = self._flows(_doubled(self._own), self._x, self._c)
-        image = {name: self.boxed[name + MOVED] for name in transport.features}
+        self._before = known.log_slope({name: spread[name] for name in transport.features})
+        exact = _doubled(transport.morphs[training])
+        self.boxed, self.outputs = self._move(exact, x, c)
         with np.errstate(over="ignore"):
-            self.outputs = {name + MOVED: v for name, v in known.inverse(image).items()}
-            for values in self.outputs.values():
-                self.valid &= np.isfinite(values.astype(kind))
-            after = {name: known.maps[name].inverse(values) for name, values in image.items()}
-        before = {name: spread[name] for name in transport.features}
-        slopes = [known.log_slope(values) for values in (before, after)]
-        for name in extras:
-            self.outputs[name] = self.boxed[name] + np.dot(SLOPES[name], slopes)
+            for name in self.features:
+                self.valid &= np.isfinite(self.outputs[name].astype(kind))
+        self.compared = self.valid & (np.abs(np.hstack([x, c])) <= FAR).all(axis=1)
+        one = exact if inner == float else transport.morphs[training]
+        self._measure_rounding(one, inner, x, c)
 
-    def rounding(self, output: str, rows: np.ndarray) -> np.ndarray:
-        """Largest error (n,) of the flows in the model's precision at and beside these rows.
+    def _measure_rounding(self, one: Morph, inner: np.dtype, x, c) -> None:
+        rng, step = np.random.default_rng(0), float(np.finfo(inner).eps)
+        self.own, self.own_boxed = dict.fromkeys(self.outputs, 0.0), dict.fromkeys(self.boxed, 0.0)
+        for copied in range(COPIES):
+            noise = bool(copied) * step
+            moved = [
+                (part * (1 + noise * rng.uniform(-1, 1, part.shape))).astype(inner)
+                for part in (x, c)
+            ]
+            boxed, outputs = self._move(one, *moved)
+            for name, values in boxed.items():
+                gap = np.abs(values - self.boxed[name]) / np.maximum(1, np.abs(self.boxed[name]))
+                self.own_boxed[name] = max(self.own_boxed[name], gap[self.compared].max(initial=0))
+            for name, values in outputs.items():
+                same = self.side(name, values) == self.side(name, self.outputs[name])
+                gap = self.relative(name, values)[self.compared & same]
+                self.own[name] = max(self.own[name], gap.max(initial=0))
 
-        ``rows`` (n,) are numbers of rows, and the error is one of ``boxed``.
+    def back(self, output: str, y: np.ndarray) -> np.ndarray:
+        """A moved feature (N,) from where it is in the box."""
+        name = output.removesuffix(MOVED)
+        with np.errstate(over="ignore"):
+            return self._transport.preprocessing.inverse({name: y})[name]
+
+    def width(self, output: str) -> float:
+        """Half the width of the middle two thirds of a feature's training values, nearly."""
+        return float(np.ptp(self.back(output, np.array([-1.0, 1.0]))) / 2)
+
+    def relative(self, output: str, values: np.ndarray) -> np.ndarray:
+        """Differences (N,) from ``outputs``, relative to these or, if it is larger, to one unit.
+
+        Of a feature that is its `width`, of a logarithm 1.
         """
-        rng, most = np.random.default_rng(0), np.zeros(len(rows))
-        step = float(np.finfo(self._kind).eps)
-        for _ in range(COPIES):
-            x, c = (
-                (part[rows] * (1 + step * rng.uniform(-1, 1, part[rows].shape))).astype(self._kind)
-                for part in (self._x, self._c)
-            )
-            one = self._own if self._kind == np.float32 else _doubled(self._own)
-            found = self._flows(one, x, c)[output]
-            most = np.maximum(most, np.abs(found - self.boxed[output][rows]))
-        return most
+        ours = self.outputs[output]
+        unit = self.width(output) if output in self.features else 1.0
+        return np.abs(values - ours) / np.maximum(np.abs(ours), unit)
 
-    def _flows(self, one: Morph, x: np.ndarray, c: np.ndarray) -> dict[str, np.ndarray]:
-        """Moved features and optional outputs in the flows' box, (N,) float64, by name."""
+    def side(self, output: str, values: np.ndarray) -> np.ndarray:
+        """A number (N,) that changes where a feature jumps: between whole numbers, at a spike."""
+        known, name = self._transport.preprocessing, output.removesuffix(MOVED)
+        if output in self.features and name in known.integers:
+            return np.floor(np.nan_to_num(values))
+        if output in self.features and name in known.spikes:
+            spikes = np.array(known.spikes[name].values, self._kind)
+            return np.isin(values.astype(self._kind), spikes)
+        return np.zeros(len(values))
+
+    def _move(self, one: Morph, x: np.ndarray, c: np.ndarray):
+        """Moved features in the box, and all outputs, (N,) float64, by name."""
+        known = self._transport.preprocessing
         x, c = setup.tensors(x, c, self._transport.device)
         y = setup.in_chunks(lambda x, c: one.forward(x, c, c), x, c)
-        features = [name + MOVED for name in self._transport.features]
-        found = dict(zip(features, y.double().cpu().numpy(), strict=True))
+        boxed = dict(zip(self.features, y.double().cpu().numpy(), strict=True))
+        outputs = {name: self.back(name, values) for name, values in boxed.items()}
+        with np.errstate(all="ignore"):
+            after = known.log_slope(
+                {name: known.maps[name].inverse(boxed[name + MOVED])
+                 for name in self._transport.features}
+            )  # fmt: skip
         for name in self._extras:
             given = (x, y.T.contiguous(), c)
             part = setup.in_chunks(lambda *given, of=name: EXTRAS[of](one, *given), *given)
-            found[name] = part.double().cpu().numpy()
-        return found
+            slopes = np.dot(SLOPES[name], [self._before, after])
+            outputs[name] = part.double().cpu().numpy() + slopes
+        return boxed, outputs
 
 
 class _Given:
