@@ -189,9 +189,9 @@ class Transport:
 
     def export(self, path: str | Path, **options: Any) -> Any:
         """Write the map as an ONNX model; see `flowmorph.user.export.export`."""
-        from flowmorph.user import export
+        from flowmorph.user.export import export
 
-        return export.export(self, path, **options)
+        return export(self, path, **options)
 
     def support(
         self,

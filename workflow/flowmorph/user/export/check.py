@@ -1,4 +1,4 @@
-"""Whether a model gives what its transport does: in onnxruntime, in the training's range and beyond.
+"""Whether a model gives what its transport does, in the training's range and beyond.
 
 What is compared with is the transport's own code with flows in float64. Where a flow is steep,
 float32 leaves errors that are larger than our tolerance: to the transport as to a model whose flows
@@ -80,10 +80,10 @@ def verify(
 
     Let y be where a feature comes to in the flows' box, of which the training fills 6 units, and t
     be 1e-5 or, if the model's flows compute in float32 and that is more, `ROUNDING` times the
-    largest error of the transport's own in float32. A moved value agrees if it is one of those that belong to
-    y +- t max(1, |y|), or within 1e-5 of both the value and the width of the middle two thirds of
-    the training values. Raises InputError, naming output and row, if one does not. Rows that are
-    not `Truth.compared` need only be taken or refused as the transport does.
+    largest error of the transport's own in float32. A moved value agrees if it is one of those that
+    belong to y +- t max(1, |y|), or within 1e-5 of both the value and the width of the middle two
+    thirds of the training values. Raises InputError, naming output and row, if one does not. Rows
+    that are not `Truth.compared` need only be taken or refused as the transport does.
     """
     kind = PRECISIONS[precision]
     given = probe.feed(transport, kind)

@@ -44,7 +44,7 @@ class Column:
         """Least and largest value of the training."""
         low, high = self.map.inverse(np.array(self.map.ends))
         if self.integer:
-            low, high = low + 0.5, high - 0.5
+            low, high = np.round(low + 0.5), np.round(high - 0.5)
         if self.spikes is not None:
             low, high = self.spikes.inverse(np.array([low, high]))
         return float(low), float(high)

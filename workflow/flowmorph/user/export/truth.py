@@ -86,7 +86,7 @@ class Truth:
             for name in self.features:
                 self.valid &= np.isfinite(self.outputs[name].astype(kind))
         self.compared = self.valid & (np.abs(np.hstack([x, c])) <= FAR).all(axis=1)
-        one = exact if inner == float else transport.morphs[training]
+        one = transport.morphs[training] if inner == np.float32 else exact
         self._measure_rounding(one, inner, x, c)
 
     def _measure_rounding(self, one: Morph, inner: np.dtype, x, c) -> None:
