@@ -58,7 +58,9 @@ def seconds(work: Callable[[], object], batch: int) -> float:
 def in_cpp(program: str, model: Path, given: dict[str, np.ndarray], names: list[str]) -> float:
     """Seconds of one run, as the C++ example measures it."""
     lines = [",".join(given)]
-    lines += [",".join(map(repr, row)) for row in zip(*(v.tolist() for v in given.values()))]
+    lines += [
+        ",".join(map(repr, row)) for row in zip(*(v.tolist() for v in given.values()), strict=True)
+    ]
     done = subprocess.run(
         [program, str(model), ",".join(names)],
         input="\n".join(lines) + "\n", capture_output=True, text=True, check=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from importlib import resources
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from test_bundle import content, put
 from transports import make, table
 
 import flowmorph
+from flowmorph import user
 from flowmorph.__main__ import main
 from flowmorph.errors import InputError
 from flowmorph.preprocess.categories import Categories
@@ -235,7 +237,19 @@ def test_the_command_writes_the_same_file(tmp_path, capsys):
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
 
 
-def test_an_old_file_without_makers_is_exported(tmp_path):
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
+def test_a_missing_package_is_named(tmp_path, monkeypatch, package):
+    make(tmp_path, ("x",), ())
+    for name in [name for name in sys.modules if name.startswith("flowmorph.user.export")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(user, "export")
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(InputError, match=f"the package {package} is needed: pip install"):
+        main(["export", "--transport", str(tmp_path), "--output", str(tmp_path / "t.onnx")])
+    assert not (tmp_path / "t.onnx").exists()
+
+
+def test_a_file_that_does_not_say_what_made_it_is_exported(tmp_path):
     """What made the flows is for people: nothing depends on it."""
     transport = loaded(tmp_path)
     note, tensors = content(tmp_path / "transport.safetensors")

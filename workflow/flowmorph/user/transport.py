@@ -394,8 +394,5 @@ def load(path: str | Path, device: str = "auto", threads: int = 1) -> Transport:
         device=used,
         event=tuple(note["event"]),
         folds=note["folds"],
-        made=tuple(
-            {role: note["flows"][f"{role}.{n}"] for role in roles}
-            for n, roles in enumerate(trainings, start=1)
-        ),
+        made=bundle.made(note),
     )

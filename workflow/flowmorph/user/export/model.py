@@ -57,7 +57,7 @@ class Extra:
     compute: Callable[[Rows], Value]
 
 
-#: Further outputs by name; one more is one entry here, and one in `check.EXTRAS`.
+#: Further outputs by name; one more is an entry here, and in `EXTRAS` and `SLOPES` of `truth`.
 EXTRAS = {
     "log_det": Extra(
         "log |d moved / d x| of the features, at fixed conditions, in their units, of the map "
@@ -93,7 +93,7 @@ def build(
     ``precision`` is that of inputs and outputs, ``arithmetic`` that of the flows in between.
     Raises InputError for columns whose names those of other inputs or outputs would repeat.
     """
-    kind, inner, known = *map(PRECISIONS.get, (precision, arithmetic)), transport.preprocessing
+    kind, inner, known = PRECISIONS[precision], PRECISIONS[arithmetic], transport.preprocessing
     parts = {name: Column.of(known, name) for name in known.maps}
     names = _names(transport, parts, extras)
     graph = Graph(names)
@@ -139,8 +139,9 @@ def build(
         outputs |= {name: EXTRAS[name].compute(rows).cast(kind) for name in extras}
     most = float(np.finfo(kind).max)
     finite = [abs(outputs[name + MOVED]) <= most for name in transport.features]
+    good = every([usable, *finite])
     for name, value in outputs.items():
-        graph.output(where(every([usable, *finite]), value, np.nan), name)
+        graph.output(where(good, value, np.nan), name)
     return _model(transport, training, precision, arithmetic, graph, names)
 
 
