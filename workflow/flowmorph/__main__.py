@@ -12,6 +12,13 @@ def main(argv: list[str] | None = None) -> None:
     """Run one command; raises InputError for input that cannot be used."""
     parser = argparse.ArgumentParser(prog="flowmorph", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
+    for add in (_add_move, _add_export):
+        add(commands)
+    args = parser.parse_args(argv)
+    args.run(args)
+
+
+def _add_move(commands) -> None:
     move = commands.add_parser("move", help="move the rows of files, and write them as they came")
     move.add_argument("--transport", required=True, help="file, or the folder that holds it")
     move.add_argument("--input", nargs="+", required=True, help="files or patterns, one sample")
@@ -36,7 +43,26 @@ def main(argv: list[str] | None = None) -> None:
     move.add_argument("--chunk", type=int, default=100_000, help="rows in memory at a time")
     move.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     move.add_argument("--threads", type=int, default=1)
-    args = parser.parse_args(argv)
+    move.set_defaults(run=_move)
+
+
+def _add_export(commands) -> None:
+    export = commands.add_parser("export", help="write the map as an ONNX model")
+    export.add_argument("--transport", required=True, help="file, or the folder that holds it")
+    export.add_argument("--output", required=True, help="file of the model")
+    export.add_argument("--precision", choices=("float32", "float64"), default="float32",
+                        help="of inputs and outputs")  # fmt: skip
+    export.add_argument("--arithmetic", choices=("float32", "float64"), default="float64",
+                        help="of the flows; float32 is faster and rounds as move")  # fmt: skip
+    export.add_argument("--also", nargs="+", action="extend", default=[],
+                        choices=("log_det", "log_reference", "log_target"),
+                        help="further outputs, docs/export.md has them")  # fmt: skip
+    export.add_argument("--variation", type=int, default=0, help="0 for the nominal map")
+    export.add_argument("--fold", type=int, help="whose training is taken, where there are folds")
+    export.set_defaults(run=_export)
+
+
+def _move(args: argparse.Namespace) -> None:
     if args.chunk < 1:
         raise InputError(f"--chunk {args.chunk}: give a positive number of rows")
     # PyTorch takes seconds to import: not for --help.
@@ -70,6 +96,21 @@ def main(argv: list[str] | None = None) -> None:
         print(f"{args.output}: {name}: {each}", file=sys.stderr)
     if not counts.objects:
         print(f"{args.output}: {counts}", file=sys.stderr)
+
+
+def _export(args: argparse.Namespace) -> None:
+    from flowmorph.user import export, transport
+
+    found = export.export(
+        transport.load(args.transport, device="cpu"),
+        args.output,
+        args.precision,
+        args.arithmetic,
+        args.also,
+        args.variation,
+        args.fold,
+    )
+    print(f"{args.output}: {found}", file=sys.stderr)
 
 
 def console() -> None:

@@ -147,15 +147,15 @@ class Preprocessor:
         ]
 
     def inputs(
-        self, box: Mapping[str, np.ndarray], columns: Sequence[str], rows: int
+        self, box: Mapping[str, np.ndarray], columns: Sequence[str], rows: int, kind=np.float32
     ) -> np.ndarray:
-        """What flows are given of columns, (rows, I), float32, in the order of `names`.
+        """What flows are given of columns, (rows, I), of a ``kind``, in the order of `names`.
 
         ``box`` has the columns as `forward` gives them.
         """
         numbers, categorical = self._parted(columns)
         parts = [*(box[name][:, None] for name in numbers), *(box[name] for name in categorical)]
-        result, place = np.empty((rows, sum(part.shape[1] for part in parts)), np.float32), 0
+        result, place = np.empty((rows, sum(part.shape[1] for part in parts)), kind), 0
         for part in parts:
             result[:, place : place + part.shape[1]] = part
             place += part.shape[1]

@@ -147,6 +147,14 @@ def build(note: Mapping, tensors: Mapping[str, Tensor], place: str | Path) -> li
     ]
 
 
+def made(note: Mapping) -> tuple[dict[str, dict], ...]:
+    """What made the flows of each training, by role, in the order of `build`."""
+    return tuple(
+        {role: note["flows"][f"{role}.{number}"] for role in roles}
+        for number, roles in _trainings(note).items()
+    )
+
+
 def _check(note: Mapping, place: str | Path) -> Preprocessor:
     """Raise ValueError for a key of the note that is missing or of another kind.
 

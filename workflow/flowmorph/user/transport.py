@@ -72,6 +72,11 @@ class Transport:
         return f"<Transport of {', '.join(self.features)}{given}, by {self.method}>"
 
     @property
+    def made(self) -> tuple[dict[str, dict], ...]:
+        """What made the flows of each training, by role, in the order of ``morphs``."""
+        return bundle.made(self.note)
+
+    @property
     def variations(self) -> int:
         """Number of further trainings that vary the result."""
         return len(self.morphs) // self.folds - 1
@@ -171,6 +176,12 @@ class Transport:
             except RowError as error:
                 raise _named(error, each, read) from error
         return log_p if read.counts is None else ak.unflatten(log_p, read.counts)
+
+    def export(self, path: str | Path, **options: Any) -> Any:
+        """Write the map as an ONNX model; see `flowmorph.user.export.export`."""
+        from flowmorph.user.export import export
+
+        return export(self, path, **options)
 
     def support(
         self,
