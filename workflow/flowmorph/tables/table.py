@@ -38,6 +38,8 @@ DISTANCE_BLOCKS: dict[str, tuple[str, str]] = {
 BASELINE_IN_ORDER = "baseline_in_order"
 METHOD_OF = {BASELINE_IN_ORDER: BASELINE}  # whose published number stands beside it
 
+ROUNDING = 1e-9  # spreads of numbers that do not depend on the training, such as a baseline's
+
 Value = str | int | float | None
 
 
@@ -136,6 +138,8 @@ def distance_table(
             mean, count = float(np.mean(means)), len(means)
             theirs = paper[key].get(METHOD_OF.get(method, method)) or {"mean": None, "std": None}
             spread = float(np.std(means, ddof=1)) if count > 1 else None
+            if spread is not None and spread < ROUNDING:
+                spread = 0.0
             off = None
             if spread and theirs["mean"] is not None:
                 off = (mean - theirs["mean"]) / (spread * (1 + 1 / count) ** 0.5)
