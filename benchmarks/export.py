@@ -24,9 +24,6 @@ from flowmorph.user.export import check
 from flowmorph.user.export.columns import Column
 from flowmorph.user.transport import Transport
 
-#: Rows that are moved at once, and how often they are, after a first time.
-TURNS = {1: 5, 1_000: 5, 100_000: 2}
-
 
 def drawn(transport: Transport, rows: int) -> dict[str, np.ndarray]:
     """Columns (rows,), evenly in the range of the training."""
@@ -74,6 +71,8 @@ def main() -> None:
     )
     parser.add_argument("transport", help="file, or the folder that holds it")
     parser.add_argument("--fold", type=int)
+    parser.add_argument("--rows", type=int, nargs="+", default=[1, 1_000, 100_000], help="at once")
+    parser.add_argument("--turns", type=int, default=3, help="after a first one")
     parser.add_argument("--program", help="examples/cpp/move.cpp, compiled")
     args = parser.parse_args()
     transport = flowmorph.load(args.transport, device="cpu")
@@ -84,12 +83,12 @@ def main() -> None:
         sessions = {kind: check.session(path.read_bytes()) for kind, path in models.items()}
         names = [each.name for each in sessions["float64"].get_outputs()]
         print("| rows at once | how | us a row |\n| ---: | --- | ---: |")
-        for batch, turns in TURNS.items():
+        for batch in args.rows:
             table = drawn(transport, batch)
             given = inputs(transport, table)
             found: dict[str, list[float]] = {}
             # The first turn warms up.
-            for turn in range(turns + 1):
+            for turn in range(args.turns + 1):
                 ways = {"move": seconds(lambda table=table: transport.move(table), batch)}
                 for kind, session in sessions.items():
                     ways[f"onnxruntime, flows in {kind}"] = seconds(
