@@ -14,27 +14,31 @@ INSTALLED := .venv/.installed
 PYJET := .venv/.pyjet-installed
 SNAKEMAKE := $(ACTIVATE) && snakemake $(strip --cores $(CORES) $(ARGS))
 
-.PHONY: all quick report test lint clean-venv
+.PHONY: all quick report test lint help clean-venv
 
-all: $(INSTALLED)
+all: $(INSTALLED)  ## reproduce the paper with config/config.yaml
 	$(SNAKEMAKE)
 
-quick: $(INSTALLED)
+quick: $(INSTALLED)  ## the same graph in minutes, with flows that are barely trained
 	$(SNAKEMAKE) --configfile config/quick.yaml
 
-report: all
+report: all  ## one HTML file with every figure, table and loss curve
 	$(SNAKEMAKE) --report results/report.html
 
-test: $(INSTALLED) $(PYJET)
+test: $(INSTALLED) $(PYJET)  ## all tests but the long ones
 	$(ACTIVATE) && python -m pytest $(PYTEST_ARGS)
 
-lint: $(INSTALLED)
+lint: $(INSTALLED)  ## style, formats and types of the code, and of the workflow
 	$(ACTIVATE) && ruff check .
 	$(ACTIVATE) && ruff format --check .
-	$(ACTIVATE) && snakefmt --check Snakefile rules
+	$(ACTIVATE) && mypy
+	$(ACTIVATE) && snakefmt --check Snakefile workflow/Snakefile rules
 	$(ACTIVATE) && snakemake --lint
 
-clean-venv:
+help:  ## this list
+	@sed -nE 's/^([a-z-]+):.*  ## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+clean-venv:  ## delete .venv
 	rm -rf .venv
 
 # The stamp is the last thing written, so an interrupted installation starts again from nothing.

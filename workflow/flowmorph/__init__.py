@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["load"]
 
+#: The one place of the version: packaging, bundles and reports take it from here.
+__version__ = "0.1.0"
+
 
 def load(path: str, device: str = "auto", threads: int = 1) -> Transport:
     """Read a trained transport from its file, or from the folder that holds it.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 
+from flowmorph import __version__
 from flowmorph.errors import InputError, cli
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run one command; raises InputError for input that cannot be used."""
     parser = argparse.ArgumentParser(prog="flowmorph", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     move = commands.add_parser("move", help="move the rows of files, and write them as they came")
     move.add_argument("--transport", required=True, help="file, or the folder that holds it")

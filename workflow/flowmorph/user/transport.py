@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,7 +140,8 @@ class Transport:
         check(chosen, self.features, self.others, self.columns)
         if not 0 <= variation <= self.variations:
             raise InputError(f"no variation {variation}: the transport has {self.variations}")
-        moved, whole = {}, set()
+        moved: dict[str, np.ndarray] = {}
+        whole: set[str] = set()
         for each in chosen:
             read = self._read(table, each, columns)
             noise = self.dequantization(seed, each.name)
@@ -318,11 +319,15 @@ class Transport:
         """
         return self.preprocessing.beyond(read)
 
-    def _to_box(self, read, noise: Dequantization):
+    def _to_box(
+        self, read: Mapping[str, np.ndarray], noise: Dequantization
+    ) -> tuple[dict[str, np.ndarray], Tensor, Tensor | None]:
         """Values after `Preprocessor.spread`, and points and conditions in the flows' box."""
-        values, box, noise = {}, {}, noise.of(read)
+        values: dict[str, np.ndarray] = {}
+        box: dict[str, np.ndarray] = {}
+        drawn = noise.of(read)
         for name, transform in self.preprocessing.maps.items():
-            values[name] = self.preprocessing.spread(name, read[name], noise[name])
+            values[name] = self.preprocessing.spread(name, read[name], drawn[name])
             with np.errstate(over="ignore", invalid="ignore"):
                 box[name] = transform.forward(values[name], name)
             bad = np.flatnonzero(~(np.abs(box[name]) <= FARTHEST))
@@ -347,11 +352,11 @@ class Transport:
         return values, *setup.tensors(x, c, self.device)
 
 
-def _mover(one: Morph):
+def _mover(one: Morph) -> Callable[..., Tensor]:
     return lambda x, c: one.forward(x, c, c)
 
 
-def _density(one: Morph, of: str):
+def _density(one: Morph, of: str) -> Callable[..., Tensor]:
     """One of `DENSITIES` of a method, as a function of points and conditions."""
     if of == "moved":
         return lambda y, c: one.log_prob(y, c, c)
