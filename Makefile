@@ -12,9 +12,10 @@ PYTEST_ARGS ?=
 ACTIVATE := . .venv/bin/activate
 INSTALLED := .venv/.installed
 PYJET := .venv/.pyjet-installed
+DOCS := .venv/.docs-installed
 SNAKEMAKE := $(ACTIVATE) && snakemake $(strip --cores $(CORES) $(ARGS))
 
-.PHONY: all quick report test lint help clean-venv
+.PHONY: all quick report test lint docs help clean-venv
 
 all: $(INSTALLED)  ## reproduce the paper with config/config.yaml
 	$(SNAKEMAKE)
@@ -34,6 +35,9 @@ lint: $(INSTALLED)  ## style, formats and types of the code, and of the workflow
 	$(ACTIVATE) && mypy
 	$(ACTIVATE) && snakefmt --check Snakefile workflow/Snakefile rules
 	$(ACTIVATE) && snakemake --lint
+
+docs: $(INSTALLED) $(DOCS)  ## the site of docs/, into site/; every link is checked
+	$(ACTIVATE) && NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -58,4 +62,9 @@ $(PYJET): envs/pyjet.txt $(INSTALLED)
 	@command -v c++ > /dev/null || { echo "error: no C++ compiler (c++): install one, such as g++" >&2; exit 1; }
 	$(ACTIVATE) && pip install --quiet "$$(grep '^cython==' envs/pyjet.txt)"
 	$(ACTIVATE) && pip install --quiet --no-deps --no-build-isolation --no-binary pyjet --no-cache-dir -r envs/pyjet.txt
+	@touch $@
+
+# Only `make docs` needs these.
+$(DOCS): envs/docs.txt $(INSTALLED)
+	$(ACTIVATE) && pip install --quiet --no-deps -r envs/docs.txt
 	@touch $@

@@ -1,6 +1,6 @@
 """Morph one data set into another with normalizing flows (arXiv:2309.06472).
 
-A trained transport is used in three lines (docs/own-data.md)::
+A trained transport is used in three lines (docs/own-data.md):
 
     import flowmorph
     transport = flowmorph.load("results/mine/transports/own/movement_penalty")

@@ -39,9 +39,7 @@ def weights(values: np.ndarray | None) -> Tensor | None:
     return None if values is None else torch.from_numpy(values)
 
 
-def in_chunks(
-    function: Callable[..., Tensor], points: Tensor, *others: Tensor | None
-) -> Tensor:
+def in_chunks(function: Callable[..., Tensor], points: Tensor, *others: Tensor | None) -> Tensor:
     """Apply ``function`` to feature-major chunks of point-major arrays, joined along points."""
     size = CHUNK if points.device.type == "cpu" else GPU_CHUNK
     arrays, parts = (points, *others), []
