@@ -1,9 +1,9 @@
 """Install the locked packages into the environment whose Python runs this; `make` calls it.
 
-PyTorch comes first. On Linux the package index has it with CUDA libraries of several GB: where there
-is no NVIDIA driver the build for CPUs is taken from PyTorch's own index, if that can be reached. The
-packages are installed by uv, which keeps what it has fetched for the next folder. Where pip's settings
-cannot be told to uv, or uv fails, pip does the same.
+PyTorch comes first. On Linux the package index has it with CUDA libraries of several GB: where
+there is no NVIDIA driver the build for CPUs is taken from PyTorch's own index, if that can be
+reached. The packages are installed by uv, which keeps what it has fetched for the next folder.
+Where pip's settings cannot be told to uv, or uv fails, pip does the same.
 
     TORCH_INDEX=default    PyTorch from where all other packages come from
     TORCH_INDEX=<address>  from this index, whatever the machine has
@@ -14,6 +14,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import ssl
 import subprocess
 import sys
 import threading
@@ -39,8 +40,9 @@ SETTINGS = {
 }
 #: Settings of pip that say nothing about which packages are installed, and where they come from.
 IRRELEVANT = {
-    "disable-pip-version-check", "no-color", "no-input", "no-python-version-warning",
-    "progress-bar", "quiet", "require-virtualenv", "retries", "root-user-action", "verbose",
+    "cache-dir", "config-file", "disable-pip-version-check", "no-cache-dir", "no-color", "no-input",
+    "no-python-version-warning", "progress-bar", "quiet", "require-virtualenv", "retries",
+    "root-user-action", "verbose",
 }  # fmt: skip
 
 
@@ -54,7 +56,8 @@ def main() -> None:
     tool = installer(pin("uv", lock), os.environ)
     tool.install(pin("setuptools", lock))
     torch = pin("torch", lock)
-    index = torch_index(torch, os.environ.get("TORCH_INDEX", ""), sys.platform, DRIVER)
+    wish, certificates = (tool.environment.get(name) for name in ("TORCH_INDEX", "SSL_CERT_FILE"))
+    index = torch_index(torch, wish, sys.platform, DRIVER, certificates)
     if index and not tool.tries("--no-deps", *tool.only(index), local_build(torch, index)):
         say(f"PyTorch cannot be installed from {index}: it comes from where all else does")
     # Two packages without a wheel are built with the locked setuptools, not with the newest.
@@ -75,17 +78,23 @@ def pin(name: str, lock: str) -> str:
     return found[0]
 
 
-def torch_index(torch: str, wish: str, platform: str, driver: Sequence[str]) -> str:
+def torch_index(
+    torch: str,
+    wish: str | None,
+    platform: str,
+    driver: Sequence[str],
+    certificates: str | None = None,
+) -> str:
     """The index from which PyTorch comes; empty for that of all other packages.
 
     ``torch`` is its pin, ``wish`` what the user says, ``driver`` files of which one is there where
-    there is a driver. Says what was chosen, and why.
+    there is a driver, ``certificates`` a file of them. Says what was chosen, and why.
     """
     if wish:
         return "" if wish == "default" else wish
     if not platform.startswith("linux") or any(map(os.path.exists, driver)):
         return ""
-    if not answers(CPU_INDEX, local_build(torch, CPU_INDEX)):
+    if not answers(CPU_INDEX, local_build(torch, CPU_INDEX), certificates):
         say(
             f"no NVIDIA driver, but {CPU_INDEX} cannot be reached: PyTorch comes from where all "
             "else does, perhaps with CUDA libraries of several GB"
@@ -100,14 +109,18 @@ def local_build(torch: str, index: str) -> str:
     return f"{torch}+{index.rstrip('/').rpartition('/')[2]}"
 
 
-def answers(index: str, requirement: str, patience: float = PATIENCE) -> bool:
+def answers(
+    index: str, requirement: str, certificates: str | None = None, patience: float = PATIENCE
+) -> bool:
     """Whether an index has a version, and says so within ``patience`` seconds."""
     name, _, version = requirement.partition("==")
     found: list[bool] = []
 
     def look() -> None:
         try:
-            with urllib.request.urlopen(f"{index}/{name}/", timeout=patience) as page:
+            trusted = ssl.create_default_context(cafile=certificates)
+            page = urllib.request.urlopen(f"{index}/{name}/", timeout=patience, context=trusted)
+            with page:
                 text = page.read().decode().replace("%2B", "+")
         except (OSError, ValueError):
             return
@@ -143,10 +156,10 @@ class Pip:
 class Uv(Pip):
     """uv for this environment, and pip where uv fails."""
 
-    # Compiled here, as pip does: a first import would otherwise warn of what compiling warns of.
+    # The index with the best match, not the first with the package: pip's way with several indexes.
     command = (
         sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable,
-        "--compile-bytecode", "--index-strategy", "unsafe-best-match",
+        "--index-strategy", "unsafe-best-match",
     )  # fmt: skip
 
     def __init__(self, environment: Mapping[str, str]) -> None:
