@@ -3,50 +3,56 @@
 #   make PYTHON=python3.12     another Python to build .venv with
 #   make CORES=4               fewer cores than all
 #   make ARGS="fig9 -n"        further arguments for snakemake
+#   make TORCH_INDEX=default   PyTorch as the package index has it: envs/install.py says when it is not
 
 PYTHON ?= python3
 CORES ?= all
 ARGS ?=
 PYTEST_ARGS ?=
+export TORCH_INDEX
 
 ACTIVATE := . .venv/bin/activate
 INSTALLED := .venv/.installed
 PYJET := .venv/.pyjet-installed
+DOCS := .venv/.docs-installed
 SNAKEMAKE := $(ACTIVATE) && snakemake $(strip --cores $(CORES) $(ARGS))
 
-.PHONY: all quick report test lint clean-venv
+.PHONY: all quick report test lint docs help clean-venv
 
-all: $(INSTALLED)
+all: $(INSTALLED)  ## reproduce the paper with config/config.yaml
 	$(SNAKEMAKE)
 
-quick: $(INSTALLED)
+quick: $(INSTALLED)  ## the same graph in minutes, with flows that are barely trained
 	$(SNAKEMAKE) --configfile config/quick.yaml
 
-report: all
+report: all  ## one HTML file with every figure, table and loss curve
 	$(SNAKEMAKE) --report results/report.html
 
-test: $(INSTALLED) $(PYJET)
+test: $(INSTALLED) $(PYJET)  ## all tests but the long ones
 	$(ACTIVATE) && python -m pytest $(PYTEST_ARGS)
 
-lint: $(INSTALLED)
+lint: $(INSTALLED)  ## style, formats and types of the code, and of the workflow
 	$(ACTIVATE) && ruff check .
 	$(ACTIVATE) && ruff format --check .
-	$(ACTIVATE) && snakefmt --check Snakefile rules
+	$(ACTIVATE) && mypy
+	$(ACTIVATE) && snakefmt --check Snakefile workflow/Snakefile rules
 	$(ACTIVATE) && snakemake --lint
 
-clean-venv:
+docs: $(INSTALLED) $(DOCS)  ## the site of docs/, into site/; every link is checked
+	$(ACTIVATE) && NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
+
+help:  ## this list
+	@sed -nE 's/^([a-z-]+):.*  ## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+clean-venv:  ## delete .venv
 	rm -rf .venv
 
 # The stamp is the last thing written, so an interrupted installation starts again from nothing.
-# setuptools comes first because two pure-Python packages have no wheel, and are built with the locked
-# version of it and not with whichever is newest.
-$(INSTALLED): envs/requirements.lock
+$(INSTALLED): envs/requirements.lock envs/install.py
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2> /dev/null \
 	  || { echo "error: Python 3.11, 3.12 or 3.13 is needed, and $(PYTHON) is not: try make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv --clear .venv
-	$(ACTIVATE) && pip install --quiet "$$(grep '^setuptools==' envs/requirements.lock)"
-	$(ACTIVATE) && pip install --quiet --use-pep517 --no-build-isolation -r envs/requirements.lock
-	$(ACTIVATE) && pip install --quiet --no-deps --no-build-isolation --editable .
+	$(ACTIVATE) && python envs/install.py
 	@touch $@
 
 # The second jet engine, which only tests use, is compiled here: envs/pyjet.txt says why.
@@ -54,4 +60,9 @@ $(PYJET): envs/pyjet.txt $(INSTALLED)
 	@command -v c++ > /dev/null || { echo "error: no C++ compiler (c++): install one, such as g++" >&2; exit 1; }
 	$(ACTIVATE) && pip install --quiet "$$(grep '^cython==' envs/pyjet.txt)"
 	$(ACTIVATE) && pip install --quiet --no-deps --no-build-isolation --no-binary pyjet --no-cache-dir -r envs/pyjet.txt
+	@touch $@
+
+# Only `make docs` needs these.
+$(DOCS): envs/docs.txt $(INSTALLED)
+	$(ACTIVATE) && pip install --quiet --no-deps -r envs/docs.txt
 	@touch $@

@@ -18,14 +18,18 @@ from snakemake.utils import min_version
 
 min_version("9.27")
 
+# The folder of this file, which workflow/Snakefile includes too.
+PROJECT = str(workflow.current_basedir)
+
 # Braces are wildcards to Snakemake, and the command line of a SLURM job is read by a shell once more.
-if set("{}$`") & set(workflow.basedir):
-    raise WorkflowError(f"{workflow.basedir}: rename this folder, without any of {{}}$`")
+if set("{}$`") & set(PROJECT):
+    raise WorkflowError(f"{PROJECT}: rename this folder, without any of {{}}$`")
 
 # The package is found here and in every job, installed or not.
-LIBRARY = os.path.join(workflow.basedir, "workflow")
+LIBRARY = os.path.join(PROJECT, "workflow")
 sys.path.insert(0, LIBRARY)
 
+from flowmorph import __version__
 from flowmorph.errors import InputError
 from flowmorph.plan import (
     figures,
@@ -49,7 +53,7 @@ configfile: "config/config.yaml"
 
 
 try:
-    check(config, os.path.join(workflow.basedir, "config", "schema.yaml"))
+    check(config, os.path.join(PROJECT, "config", "schema.yaml"))
     inputs.expand_home(config)
     OUT = paths.run_folder(config["run"])
     JOBS = Jobs(config, OUT)
@@ -59,6 +63,9 @@ try:
     inputs.check_patterns(config, RESULTS + targets.samples(OUT, config))
 except InputError as error:
     raise WorkflowError(str(error)) from None
+
+# For the report, whose texts see the configuration.
+config["version"] = __version__
 
 # For every job, by its environment: neither changes a result, so neither is a reason to run again.
 # Snakemake's own prefix, which this replaces, is the first word: without it a program that fails
@@ -77,7 +84,7 @@ if workflow.is_main_process:
             logger,
             OUT,
             lambda: progress.planned(workflow.dag.needrun_jobs(), workflow.dag.jobid),
-            os.path.join(workflow.basedir, "config", "job_times.yaml"),
+            os.path.join(PROJECT, "config", "job_times.yaml"),
         )
     )
 

@@ -22,8 +22,7 @@ def script(name: str) -> str:
 def code(name: str) -> list[str]:
     """Give the library modules that a script runs, so that editing one reruns its jobs."""
     return [
-        f"workflow/flowmorph/{module}"
-        for module in modules_of(os.path.join(workflow.basedir, script(name)))
+        f"workflow/flowmorph/{module}" for module in modules_of(os.path.join(PROJECT, script(name)))
     ]
 
 

@@ -12,12 +12,12 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 PROFILES = ROOT / "profiles"
-# Stands in for Python: makes a `.venv` whose pip notes its arguments and fails while `fail` exists.
+# Stands in for Python: makes a `.venv` whose own notes its arguments and fails while `fail` exists.
 PYTHON = """#!/bin/sh
 echo "python $*" >> calls
 [ "$1" = -c ] && exit 0
 rm -rf .venv && mkdir -p .venv/bin
-echo 'pip() { echo "pip $*" >> calls; test ! -e fail; }' > .venv/bin/activate
+echo 'python() { echo "venv: $*" >> calls; test ! -e fail; }' > .venv/bin/activate
 """
 
 
@@ -31,10 +31,11 @@ def make(*arguments, cwd=ROOT):
 
 @pytest.fixture
 def clone(tmp_path):
-    """Give a folder with the Makefile, a lock file and a stand-in for Python."""
+    """Give a folder with the Makefile, what it installs from, and a stand-in for Python."""
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "envs").mkdir()
-    (tmp_path / "envs/requirements.lock").write_text("setuptools==84.2.1\n")
+    for name in ("requirements.lock", "install.py"):
+        (tmp_path / "envs" / name).touch()
     (tmp_path / "python").write_text(PYTHON)
     (tmp_path / "python").chmod(0o755)
     return tmp_path
@@ -82,8 +83,7 @@ def test_environment_is_made_once_from_the_lock(clone):
     result, calls = install(clone)
     assert result.returncode == 0, result.stderr
     assert "python -m venv --clear .venv" in calls
-    assert "pip install --quiet setuptools==84.2.1" in calls
-    assert "-r envs/requirements.lock" in calls
+    assert calls.endswith("venv: envs/install.py\n")
     assert install(clone)[1] == ""
 
 
@@ -99,7 +99,7 @@ def test_interrupted_installation_starts_again(clone):
     assert install(clone)[0].returncode != 0
     (clone / "fail").unlink()
     result, calls = install(clone)
-    assert result.returncode == 0 and "venv --clear" in calls and "-r envs" in calls
+    assert result.returncode == 0 and "venv --clear" in calls and "install.py" in calls
 
 
 @pytest.mark.parametrize("python", ["false", "no-such-python"])
@@ -145,7 +145,42 @@ def test_settings_left_to_the_site_are_accepted_too(tmp_path):
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("profile", ["default", "slurm"])
+def htcondor_profile(tmp_path, plugin):
+    """HTCondor's profile, settings left to the site included; without what the ``plugin`` adds."""
+    settings = yaml.safe_load(uncommented((PROFILES / "htcondor/config.yaml").read_text()))
+    if not plugin:
+        settings = {key: value for key, value in settings.items() if "htcondor-" not in key}
+        del settings["executor"]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
+    return tmp_path
+
+
+@pytest.mark.parametrize("plugin", [False, True])
+def test_profile_of_htcondor_is_accepted(tmp_path, plugin):
+    if plugin:
+        pytest.importorskip("htcondor2", reason="pip install --no-deps -r envs/htcondor.txt")
+    result = dry_run(htcondor_profile(tmp_path, plugin), "fig9")
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_jobs_of_htcondor_ask_for_what_their_rules_need():
+    profile = yaml.safe_load((PROFILES / "htcondor/config.yaml").read_text())
+    resources, more = profile["default-resources"], profile["set-resources"]
+    texts = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    rules = re.split(r"^ *(?:rule|checkpoint) ?(\w*):$", texts, flags=re.M)[1:]
+    largest = dict.fromkeys(("mem_mb", "runtime"), 0)
+    for name, text in zip(rules[::2], rules[1::2], strict=True):
+        for resource, amount in re.findall(r"\b(mem_mb|runtime)=scaled\((\d+)\)", text):
+            if resource == "mem_mb" and name in more:
+                assert more.pop(name)["htcondor_request_mem_mb"] == f"{amount} * attempt"
+            else:
+                largest[resource] = max(largest[resource], int(amount))
+    assert resources["htcondor_request_mem_mb"] == f"{largest['mem_mb']} * attempt"
+    assert resources["classad_MaxRuntime"] == f"{60 * largest['runtime']} * attempt"
+    assert not more, "settings of rules that there are not"
+
+
+@pytest.mark.parametrize("profile", ["default", "slurm", "htcondor"])
 def test_each_setting_of_a_profile_has_its_reason(profile):
     blocks = (PROFILES / profile / "config.yaml").read_text().strip().split("\n\n")
     without = [block for block in blocks if not re.match(r"#|executor:", block)]

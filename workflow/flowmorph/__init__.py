@@ -1,6 +1,6 @@
 """Morph one data set into another with normalizing flows (arXiv:2309.06472).
 
-A transport is trained, kept and used in a few lines (docs/python.md)::
+A transport is trained, kept and used in a few lines (docs/python.md):
 
     import flowmorph
     transport = flowmorph.fit(simulation, data, features=["pt", "tau21"], condition=["mass"])
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from flowmorph.user.transport import Transport
 
 __all__ = ["fit", "load", "report"]
+
+#: The one place of the version: packaging, bundles and reports take it from here.
+__version__ = "0.1.0"
 
 # PyTorch and matplotlib are imported by these functions, not by ``import flowmorph``.
 
@@ -61,7 +64,7 @@ def fit(
         reference: the table that is moved, N rows: a pandas DataFrame, a pyarrow table, an awkward
             array of records, a structured numpy array, a dict of arrays (N,), or a matrix (N, K).
         target: the table that it shall look like, M rows, in the same units.
-        features: columns that are moved, 1 to 20: a name each, an entry such as ``{"column": "pt",
+        features: columns that are moved, 1 to 100: a name each, an entry such as ``{"column": "pt",
             "preprocess": "quantile"}``, or the options of each by its name.
         condition: columns that the map depends on and that stay as they are, likewise.
         weights: those of reference and target: the name of a column, an array (N,), or None.

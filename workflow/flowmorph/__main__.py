@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 
+from flowmorph import __version__
 from flowmorph.errors import InputError, cli
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run one command; raises InputError for input that cannot be used."""
     parser = argparse.ArgumentParser(prog="flowmorph", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     for add in (_add_move, _add_export):
         add(commands)

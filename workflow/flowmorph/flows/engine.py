@@ -15,6 +15,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -93,7 +94,7 @@ class Compiled:
         hidden = 1 + bool(shape.context) + 2 * shape.blocks
         self._kept = shape.outputs - layout.fixed + hidden * shape.width
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type[Compiled], tuple[Autoregressive]]:
         # Pointers have no meaning in a copy.
         return Compiled, (self.layer,)
 
@@ -107,24 +108,34 @@ class Compiled:
         image, log_det, kept = self._apply("inverse", y, c, flat)
         return image, log_det, (y, image, kept)
 
-    def _apply(self, name: str, x: Tensor, c: Tensor | None, flat: Tensor):
+    def _apply(
+        self, name: str, x: Tensor, c: Tensor | None, flat: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         points = x.shape[1]
         image, log_det = torch.empty_like(x), x.new_empty(points)
         kept = x.new_empty(self._kept * points)
         self._call(name, points, x, c, flat, image, log_det, kept)
         return image, log_det, kept
 
-    def forward_vjp(self, tape, c, flat, g_image, g_log_det, g_flat: Tensor | None) -> Tensor:
+    def forward_vjp(
+        self, tape: Tape, c: Tensor | None, flat: Tensor,
+        g_image: Tensor, g_log_det: Tensor, g_flat: Tensor | None,
+    ) -> Tensor:  # fmt: skip
         """See :meth:`Autoregressive.forward_vjp`."""
         x, kept = tape
         return self._pull("forward_vjp", (x, c, flat, kept), g_image, g_log_det, g_flat)
 
-    def inverse_vjp(self, tape, c, flat, g_preimage, g_log_det, g_flat: Tensor | None) -> Tensor:
+    def inverse_vjp(
+        self, tape: Tape, c: Tensor | None, flat: Tensor,
+        g_preimage: Tensor, g_log_det: Tensor, g_flat: Tensor | None,
+    ) -> Tensor:  # fmt: skip
         """See :meth:`Autoregressive.inverse_vjp`."""
         y, x, kept = tape
         return self._pull("inverse_vjp", (y, x, c, flat, kept), g_preimage, g_log_det, g_flat)
 
-    def _pull(self, name: str, known: tuple, g_image: Tensor, g_log_det: Tensor, g_flat):
+    def _pull(
+        self, name: str, known: tuple, g_image: Tensor, g_log_det: Tensor, g_flat: Tensor | None
+    ) -> Tensor:
         g_points = torch.empty_like(g_image, memory_format=torch.contiguous_format)
         given = (*known, g_image, g_log_det, g_points, g_flat)
         self._call(name, g_image.shape[1], *given, size=len(known[-2]))
@@ -142,7 +153,7 @@ def runs_compiled(points: Tensor) -> bool:
 
 
 @functools.cache
-def _functions() -> tuple[dict[str, ctypes._CFuncPtr], int]:
+def _functions() -> tuple[dict[str, Callable[..., None]], int | None]:
     """The compiled functions by name, and the address of PyTorch's product of matrices.
 
     Raises InputError that says why they cannot be had.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from nflows.transforms import (
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from flowmorph.flows.engine import Compiled, runs_compiled
-from flowmorph.flows.made import Autoregressive, Layout, Shape
+from flowmorph.flows.made import Autoregressive, Layout, Shape, Tape
 from flowmorph.flows.spline import UNIT_SLOPE
 
 # Steep layers in sequence can overflow float32; no step of an optimizer needs more than this.
@@ -82,7 +83,9 @@ class _Apply(torch.autograd.Function):
     """The whole stack as one autograd node with hand-written derivatives."""
 
     @staticmethod
-    def forward(ctx, flow: Flow, inverse: bool, x: Tensor, c: Tensor | None, flat: Tensor):
+    def forward(
+        ctx: Any, flow: Flow, inverse: bool, x: Tensor, c: Tensor | None, flat: Tensor
+    ) -> tuple[Tensor, Tensor]:
         y, log_det, tapes = flow._run(x, c, flat, inverse, keep=True)
         ctx.flow, ctx.inverse, ctx.tapes, ctx.c = flow, inverse, tapes, c
         ctx.save_for_backward(flat)
@@ -93,7 +96,7 @@ class _Apply(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, g_y: Tensor, g_log_det: Tensor):
+    def backward(ctx: Any, g_y: Tensor, g_log_det: Tensor) -> tuple[Any, ...]:
         (flat,) = ctx.saved_tensors
         needs_flat = ctx.needs_input_grad[4]
         g_x, g_flat = ctx.flow._pull_back(
@@ -115,6 +118,8 @@ class Flow(nn.Module):
     applied direction (paper, eqs. 1 and 2). Gradients flow to ``x`` and to the weights, not to the
     condition, which is data.
     """
+
+    mask: Tensor
 
     def __init__(self, arch: Architecture, identity: bool = False) -> None:
         super().__init__()
@@ -151,7 +156,7 @@ class Flow(nn.Module):
     def _per_layer(self, flat: Tensor) -> tuple[Tensor, ...]:
         return flat.split(self.layout.size)
 
-    def compile(self) -> Flow:
+    def compile(self) -> Flow:  # type: ignore[override]  # torch.nn.Module.compile is torch.compile
         """Run float32 on a CPU through compiled layers (see :mod:`flowmorph.flows.engine`)."""
         self._compiled = Compiled(self.layer)
         return self
@@ -159,8 +164,11 @@ class Flow(nn.Module):
     def _layer_for(self, points: Tensor) -> Autoregressive | Compiled:
         return self._compiled if self._compiled and runs_compiled(points) else self.layer
 
-    def _run(self, x: Tensor, c: Tensor | None, flat: Tensor, inverse: bool, keep: bool):
-        layer, tapes = self._layer_for(x), []
+    def _run(
+        self, x: Tensor, c: Tensor | None, flat: Tensor, inverse: bool, keep: bool
+    ) -> tuple[Tensor, Tensor, list[Tape]]:
+        layer = self._layer_for(x)
+        tapes: list[Tape] = []
         step = layer.inverse if inverse else layer.forward
         log_det = x.new_zeros(x.shape[1])
         steps = list(zip(self._per_layer(flat), self.arch.flips, strict=True))
@@ -173,11 +181,20 @@ class Flow(nn.Module):
                 tapes.append(tape)
         return x, log_det, tapes
 
-    def _pull_back(self, tapes, c, g_x, g_log_det, flat, inverse: bool, needs_flat: bool):
+    def _pull_back(
+        self,
+        tapes: list[Tape],
+        c: Tensor | None,
+        g_x: Tensor,
+        g_log_det: Tensor,
+        flat: Tensor,
+        inverse: bool,
+        needs_flat: bool,
+    ) -> tuple[Tensor, Tensor | None]:
         layer = self._layer_for(g_x)
         pull = layer.inverse_vjp if inverse else layer.forward_vjp
         g_flat = torch.empty_like(flat) if needs_flat else None
-        g_parts = self._per_layer(g_flat) if needs_flat else [None] * self.arch.layers
+        g_parts = [None] * self.arch.layers if g_flat is None else self._per_layer(g_flat)
         steps = list(zip(self._per_layer(flat), g_parts, self.arch.flips, strict=True))
         steps = steps if inverse else steps[::-1]
         for (weights, g_weights, flip), tape in zip(steps, reversed(tapes), strict=True):
@@ -185,7 +202,7 @@ class Flow(nn.Module):
             g_x = pull(tape, c, weights, g_x, g_log_det, g_weights)
             g_x = g_x.flip(0) if flip and inverse else g_x
             g_x = g_x.clamp(-GRADIENT_LIMIT, GRADIENT_LIMIT)
-        return g_x, g_flat.mul_(self.mask) if needs_flat else None
+        return g_x, None if g_flat is None else g_flat.mul_(self.mask)
 
     def _apply_stack(self, x: Tensor, c: Tensor | None, inverse: bool) -> tuple[Tensor, Tensor]:
         if (c is None) != (self.arch.context == 0):

@@ -34,13 +34,14 @@ class Recorder:
             self._recorded[key] = None
             run_apart(lambda: function(batches))
             return
-        if self._recorded[key] is None:
-            fixed = [tuple(p if p is None else p.clone() for p in batch) for batch in batches]
-            self._recorded[key] = fixed, record(lambda: function(fixed))
-        fixed, repeat = self._recorded[key]
+        recorded = self._recorded[key]
+        if recorded is None:
+            copies = [(x.clone(), c if c is None else c.clone()) for x, c in batches]
+            recorded = self._recorded[key] = copies, record(lambda: function(copies))
+        fixed, repeat = recorded
         for old, new in zip(fixed, batches, strict=True):
             for part, values in zip(old, new, strict=True):
-                if part is not None:
+                if part is not None and values is not None:
                     part.copy_(values)
         repeat()
 

@@ -18,6 +18,9 @@ from flowmorph.flows.spline import evaluate, evaluate_vjp
 # The network sees features up to here, and larger ones as this: in float32 it would overflow.
 SIGHT = 1e6
 
+#: Rows or columns of a matrix: their numbers, or all.
+Places = Tensor | slice
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -57,9 +60,9 @@ class Layout:
         out_mask = outputs[:, None] > degrees
         hidden, every = self.order, slice(None)
         # name -> (rows, columns, mask): rows and columns in the order of nflows.
-        self.entries: dict[str, tuple[object, object, Tensor | None]] = {}
+        self.entries: dict[str, tuple[Places, Places | None, Tensor | None]] = {}
 
-        def linear(name: str, rows: object, columns: object, mask: Tensor | None) -> None:
+        def linear(name: str, rows: Places, columns: Places, mask: Tensor | None) -> None:
             self.entries[f"{name}.weight"] = (rows, columns, mask)
             self.entries[f"{name}.bias"] = (rows, None, None)
 
@@ -82,7 +85,7 @@ class Layout:
             elif mask is None:
                 size = (rows, shape.context)
             else:
-                size = tuple(mask.shape)
+                size = mask.shape[0], mask.shape[1]
             self.slices[name] = (offset, size)
             offset += size[0] * size[1]
         self.size = offset
@@ -163,7 +166,8 @@ class Autoregressive:
             evaluate(values, raw, self.bound, inverse=False)
             for values, raw in zip(self._split(x), raws, strict=True)
         ]
-        image, log_det = _stack([part for part, _ in parts]), sum(part.sum(0) for _, part in parts)
+        log_det, *others = (part.sum(0) for _, part in parts)
+        image, log_det = _stack([part for part, _ in parts]), sum(others, log_det)
         return image, log_det, (x, raws[-1], h, from_context, *activations)
 
     def forward_vjp(
@@ -257,8 +261,8 @@ class Autoregressive:
             g_x = g_preimage[g : g + 1]
             if g_hidden:
                 # Feature g feeds the units of higher degree, all of which are finished by now.
-                above = w["initial_layer.weight"][rows.stop :, g : g + 1]
-                g_x = g_x + _seen_vjp(x[g : g + 1], above.T @ _stack(g_hidden))
+                seen_by = w["initial_layer.weight"][rows.stop :, g : g + 1]
+                g_x = g_x + _seen_vjp(x[g : g + 1], seen_by.T @ _stack(g_hidden))
             by_y, by_raw = evaluate_vjp(y[g : g + 1], raws[g], self.bound, True, g_x, g_log)
             g_y.insert(0, by_y)
             g_raw.insert(0, by_raw[0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -37,12 +39,12 @@ def weights(values: np.ndarray | None) -> Tensor | None:
     return None if values is None else torch.from_numpy(values)
 
 
-def in_chunks(function, *arrays: Tensor | None) -> Tensor:
+def in_chunks(function: Callable[..., Tensor], points: Tensor, *others: Tensor | None) -> Tensor:
     """Apply ``function`` to feature-major chunks of point-major arrays, joined along points."""
-    size = CHUNK if arrays[0].device.type == "cpu" else GPU_CHUNK
-    parts = []
+    size = CHUNK if points.device.type == "cpu" else GPU_CHUNK
+    arrays, parts = (points, *others), []
     with torch.no_grad():
-        for first in range(0, len(arrays[0]), size):
+        for first in range(0, len(points), size):
             rows = slice(first, first + size)
             parts.append(function(*(None if a is None else a[rows].T.contiguous() for a in arrays)))
     return torch.cat(parts, dim=-1)

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
+from flowmorph import __version__
 from flowmorph.errors import InputError
 from flowmorph.files import atomic
 from flowmorph.flows.flow import Architecture, Flow, build_nflows
@@ -95,6 +96,7 @@ def build(architecture: Any, parameters: dict[str, Tensor]) -> Flow:
 def provenance(config: dict, seed: int) -> dict:
     """What identifies a training: its configuration, its seed and the versions that matter."""
     versions = {name: metadata.version(name) for name in ("torch", "nflows", "numpy")}
+    versions["flowmorph"] = __version__
     return {"config": config, "seed": seed, "versions": versions}
 
 

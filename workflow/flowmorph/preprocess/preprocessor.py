@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -32,6 +33,16 @@ ROUNDING = 1e-9
 
 #: What `Preprocessor.fit` does with a column for which nothing is chosen.
 DEFAULT = {"transform": "minmax"}
+
+
+class Noise(Protocol):
+    """What gives one number a row: a random generator, or noise that follows the rows."""
+
+    def random(self, size: int, /) -> np.ndarray:
+        """Numbers in [0, 1)."""
+
+    def uniform(self, low: float, high: float, size: int, /) -> np.ndarray:
+        """Numbers in [low, high)."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +177,7 @@ class Preprocessor:
         numbers = [name for name in columns if name not in self.categories]
         return numbers, [name for name in columns if name in self.categories]
 
-    def spread(self, name: str, values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def spread(self, name: str, values: np.ndarray, rng: Noise) -> np.ndarray:
         """Make a column's values (N,) continuous: what its map takes (float64).
 
         Whole numbers get noise of +- 1/2, spikes a place in their interval, above which others make

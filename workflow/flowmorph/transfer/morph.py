@@ -95,9 +95,10 @@ class Morph(Protocol):
     """A method that is ready to be used: x and c_x of the reference, y and c_y of the target.
 
     Arrays are feature-major, (D, N) and (C, N), conditions None where there are none. ``flows`` are
-    those that it takes.
+    those that it takes, ``pair`` the densities between which it leads.
     """
 
+    pair: DensityPair
     flows: tuple[Flow, ...]
 
     def forward(self, x: Tensor, c_x: Tensor | None, c_y: Tensor | None) -> Tensor:

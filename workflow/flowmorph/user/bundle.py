@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,8 @@ def write(trainings: Sequence[dict[str, str]], note: dict, path: str | Path) -> 
     folds. Each flow keeps the note about what made it, but for the places of files there. Equal
     input gives equal bytes. Raises InputError for a note or flows that `read` would refuse.
     """
-    tensors, made = {}, {}
+    tensors: dict[str, Tensor] = {}
+    made: dict[str, Any] = {}
     for number, files in enumerate(trainings, start=1):
         for role, file in files.items():
             name = f"{role}.{number}"
@@ -184,8 +185,8 @@ def _check(note: Mapping, place: str | Path) -> Preprocessor:
     else:
         _want(regions, "column", "text or null", lambda v: v is None or isinstance(v, str))
     _want(note, "event", "names of columns", _names)
-    for key, least in (("folds", 1), ("variations", 0)):
-        _want(note, key, "a whole number", lambda v, least=least: type(v) is int and v >= least)
+    _want(note, "folds", "a whole number", lambda v: type(v) is int and v >= 1)
+    _want(note, "variations", "a whole number", lambda v: type(v) is int and v >= 0)
     _want(note, "flows", "an object of flows", lambda v: isinstance(v, dict))
     trainings = _trainings(note)
     numbered = list(trainings) == list(range(1, len(trainings) + 1))
@@ -210,7 +211,7 @@ def _trainings(note: Mapping) -> dict[int, tuple[str, ...]]:
     return {number: tuple(sorted(found[number])) for number in sorted(found)}
 
 
-def _want(note: Mapping, key: str, what: str, holds) -> None:
+def _want(note: Mapping, key: str, what: str, holds: Callable[[Any], bool]) -> None:
     if key not in note:
         raise ValueError(f"{key!r} is missing")
     if not holds(note[key]):

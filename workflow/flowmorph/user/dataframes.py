@@ -177,7 +177,7 @@ def replace(
         return result
     result = table.astype(np.result_type(table.dtype, *(v.dtype for v in new.values())))
     for name, values in new.items():
-        result[:, list(columns).index(name)] = values
+        result[:, list(columns or ()).index(name)] = values
     return result
 
 

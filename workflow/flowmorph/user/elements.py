@@ -53,22 +53,24 @@ class Elements(Mapping[str, np.ndarray]):
         of all elements of the row. Raises `InputError`, naming column and row, for others that
         have, and for lists of different lengths in a row.
         """
-        lists = [values for values in columns.values() if values.counts is not None]
+        lists = [
+            (values, values.counts) for values in columns.values() if values.counts is not None
+        ]
         for name, values in columns.items():
             if lists and values.counts is None and name not in repeated:
                 raise InputError(
-                    f"column {lists[0].column!r} is {lists[0].kind}, not one number a row as "
+                    f"column {lists[0][0].column!r} is {lists[0][0].kind}, not one number a row as "
                     f"{values.column!r} is: all features need one number a row, or all need lists"
                 )
-        self.counts = lists[0].counts if lists else None
-        for values in lists[1:]:
-            bad = np.flatnonzero(values.counts != self.counts)
+        self.counts = lists[0][1] if lists else None
+        for values, counts in lists[1:]:
+            bad = np.flatnonzero(counts != lists[0][1])
             if len(bad):
                 row = int(bad[0])
                 raise RowError(
                     row, values.column,
-                    f" has {values.counts[row]} elements, but {self.counts[row]} in "
-                    f"{lists[0].column!r}: lists that are moved together have the same length",
+                    f" has {counts[row]} elements, but {lists[0][1][row]} in "
+                    f"{lists[0][0].column!r}: lists that are moved together have the same length",
                 )  # fmt: skip
         self.rows = next((values.rows for values in columns.values()), 0)
         self._unknown = {
@@ -78,7 +80,7 @@ class Elements(Mapping[str, np.ndarray]):
         }
         self._columns = {
             name: np.repeat(values.numbers, self.counts)
-            if lists and values.counts is None
+            if self.counts is not None and values.counts is None
             else values.numbers
             for name, values in columns.items()
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,8 @@ from flowmorph.user.dequantization import Dequantization
 from flowmorph.user.elements import Elements, located, place
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from flowmorph.user.report import Report
 
 #: What `Transport.support` says of a row: it is where both samples have events, beyond the range of
@@ -132,7 +134,8 @@ class Transport:
         check(chosen, self.features, self.others, self.columns)
         if not 0 <= variation <= self.variations:
             raise InputError(f"no variation {variation}: the transport has {self.variations}")
-        moved, whole = {}, set()
+        moved: dict[str, np.ndarray] = {}
+        whole: set[str] = set()
         for each in chosen:
             read = self._read(table, each, columns)
             noise = self.dequantization(seed, each.name)
@@ -337,16 +340,18 @@ class Transport:
         """
         return self.preprocessing.beyond(read)
 
-    def _to_box(self, read: Mapping[str, np.ndarray], noise: Dequantization):
+    def _to_box(
+        self, read: Mapping[str, np.ndarray], noise: Dequantization
+    ) -> tuple[dict[str, np.ndarray], Tensor, Tensor | None]:
         """See `flowmorph.user.box.to_box`."""
         return to_box(self.preprocessing, self.features, self.conditions, read, noise, self.device)
 
 
-def _mover(one: Morph):
+def _mover(one: Morph) -> Callable[..., Tensor]:
     return lambda x, c: one.forward(x, c, c)
 
 
-def _density(one: Morph, of: str):
+def _density(one: Morph, of: str) -> Callable[..., Tensor]:
     """One of `DENSITIES` of a method, as a function of points and conditions."""
     if of == "moved":
         return lambda y, c: one.log_prob(y, c, c)
