@@ -3,11 +3,13 @@
 #   make PYTHON=python3.12     another Python to build .venv with
 #   make CORES=4               fewer cores than all
 #   make ARGS="fig9 -n"        further arguments for snakemake
+#   make TORCH_INDEX=default   PyTorch as the package index has it: envs/install.py says when it is not
 
 PYTHON ?= python3
 CORES ?= all
 ARGS ?=
 PYTEST_ARGS ?=
+export TORCH_INDEX
 
 ACTIVATE := . .venv/bin/activate
 INSTALLED := .venv/.installed
@@ -46,15 +48,11 @@ clean-venv:  ## delete .venv
 	rm -rf .venv
 
 # The stamp is the last thing written, so an interrupted installation starts again from nothing.
-# setuptools comes first because two pure-Python packages have no wheel, and are built with the locked
-# version of it and not with whichever is newest.
-$(INSTALLED): envs/requirements.lock
+$(INSTALLED): envs/requirements.lock envs/install.py
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2> /dev/null \
 	  || { echo "error: Python 3.11, 3.12 or 3.13 is needed, and $(PYTHON) is not: try make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv --clear .venv
-	$(ACTIVATE) && pip install --quiet "$$(grep '^setuptools==' envs/requirements.lock)"
-	$(ACTIVATE) && pip install --quiet --use-pep517 --no-build-isolation -r envs/requirements.lock
-	$(ACTIVATE) && pip install --quiet --no-deps --no-build-isolation --editable .
+	$(ACTIVATE) && python envs/install.py
 	@touch $@
 
 # The second jet engine, which only tests use, is compiled here: envs/pyjet.txt says why.
