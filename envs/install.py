@@ -21,6 +21,7 @@ import threading
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from sysconfig import get_path
 
 LOCK = Path(__file__).with_name("requirements.lock")
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
@@ -63,6 +64,7 @@ def main() -> None:
     # Two packages without a wheel are built with the locked setuptools, not with the newest.
     tool.install("--no-build-isolation", "--requirement", str(LOCK))
     tool.install("--no-build-isolation", "--no-deps", "--editable", str(LOCK.parents[1]))
+    tool.compile()
 
 
 def say(text: str) -> None:
@@ -152,6 +154,9 @@ class Pip:
         if not self.tries(*arguments):
             raise SystemExit(1)
 
+    def compile(self) -> None:
+        """Compile all modules: pip did, as it installed them."""
+
 
 class Uv(Pip):
     """uv for this environment, and pip where uv fails."""
@@ -174,6 +179,14 @@ class Uv(Pip):
         if not self.tries(*arguments):
             say("uv failed: pip tries the same")
             Pip().install(*arguments)
+
+    def compile(self) -> None:
+        """Compile all modules, or each first import would, with warnings that the tests refuse.
+
+        Some packages have files of other Pythons, which cannot be compiled: no reason to stop.
+        """
+        command = [sys.executable, "-m", "compileall", "-q", "-j", "0", get_path("purelib")]
+        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def installer(uv: str, environment: Mapping[str, str]) -> Pip:

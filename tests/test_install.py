@@ -13,7 +13,6 @@ import venv
 import zipfile
 from pathlib import Path
 
-import pip
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -147,7 +146,8 @@ def environment(tmp_path_factory):
     folder = tmp_path_factory.mktemp("environment") / ".venv"
     venv.create(folder, with_pip=False, symlinks=True)
     (packages,) = folder.glob("lib/python*/site-packages")
-    shutil.copytree(Path(pip.__file__).parent, packages / "pip")
+    (pip,) = importlib.util.find_spec("pip").submodule_search_locations
+    shutil.copytree(pip, packages / "pip")
     return folder
 
 
@@ -214,6 +214,7 @@ def test_uv_installs_from_the_users_mirror(project, install):
     assert packages["torch"] == ("2.13.0", "uv")
     assert packages["small"] == ("3.0", "uv")
     assert packages["project"] == ("1.0", "uv")
+    assert list(project.glob(".venv/lib/python*/site-packages/__pycache__/small.*.pyc"))
 
 
 def test_pip_installs_where_its_settings_are_not_for_uv(project, install):
