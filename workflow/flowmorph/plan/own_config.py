@@ -204,6 +204,11 @@ def check(config: dict) -> None:
             f"config: own.negative: {own['negative']} is about weights, and there are none: name "
             "own.reference.weights or own.target.weights, or leave it at error"
         )
+    if own["balance"] and not conditions:
+        raise InputError(
+            "config: own.balance: weights to the target's spectrum of a condition need one: name "
+            "columns in own.condition, or set balance: false"
+        )
     regions = own["regions"]
     for kind in ("train", "apply"):
         for low, high in regions[kind]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
@@ -18,23 +19,33 @@ from flowmorph.flows import storage
 from flowmorph.flows.flow import Flow
 from flowmorph.plan import paths
 from flowmorph.preprocess.preprocessor import Preprocessor
+from flowmorph.samples.balance import Balance
 
-VERSION = 3
+VERSION = 4
 KEY = "flowmorph_transport"
 
 #: The flows of a training; base transfer has the densities only.
 ROLES = (("reference", "target"), ("reference", "target", "transport"))
 
+#: What names of the balance's numbers begin with.
+BALANCE = "balance."
+
 HINT = "delete it and run the workflow again, which makes it from the trained flows"
 
 
-def write(trainings: Sequence[dict[str, str]], note: dict, path: str | Path) -> None:
+def write(
+    trainings: Sequence[dict[str, str]],
+    note: dict,
+    path: str | Path,
+    balance: Mapping[str, np.ndarray] | None = None,
+) -> None:
     """Join flows, files of `storage.save` by role for each training, and the ``note`` (JSON).
 
     Roles are ``reference`` and ``target``, the densities, and ``transport``, which base transfer
     does not have. Trainings are in the order of the transport's variations, and in each of its
-    folds. Each flow keeps the note about what made it. Equal input gives equal bytes. Raises
-    InputError for a note or flows that `read` would refuse.
+    folds. Each flow keeps the note about what made it. ``balance`` are the numbers of a `Balance`
+    by name, where the reference has weights to the target's spectrum. Equal input gives equal
+    bytes. Raises InputError for a note or flows that `read` would refuse.
     """
     tensors, made = {}, {}
     for number, files in enumerate(trainings, start=1):
@@ -42,6 +53,8 @@ def write(trainings: Sequence[dict[str, str]], note: dict, path: str | Path) -> 
             name = f"{role}.{number}"
             parameters, made[name] = storage.read(file)
             tensors |= {f"{name}.{key}": value for key, value in parameters.items()}
+    for name, values in (balance or {}).items():
+        tensors[BALANCE + name] = torch.from_numpy(np.ascontiguousarray(values))
     # As it will be read: with lists, not tuples.
     note = json.loads(json.dumps({"version": VERSION, "flows": made, **note}))
     build(note, tensors, path)
@@ -50,8 +63,8 @@ def write(trainings: Sequence[dict[str, str]], note: dict, path: str | Path) -> 
         save_file(tensors, part, metadata={KEY: text})
 
 
-def read(path: str | Path) -> tuple[dict, list[dict[str, Flow]]]:
-    """Read note and flows, by role for each training, of a file, or of the folder that holds it.
+def read(path: str | Path) -> tuple[dict, list[dict[str, Flow]], Balance | None]:
+    """Read note, flows, by role for each training, and balance of a file, or of its folder.
 
     Raises InputError for a file of another kind or version, and for one that was damaged.
     """
@@ -69,7 +82,7 @@ def read(path: str | Path) -> tuple[dict, list[dict[str, Flow]]]:
         raise InputError(
             f"{file}: damaged: its contents do not have its checksum: copy it again, or {HINT}"
         )
-    return note, build(note, tensors, file)
+    return note, *build(note, tensors, file)
 
 
 def checksum(note: Mapping, tensors: Mapping[str, Tensor]) -> str:
@@ -81,8 +94,10 @@ def checksum(note: Mapping, tensors: Mapping[str, Tensor]) -> str:
     return total.hexdigest()
 
 
-def build(note: Mapping, tensors: Mapping[str, Tensor], place: str | Path) -> list[dict[str, Flow]]:
-    """Make the flows of a note and its tensors, by role for each training.
+def build(
+    note: Mapping, tensors: Mapping[str, Tensor], place: str | Path
+) -> tuple[list[dict[str, Flow]], Balance | None]:
+    """Make the flows of a note and its tensors, by role for each training, and the balance.
 
     Raises InputError, naming the ``place`` that they come from, for a note that is not complete
     and for tensors that do not fit it.
@@ -103,15 +118,32 @@ def build(note: Mapping, tensors: Mapping[str, Tensor], place: str | Path) -> li
             sizes = (flows[name].arch.features, flows[name].arch.context)
             if sizes != expected:
                 raise ValueError(f"flow {name!r} is of {sizes[0]} features, {sizes[1]} conditions")
+        weighing = {k.removeprefix(BALANCE): v for k, v in tensors.items() if k.startswith(BALANCE)}
+        balance = _balance(note, weighing, expected[1])
         for name in tensors:
-            if not any(name.startswith(f"{flow}.") for flow in flows):
+            if not any(name.startswith(f"{flow}.") for flow in flows) and not (
+                name.startswith(BALANCE)
+            ):
                 raise ValueError(f"tensor {name!r} belongs to no flow")
     except ValueError as error:
         raise InputError(f"{place}: no complete transport ({error}): {HINT}") from error
     return [
         {role: flows[f"{role}.{number}"] for role in roles}
         for number, roles in _trainings(note).items()
-    ]
+    ], balance
+
+
+def _balance(note: Mapping, tensors: Mapping[str, Tensor], conditions: int) -> Balance | None:
+    """What weights are made of; raises ValueError for what does not go together."""
+    if tensors:
+        try:
+            arrays = {name: values.numpy() for name, values in tensors.items()}
+        except TypeError as error:  # a type that numpy does not have
+            raise ValueError(f"balance: {error}") from error
+        return Balance.from_arrays(arrays, conditions)
+    if note["weights"] is not None:
+        raise ValueError("'weights' are named, and there is nothing that balances them")
+    return None
 
 
 def _check(note: Mapping, place: str | Path) -> Preprocessor:
@@ -143,6 +175,9 @@ def _check(note: Mapping, place: str | Path) -> Preprocessor:
     else:
         _want(regions, "column", "text or null", lambda v: v is None or isinstance(v, str))
     _want(note, "event", "names of columns", _names)
+    _want(note, "weights", "text or null", lambda v: v is None or isinstance(v, str))
+    if note["weights"] in columns:
+        raise ValueError("the weights are a feature or a condition")
     for key, least in (("folds", 1), ("variations", 0)):
         _want(note, key, "a whole number", lambda v, least=least: type(v) is int and v >= least)
     _want(note, "flows", "an object of flows", lambda v: isinstance(v, dict))

@@ -12,7 +12,6 @@ from typing import Any
 import awkward as ak
 import numpy as np
 import torch
-from torch import Tensor
 
 from flowmorph.errors import InputError, RowError
 from flowmorph.flows import setup
@@ -20,40 +19,20 @@ from flowmorph.metrics import support
 from flowmorph.plan.objects import MovedObject, check, moved_objects
 from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.samples import row_hashes
+from flowmorph.samples.balance import Balance
 from flowmorph.transfer.morph import DensityPair, Morph, morph
 from flowmorph.user import bundle, dataframes
 from flowmorph.user.dequantization import Dequantization
 from flowmorph.user.elements import Elements, located, place
+from flowmorph.user.placed import DENSITIES, Placed, density, mover
 
 #: What `Transport.support` says of a row: it is where both samples have events, beyond the range of
 #: the training, or where the target, or the reference, has almost none beside the other.
 SUPPORTED, OUT_OF_RANGE, WITHOUT_TARGET, WITHOUT_REFERENCE = range(4)
 
-#: Densities that `Transport.log_prob` knows.
-DENSITIES = ("moved", "reference", "target")
-
 #: Farthest value in the flows' box, whose half-width is about 4, that is taken: the networks' sums
 #: and the base density's squares of such values are still far from the end of float32 (3e38).
 FARTHEST = 1e15
-
-
-@dataclass(frozen=True)
-class Placed:
-    """Rows in the flows' box.
-
-    Attributes:
-        x: points, (N, D).
-        c: conditions, (N, C), or None.
-        fold: the fold of each row, (N,).
-    """
-
-    x: Tensor
-    c: Tensor | None
-    fold: np.ndarray
-
-    def select(self, rows: np.ndarray) -> tuple[Tensor, Tensor | None]:
-        """Points and conditions of some rows, (n,)."""
-        return self.x[rows], None if self.c is None else self.c[rows]
 
 
 @dataclass(frozen=True)
@@ -72,6 +51,9 @@ class Transport:
         device: where the flows are.
         event: names of columns that identify an event; empty where features and conditions do.
         folds: number of folds. A row is moved by the training that has not seen its fold.
+        balance: factors that give the reference the target's spectrum of the condition; None where
+            the training did without.
+        weighed: name of the column that these factors multiply, if there is one.
     """
 
     morphs: tuple[Morph, ...]
@@ -83,6 +65,8 @@ class Transport:
     device: torch.device
     event: tuple[str, ...] = ()
     folds: int = 1
+    balance: Balance | None = None
+    weighed: tuple[str, ...] = ()
 
     @property
     def variations(self) -> int:
@@ -106,9 +90,9 @@ class Transport:
 
     @property
     def columns(self) -> list[str]:
-        """Names of features, conditions, and the columns of events and regions."""
+        """Names of features, conditions, and the columns of events, regions and weights."""
         region = [self.regions["column"]] if self.regions["column"] else []
-        return list(dict.fromkeys([*self.features, *self.others, *region]))
+        return list(dict.fromkeys([*self.features, *self.others, *region, *self.weighed]))
 
     def move(
         self,
@@ -209,6 +193,35 @@ class Transport:
             raise _named(error, each, read) from error
         return found if read.counts is None else ak.unflatten(found, read.counts)
 
+    def weights(
+        self,
+        table: Any,
+        columns: Sequence[str] | None = None,
+        *,
+        rename: Mapping[str, str] | None = None,
+    ) -> np.ndarray | ak.Array:
+        """Weight of each row of a table, (N,), which gives it the target's spectrum of conditions.
+
+        It is the weight that the table has, with its sign, times the factor of `balance`: 0 where
+        the target never has such a condition. Arguments, lists and errors as in `log_prob`;
+        `InputError` too for a transport that was trained without ``balance``.
+        """
+        if self.balance is None:
+            raise InputError("no weights: the transport was trained without own.balance")
+        (each,) = moved_objects(rename)
+        check([each], self.features, [*self.others, *self.weighed], self.columns)
+        read = self._read(table, each, columns, self.weighed)
+        try:
+            found = self.balanced(read, self.place(read, self.dequantization(0)))
+        except RowError as error:
+            raise _named(error, each, read) from error
+        return found if read.counts is None else ak.unflatten(found, read.counts)
+
+    def balanced(self, read: Mapping[str, np.ndarray], placed: Placed) -> np.ndarray:
+        """What `weights` says of columns (N,) and of where they are `place`d."""
+        factors = self.balance.factors(placed.c.cpu().numpy(), placed.found)
+        return math.prod([factors, *(read[name] for name in self.weighed)])
+
     def supported(self, read: Mapping[str, np.ndarray], placed: Placed) -> np.ndarray:
         """What `support` says of columns (N,) and of where they are `place`d."""
         found = np.full(len(placed.fold), SUPPORTED, np.int8)
@@ -225,7 +238,7 @@ class Transport:
     def _log_densities(self, read: Elements, of: str, seed: int) -> np.ndarray:
         noise, x, c = self._to_box(read, self.dequantization(seed))
         found = [
-            setup.in_chunks(_density(one, of), x, c).double() for one in self.morphs[: self.folds]
+            setup.in_chunks(density(one, of), x, c).double() for one in self.morphs[: self.folds]
         ]
         # Of all folds' densities the mean.
         log_p = torch.logsumexp(torch.stack(found), 0).cpu().numpy() - math.log(self.folds)
@@ -239,9 +252,16 @@ class Transport:
             )
         return log_p
 
-    def _read(self, table: Any, each: MovedObject, columns: Sequence[str] | None) -> Elements:
-        names = {name: each.column(name) for name in (*self.features, *self.others)}
-        return dataframes.read(table, names, columns, self.others, self.preprocessing.categories)
+    def _read(
+        self,
+        table: Any,
+        each: MovedObject,
+        columns: Sequence[str] | None,
+        more: Sequence[str] = (),
+    ) -> Elements:
+        others = [*self.others, *more]
+        names = {name: each.column(name) for name in (*self.features, *others)}
+        return dataframes.read(table, names, columns, others, self.preprocessing.categories)
 
     def dequantization(self, seed: int, name: str = "") -> Dequantization:
         """Noise of `Preprocessor.spread`; ``name`` is that of an object, if it has one."""
@@ -263,11 +283,11 @@ class Transport:
     def place(self, read: Mapping[str, np.ndarray], noise: Dequantization) -> Placed:
         """Bring columns (N,) to the flows' box; arguments and errors as in `move_columns`."""
         _, x, c = self._to_box(read, noise)
-        fold = np.zeros(len(x), np.int64)
-        if self.folds > 1:
-            own = self.event or (*self.features, *self.conditions)
-            fold = row_hashes.folds(row_hashes.hashes(read, own), self.folds)
-        return Placed(x, c, fold)
+        fold, found = np.zeros(len(x), np.int64), None
+        if self.folds > 1 or (self.balance and self.balance.odds):
+            found = row_hashes.hashes(read, self.event or (*self.features, *self.conditions))
+            fold = row_hashes.folds(found, self.folds)
+        return Placed(x, c, fold, found)
 
     def _by_fold(self, placed: Placed) -> Iterator[tuple[int, np.ndarray]]:
         """Each fold that has rows, and these rows."""
@@ -281,7 +301,7 @@ class Transport:
         rows = np.empty((len(self.features), len(placed.fold)))
         for number, chosen in self._by_fold(placed):
             one = self.morphs[variation * self.folds + number]
-            image = setup.in_chunks(_mover(one), *placed.select(chosen))
+            image = setup.in_chunks(mover(one), *placed.select(chosen))
             rows[:, chosen] = image.double().cpu().numpy()
         with np.errstate(over="ignore", invalid="ignore"):
             moved = self.preprocessing.inverse(dict(zip(self.features, rows, strict=True)))
@@ -347,17 +367,6 @@ class Transport:
         return values, *setup.tensors(x, c, self.device)
 
 
-def _mover(one: Morph):
-    return lambda x, c: one.forward(x, c, c)
-
-
-def _density(one: Morph, of: str):
-    """One of `DENSITIES` of a method, as a function of points and conditions."""
-    if of == "moved":
-        return lambda y, c: one.log_prob(y, c, c)
-    return getattr(one.pair, of).log_prob
-
-
 def _named(error: RowError, each: MovedObject, read: Elements) -> RowError:
     """An error about a transport's column as one about the table's."""
     return located(RowError(error.row, each.column(error.column), error.text), read.counts)
@@ -366,7 +375,7 @@ def _named(error: RowError, each: MovedObject, read: Elements) -> RowError:
 def load(path: str | Path, device: str = "auto", threads: int = 1) -> Transport:
     """Read a transport from its file or the folder that holds it; see `flowmorph.load`."""
     used = setup.start(threads, 0, device)
-    note, trainings = bundle.read(path)
+    note, trainings, balance = bundle.read(path)
     mode, morphs = "shared" if note["condition"] else None, []
     for flows in trainings:
         flows = {role: flow.to(used) for role, flow in flows.items()}
@@ -386,4 +395,6 @@ def load(path: str | Path, device: str = "auto", threads: int = 1) -> Transport:
         device=used,
         event=tuple(note["event"]),
         folds=note["folds"],
+        balance=balance,
+        weighed=(note["weights"],) if note["weights"] else (),
     )

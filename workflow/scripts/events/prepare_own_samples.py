@@ -46,6 +46,8 @@ def main(argv: list[str] | None = None) -> None:
         negative=job.negative,
         event=job.event,
         closure=job.closure,
+        balance=job.balance,
+        folds=job.folds,
     )
     samples = {"reference": form.as_dict(job.reference), "target": form.as_dict(job.target)}
     region = [job.regions["column"]] if job.regions["column"] else []
@@ -58,6 +60,7 @@ def main(argv: list[str] | None = None) -> None:
         variations=args.variations,
         varied=args.varied,
         support=args.support,
+        weighted=job.balance,
     )
     check_moved(samples["reference"], settings, output)
     prepared, preprocessing, rows = prepare(samples, settings)
