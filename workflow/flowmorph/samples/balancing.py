@@ -23,7 +23,7 @@ from flowmorph.samples.unweighting import relative
 
 #: Folds of the classifier where the trainings have none.
 FOLDS = 5
-TREES = {"max_iter": 200, "learning_rate": 0.1, "max_leaf_nodes": 8, "min_samples_leaf": 100}
+TREES = {"max_iter": 200, "learning_rate": 0.1, "max_leaf_nodes": 4, "min_samples_leaf": 100}
 FEWEST_ROWS = 1000  # of both samples, below which trees would part hardly more than noise
 #: A condition with at most `MOST` values, each in so many rows on average, is discrete.
 ROWS_A_VALUE = 20
