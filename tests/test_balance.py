@@ -366,6 +366,21 @@ def test_a_table_has_the_weight_to_use(weighing):
     assert "w" not in weighing.move(table(5))  # moving needs no weights
 
 
+def test_a_balance_without_trees_or_of_a_table_goes_through_a_file(tmp_path):
+    rng = np.random.default_rng(1)
+    smooth = [spectrum(rng.beta(*shape, (300, 1)).astype(np.float32)) for shape in SHAPES]
+    table_only = [spectrum(rng.choice([-3, 3], (300, 1), p=p).astype(np.float32)) for p in
+                  ([0.5, 0.5], [0.2, 0.8])]  # fmt: skip
+    for name, ends in (("smooth", smooth), ("table", table_only)):
+        balance, _ = fit(*ends, ["m"])
+        assert not any(len(odds.trees.roots) for odds in balance.odds)
+        (tmp_path / name).mkdir()
+        made = make(tmp_path / name, ("x", "k"), ("m",), balance=balance.to_arrays())
+        loaded = flowmorph.load(str(made), device="cpu").balance
+        values, found = ends[0].condition, ends[0].found
+        assert np.array_equal(loaded.factors(values, found), balance.factors(values, found))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_files_of_every_format_have_the_weight(weighing, tmp_path, kind):
     rows = weighted(700)

@@ -90,7 +90,9 @@ def checksum(note: Mapping, tensors: Mapping[str, Tensor]) -> str:
     total = hashlib.sha256(json.dumps(note, sort_keys=True).encode())
     for name, value in sorted(tensors.items()):
         total.update(json.dumps([name, str(value.dtype), list(value.shape)]).encode())
-        total.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        # torch views no empty tensor as bytes, and it has none.
+        if value.numel():
+            total.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return total.hexdigest()
 
 
