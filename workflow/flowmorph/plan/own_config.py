@@ -103,6 +103,11 @@ def categorical(config: dict) -> list[str]:
     ]
 
 
+def weighs(config: dict) -> bool:
+    """Whether moved files have balanced weights that are made of a column of weights."""
+    return config["own"]["balance"] and config["own"]["reference"]["weights"] is not None
+
+
 def closure_bins(config: dict) -> list[tuple[str, tuple[float, ...]]]:
     """Columns in whose bins comparisons are made, each with its edges; none for categories."""
     return [
@@ -240,10 +245,12 @@ def check(config: dict) -> None:
         if method not in own["methods"]:
             raise InputError(f"config: own.output.methods: {method} is not in own.methods")
     regional = [regions["column"]] if regions["column"] else []
-    others = [*conditions, *own["event"], *(regional if regions["apply"] else [])]
+    weighed = [own["reference"]["weights"]] if weighs(config) else []
+    others = [*conditions, *own["event"], *(regional if regions["apply"] else []), *weighed]
+    known = [*features, *conditions, *own["event"], *regional, *weighed]
     try:
         moved = objects.moved_objects(objects=own["output"]["objects"])
-        objects.check(moved, features, others, [*features, *conditions, *own["event"], *regional])
+        objects.check(moved, features, others, known)
     except InputError as error:
         raise InputError(f"config: own.output.objects: {error}") from error
 

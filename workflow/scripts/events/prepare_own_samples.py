@@ -51,7 +51,8 @@ def main(argv: list[str] | None = None) -> None:
     )
     samples = {"reference": form.as_dict(job.reference), "target": form.as_dict(job.target)}
     region = [job.regions["column"]] if job.regions["column"] else []
-    known = [*settings.features, *settings.condition, *settings.event, *region]
+    weighed = [job.reference.weights] if job.balance and job.reference.weights else []
+    known = [*settings.features, *settings.condition, *settings.event, *region, *weighed]
     output = Output(
         args.columns,
         args.suffix,

@@ -392,5 +392,5 @@ class Jobs:
             tuple(own["event"]),
             own["folds"] or 1,
             own_members.moving(self.config)[-1].variation,
-            own["reference"]["weights"] if own["balance"] else None,
+            own["reference"]["weights"] if own_config.weighs(self.config) else None,
         )
