@@ -125,7 +125,7 @@ def objects(**named) -> dict:
         ({"negative": "resample"}, "own.negative: resample is about weights, and there are none"),
         (
             {"balance": True},
-            "own.balance: weights to the target's spectrum of a condition need one",
+            "own.balance: weights to the target's spectrum of a condition",
         ),
         (
             {"methods": ["base_transfer"], "output": {"methods": ["unidirectional"]}},
