@@ -35,7 +35,7 @@ SHOWN = {
     "width": (np.linspace(0.4, 2.4, 17), "shower width"),
     "pt": (np.geomspace(25, 150, 13), "transverse momentum [GeV]"),
 }
-NEGATIVE = 0.15  # part of simulated weights that are -1
+NEGATIVE = 0.15  # about the part of simulated weights that are -1
 AUC_ROWS = 10_000
 
 
@@ -54,7 +54,12 @@ def photons(number: int, data: bool, rng: np.random.Generator) -> dict[str, np.n
 
 def signs(pt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Weights of simulated events, +1 or -1, the latter more often at low momentum."""
-    return np.where(rng.random(len(pt)) < 2 * NEGATIVE / (1 + pt / 45), -1.0, 1.0)
+    return np.where(rng.random(len(pt)) < (1 - mean_sign(pt)) / 2, -1.0, 1.0)
+
+
+def mean_sign(pt: np.ndarray) -> np.ndarray:
+    """Mean weight of simulated events whose first photon has this momentum."""
+    return 1 - 4 * NEGATIVE / (1 + pt / 45)
 
 
 def make(folder: Path, events: int, seed: int = 1) -> None:
@@ -83,10 +88,11 @@ def make(folder: Path, events: int, seed: int = 1) -> None:
 def unstacked(events: pd.DataFrame) -> pd.DataFrame:
     """Both photons of moved events as rows, without the names of the objects."""
     parts = []
+    events = events.assign(mean_sign=mean_sign(events["lead_pt"]))
     for name in ("lead", "sublead"):
         other = {f"flowmorph_{name}_weight": "balanced"}
         other |= {c: c.removeprefix(f"{name}_") for c in events if c.startswith(f"{name}_")}
-        parts.append(events[[*other, "weight"]].rename(columns=other))
+        parts.append(events[[*other, "weight", "mean_sign"]].rename(columns=other))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -120,8 +126,7 @@ def draw(moved: pd.DataFrame, truth: pd.DataFrame) -> Figure:
                 step="post", color="0.85", lw=0, label="data, statistics",
             )  # fmt: skip
             before = fractions(here[column].to_numpy(), bins, spike, here["weight"].to_numpy())
-            kinds = {"": f"{column}_moved", "up": f"{column}_moved_up", "down": None}
-            after = column if column == "pt" else kinds[""]
+            after = column if column == "pt" else f"{column}_moved"
             weights = here["balanced"].to_numpy()
             found = fractions(here[after].to_numpy(), bins, spike, weights)
             ax.stairs(before[0] / exact, edges, color="C1", label="simulation as it is")
@@ -180,18 +185,17 @@ def report(moved: pd.DataFrame, truth: pd.DataFrame) -> str:
         lines.append(
             f"{name}: {len(table):,} photons count as {effective_points(weights.to_numpy()):,.0f}"
         )
-        # A classifier takes no negative weights: pairs of a photon and its negative are drawn out.
         chosen = rng.permutation(len(table))[:AUC_ROWS]
-        some, own = table.iloc[chosen], weights.to_numpy()[chosen]
+        # A classifier takes no negative weights: each sign's mean stands for the sign.
+        unsigned = weights / table["weight"] * table["mean_sign"]
+        some, own = table.iloc[chosen], unsigned.to_numpy()[chosen]
         target = truth.iloc[:AUC_ROWS]
         values = [
             np.column_stack([each[columns], each["part"] == PARTS[1]]) for each in (some, target)
         ]
-        good = own > 0
-        found = classifier_auc(values[0][good], values[1], weights=own[good], seed=1)
+        found = classifier_auc(*values, weights=own, seed=1)
         lines.append(
-            f"AUC against the data, positive weights: {found.value:.3f} "
-            f"({found.low:.3f} to {found.high:.3f})"
+            f"AUC against the data: {found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
         )
     return "\n".join(lines)
 

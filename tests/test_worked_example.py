@@ -61,10 +61,8 @@ def test_moved_photons_have_the_spectra_of_the_data(example):
     # The sign is the event's, and the balance is not constant.
     assert (np.sign(weights) == np.sign(np.tile(moved["weight"], 2))).mean() > 0.999
     assert np.std(np.abs(weights)) > 0.3
-    for chosen, of_truth in (
-        (endcap, truth["part"] == "endcap"),
-        (~endcap, truth["part"] != "endcap"),
-    ):
+    in_endcap = truth["part"] == "endcap"
+    for chosen, of_truth in ((endcap, in_endcap), (~endcap, ~in_endcap)):
         share, exact = weights[chosen].sum() / weights.sum(), of_truth.mean()
         bare = given[chosen].sum() / given.sum()
         assert abs(share - exact) < 0.05 < abs(bare - exact)
