@@ -104,6 +104,7 @@ rule bundle_transport:
     input:
         unpack(lambda wildcards: flows_to_move(wildcards.method)),
         preprocessing=paths.preprocessing(OUT),
+        balance=[paths.own_prepared(OUT, tasks.OWN.reference.name)] * config["own"]["balance"],
         script=script("move/bundle_transport.py"),
         code=code("move/bundle_transport.py"),
     output:
@@ -122,7 +123,8 @@ rule bundle_transport:
     shell:
         "python {input.script} --job {params.job:q} --transports {input.transports} "
         " --reference-densities {input.reference} --target-densities {input.target} "
-        " --preprocessing {input.preprocessing} --output {output.bundle} > {log} 2>&1"
+        " --preprocessing {input.preprocessing} --balance {input.balance} "
+        " --output {output.bundle} > {log} 2>&1"
 
 
 rule move_reference:

@@ -58,7 +58,7 @@ def test_equal_input_gives_equal_bytes(folder, tmp_path):
     make(tmp_path, ("x", "k"), ("m",), regions=REGIONS)
     assert (tmp_path / NAME).read_bytes() == (folder / NAME).read_bytes()
     note, tensors = content(folder / NAME)
-    assert len(note["checksum"]) == 64 and note["version"] == 3
+    assert len(note["checksum"]) == 64 and note["version"] == 4
     assert put(tmp_path / "same.safetensors", note, tensors)
     flowmorph.load(str(tmp_path / "same.safetensors"))
 
@@ -76,7 +76,7 @@ def test_any_flipped_bit_is_found(folder, tmp_path):
         bad[place] ^= 1 << int(rng.integers(8))
         file.write_bytes(bad)
         try:
-            note, _ = bundle.read(file)
+            note, *_ = bundle.read(file)
         except InputError as error:
             assert NAME in str(error) and "\n" not in str(error)
             if place >= header:
@@ -90,18 +90,18 @@ def test_any_flipped_bit_is_found(folder, tmp_path):
 def test_other_versions_are_refused(folder, tmp_path):
     note, tensors = content(folder / NAME)
     for version, message in {
-        99: "of version 99, not 3: update flowmorph",
-        1: "of version 1, not 3: delete it and run the workflow again, .* from the trained flows",
-        "3": "of version '3', not 3",
-        None: "of version None, not 3",
+        99: "of version 99, not 4: update flowmorph",
+        1: "of version 1, not 4: delete it and run the workflow again, .* from the trained flows",
+        "4": "of version '4', not 4",
+        None: "of version None, not 4",
     }.items():
         file = put(tmp_path / "new.safetensors", note | {"version": version}, tensors)
         with pytest.raises(InputError, match=message):
             flowmorph.load(str(file))
     first = {name: value for name, value in note.items() if name != "checksum"} | {"version": 1}
     save_file(tensors, file, metadata={bundle.KEY: json.dumps(first)})
-    assert "of version 1, not 3" in refused(file)
-    save_file(tensors, file, metadata={bundle.KEY: json.dumps(first | {"version": 3})})
+    assert "of version 1, not 4" in refused(file)
+    save_file(tensors, file, metadata={bundle.KEY: json.dumps(first | {"version": 4})})
     assert "damaged" in refused(file)
 
 
@@ -133,6 +133,7 @@ def test_what_is_no_file_of_a_transport_is_named(folder, tmp_path):
 
 #: What is read from the note; the rest is for people.
 READ = (
+    "weights",
     "method",
     "features",
     "condition",

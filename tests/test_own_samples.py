@@ -124,6 +124,10 @@ def objects(**named) -> dict:
         ),
         ({"negative": "resample"}, "own.negative: resample is about weights, and there are none"),
         (
+            {"balance": True},
+            "own.balance: weights to the target's spectrum of a condition",
+        ),
+        (
             {"methods": ["base_transfer"], "output": {"methods": ["unidirectional"]}},
             "own.output.methods: unidirectional is not in own.methods",
         ),

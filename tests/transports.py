@@ -28,7 +28,8 @@ def table(rows: int, seed: int = 0) -> dict[str, np.ndarray]:
 
 def make(
     folder: Path, features, condition, method="movement_penalty", regions=NOWHERE,
-    event=(), folds=1, variations=0, train=None, categories=None, **options,
+    event=(), folds=1, variations=0, train=None, categories=None, balance=None, weights=None,
+    **options,
 ) -> Path:  # fmt: skip
     """A transport whose flows have random weights; ``options`` are those of columns.
 
@@ -53,6 +54,6 @@ def make(
         trainings.append(files)
     note = {"method": method, "features": list(features), "condition": list(condition)}
     note |= {"regions": regions, "preprocessing": fit.to_json()}
-    note |= {"event": list(event), "folds": folds, "variations": variations}
-    bundle.write(trainings, note, folder / "transport.safetensors")
+    note |= {"event": list(event), "folds": folds, "variations": variations, "weights": weights}
+    bundle.write(trainings, note, folder / "transport.safetensors", balance)
     return folder

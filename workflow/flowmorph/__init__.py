@@ -42,6 +42,7 @@ def fit(
     regions: Mapping[str, Any] | None = None,
     missing: str | None = None,
     negative: str | None = None,
+    balance: bool | None = None,
     event: str | Sequence[str] | None = None,
     folds: int | None = None,
     variations: Mapping[str, int] | None = None,
@@ -79,6 +80,7 @@ def fit(
             [[low, high], ...]}``; in the column's unit.
         missing: "error" stops at a missing value, "drop" leaves the row out.
         negative: what is done about negative weights: error, absolute, drop or resample.
+        balance: whether the reference is weighted to the target's spectrum of the condition.
         event: columns that identify an event, for folds, resampling and the noise on whole numbers.
         folds: trainings, each without one part of the rows, which it moves.
         variations: further trainings, with other ``seeds``, or of resampled events (``bootstrap``).
@@ -102,7 +104,7 @@ def fit(
     own = {"features": features, "condition": condition, "methods": [method]}
     own |= {"regions": regions, "missing": missing, "negative": negative, "event": event}
     own |= {"folds": folds, "variations": variations, "rows": rows, "scaling": scaling}
-    own |= {"validation_fraction": validation_fraction}
+    own |= {"validation_fraction": validation_fraction, "balance": balance}
     others = {"seed": seed, "flows": flows, "device": device, "engine": engine}
     others |= {"penalty": None if penalty is None else {"own": penalty}}
     others |= {"training": None if training is None else {"own": training}}

@@ -103,6 +103,11 @@ def categorical(config: dict) -> list[str]:
     ]
 
 
+def weighs(config: dict) -> bool:
+    """Whether moved files have balanced weights that are made of a column of weights."""
+    return config["own"]["balance"] and config["own"]["reference"]["weights"] is not None
+
+
 def closure_bins(config: dict) -> list[tuple[str, tuple[float, ...]]]:
     """Columns in whose bins comparisons are made, each with its edges; none for categories."""
     return [
@@ -204,6 +209,11 @@ def check(config: dict) -> None:
             f"config: own.negative: {own['negative']} is about weights, and there are none: name "
             "own.reference.weights or own.target.weights, or leave it at error"
         )
+    if own["balance"] and not conditions:
+        raise InputError(
+            "config: own.balance: weights to the target's spectrum of a condition need one: name "
+            "columns in own.condition, or set balance: false"
+        )
     regions = own["regions"]
     for kind in ("train", "apply"):
         for low, high in regions[kind]:
@@ -235,10 +245,12 @@ def check(config: dict) -> None:
         if method not in own["methods"]:
             raise InputError(f"config: own.output.methods: {method} is not in own.methods")
     regional = [regions["column"]] if regions["column"] else []
-    others = [*conditions, *own["event"], *(regional if regions["apply"] else [])]
+    weighed = [own["reference"]["weights"]] if weighs(config) else []
+    others = [*conditions, *own["event"], *(regional if regions["apply"] else []), *weighed]
+    known = [*features, *conditions, *own["event"], *regional, *weighed]
     try:
         moved = objects.moved_objects(objects=own["output"]["objects"])
-        objects.check(moved, features, others, [*features, *conditions, *own["event"], *regional])
+        objects.check(moved, features, others, known)
     except InputError as error:
         raise InputError(f"config: own.output.objects: {error}") from error
 

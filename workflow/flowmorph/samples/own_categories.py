@@ -10,6 +10,9 @@ import numpy as np
 from flowmorph.errors import InputError
 from flowmorph.preprocess.categories import Categories, Vocabulary, shown
 
+#: Training rows of a category, of either sample, below which a flow hardly learns its own map.
+FEW = 100
+
 
 def agreed(vocabulary: Vocabulary, train: Mapping[str, np.ndarray], region: str) -> Categories:
     """Categories of the rows that are trained on.
@@ -54,3 +57,20 @@ def recoded(
             f"{shown(categories.labels)}): leave these rows out, or train with more of them"
         )
     return new
+
+
+def few(name: str, categories: Categories, train: Mapping[str, np.ndarray]) -> list[str]:
+    """Name the categories that have fewer than `FEW` training rows of a sample, in sentences.
+
+    ``train`` has the codes (N,) of the training rows of a column of this ``name``, by sample.
+    """
+    notes = []
+    for code, label in enumerate(categories.labels):
+        counts = {sample: int((codes == code).sum()) for sample, codes in train.items()}
+        if min(counts.values()) < FEW:
+            said = " and ".join(f"{count} of the {sample}" for sample, count in counts.items())
+            notes.append(
+                f"Warning: condition {name!r}: the category {label!r} has few training rows, "
+                f"{said}: its map is mostly that of the others."
+            )
+    return notes

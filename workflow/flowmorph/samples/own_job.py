@@ -27,6 +27,8 @@ def settings(job: OwnJob) -> Settings:
         negative=job.negative,
         event=job.event,
         closure=job.closure,
+        balance=job.balance,
+        folds=job.folds,
     )
 
 

@@ -13,7 +13,7 @@ from flowmorph.plan.intervals import gaps
 from flowmorph.plan.seeds import seed_for
 from flowmorph.preprocess.categories import Categories, Vocabulary
 from flowmorph.preprocess.preprocessor import Preprocessor
-from flowmorph.samples import own_categories, row_hashes
+from flowmorph.samples import own_balance, own_categories, row_hashes
 from flowmorph.samples.dependence import STRONG, strength
 from flowmorph.samples.negative_weights import Report, non_negative
 from flowmorph.samples.reading import check_pair, read_sample
@@ -59,6 +59,8 @@ class Settings:
         negative: what negative weights do: "error" stops, others are those of `non_negative`.
         event: columns that identify an event; empty: features and condition do.
         closure: further columns whose bins comparisons are made in.
+        balance: whether the reference is weighted to the target's spectrum of the condition.
+        folds: of the trainings; None for one training.
     """
 
     features: Mapping[str, Mapping]
@@ -72,6 +74,8 @@ class Settings:
     negative: str = "error"
     event: Sequence[str] = ()
     closure: Sequence[str] = ()
+    balance: bool = False
+    folds: int | None = None
 
     @property
     def categorical(self) -> list[str]:
@@ -106,13 +110,14 @@ class Splits:
 def check_moved(reference: Mapping, settings: Settings, output: Output) -> None:
     """Raise `InputError` if the moved reference could not be written: known before any training.
 
-    ``reference`` has the keys ``files``, ``tree`` and ``format``.
+    ``reference`` has the keys ``files``, ``tree``, ``format`` and ``weights``.
     """
     files = _opened(reference)
     output.check_drop(files)
     regions = settings.regions
     region = [regions["column"]] if regions["apply"] else []
-    needed = list(dict.fromkeys([*settings.condition, *settings.event, *region]))
+    weights = [reference["weights"]] if settings.balance and reference["weights"] else []
+    needed = list(dict.fromkeys([*settings.condition, *settings.event, *region, *weights]))
     whole = {name for name, choice in settings.features.items() if choice.get("integer")}
     # Which categories there are, training rows will say.
     categories = dict.fromkeys(settings.categorical, Categories(()))
@@ -201,6 +206,8 @@ def prepare(
     columns for bins, if there are any, but for training rows; the preprocessing, which is fitted on
     the training rows of both; and what became of the rows. Raises `InputError` for samples that
     flows cannot be trained between, such as with a category that only one of them has.
+    With ``balance`` the reference has weights, and ``balance.<name>``, as `own_balance.balance`
+    says.
     """
     vocabularies = {name: Vocabulary(name) for name in settings.categorical}
     read = {
@@ -240,9 +247,22 @@ def prepare(
                 found = row_hashes.hashes(table, settings.identity)
                 told = bool(settings.event) or row_hashes.identify(found)
                 prepared[name] |= {"train.rows": found, "train.told": np.array(told)}
-    _check_sums(prepared)
     widths = _gaps(settings, preprocessing)
     notes = _without_noise(prepared, settings, preprocessing, widths)
+    for name, known in categories.items():
+        notes += own_categories.few(name, known, {each: train[each][name] for each in train})
+    balanced = {}
+    if settings.balance:
+        names = [name for name, _ in preprocessing.names(conditions)]
+        region = settings.regions["column"] if settings.regions["train"] else None
+        found = {
+            split: row_hashes.hashes(table, settings.identity)
+            for split, table in read["reference"].tables.items()
+        }
+        seed = seed_for(settings.seed, "balance")
+        balanced, said = own_balance.balance(prepared, found, names, region, settings.folds, seed)
+        notes += said
+    _check_sums(prepared)
     reports = {name: each.report for name, each in read.items() if each.report}
     for name, report in reports.items():
         notes.append(f"{name}: {report}.")
@@ -255,6 +275,11 @@ def prepare(
         each.counts | {column.key: getattr(each.report, column.key, None) for column in further}
         for each in read.values()
     ]
+    if settings.balance:
+        further = (*own_balance.COLUMNS, *further)
+        for row in rows:
+            own = balanced if row["sample"] == "reference" else {}
+            row |= {column.key: own.get(column.key) for column in own_balance.COLUMNS}
     return prepared, preprocessing, Table((*ROWS_COLUMNS, *further), rows, notes)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,25 +16,6 @@ from flowmorph.user.dequantization import Dequantization
 #: Farthest value in the flows' box, whose half-width is about 4, that is taken: the networks' sums
 #: and the base density's squares of such values are still far from the end of float32 (3e38).
 FARTHEST = 1e15
-
-
-@dataclass(frozen=True)
-class Placed:
-    """Rows in the flows' box.
-
-    Attributes:
-        x: points, (N, D).
-        c: conditions, (N, C), or None.
-        fold: the fold of each row, (N,).
-    """
-
-    x: Tensor
-    c: Tensor | None
-    fold: np.ndarray
-
-    def select(self, rows: np.ndarray) -> tuple[Tensor, Tensor | None]:
-        """Points and conditions of some rows, (n,)."""
-        return self.x[rows], None if self.c is None else self.c[rows]
 
 
 def to_box(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
@@ -20,23 +21,34 @@ from flowmorph.plan import paths
 from flowmorph.plan.jobs.form import as_dict
 from flowmorph.plan.jobs.moving import BundleJob
 from flowmorph.preprocess.preprocessor import Preprocessor
+from flowmorph.samples.balance import Balance
 
-VERSION = 3
+VERSION = 4
 KEY = "flowmorph_transport"
 
 #: The flows of a training; base transfer has the densities only.
 ROLES = (("reference", "target"), ("reference", "target", "transport"))
 
+#: What names of the balance's numbers begin with.
+BALANCE = "balance."
+
 HINT = "delete it and run the workflow again, which makes it from the trained flows"
 
 
-def write(trainings: Sequence[dict[str, str]], note: dict, path: str | Path) -> None:
+def write(
+    trainings: Sequence[dict[str, str]],
+    note: dict,
+    path: str | Path,
+    balance: Mapping[str, np.ndarray] | None = None,
+) -> None:
     """Join flows, files of `storage.save` by role for each training, and the ``note`` (JSON).
 
     Roles are ``reference`` and ``target``, the densities, and ``transport``, which base transfer
     does not have. Trainings are in the order of the transport's variations, and in each of its
-    folds. Each flow keeps the note about what made it, but for the places of files there. Equal
-    input gives equal bytes. Raises InputError for a note or flows that `read` would refuse.
+    folds. Each flow keeps the note about what made it, but for the places of files there.
+    ``balance`` are the numbers of a `Balance` by name, where the reference has weights to the
+    target's spectrum. Equal input gives equal bytes. Raises InputError for a note or flows that
+    `read` would refuse.
     """
     tensors: dict[str, Tensor] = {}
     made: dict[str, Any] = {}
@@ -46,6 +58,7 @@ def write(trainings: Sequence[dict[str, str]], note: dict, path: str | Path) -> 
             parameters, about = storage.read(file)
             made[name] = _without_places(about)
             tensors |= {f"{name}.{key}": value for key, value in parameters.items()}
+    tensors |= _balance_tensors(balance or {})
     # As it will be read: with lists, not tuples.
     note = json.loads(json.dumps({"version": VERSION, "flows": made, **note}))
     build(note, tensors, path)
@@ -57,8 +70,13 @@ def describe(job: BundleJob, preprocessing: Preprocessor) -> dict:
     return as_dict(job) | {"preprocessing": preprocessing.to_json()}
 
 
-def save(note: Mapping, trainings: Sequence[Mapping[str, Flow]], path: str | Path) -> None:
-    """Write note and flows as `read` gave them; the bytes are those of the file that was read.
+def save(
+    note: Mapping,
+    trainings: Sequence[Mapping[str, Flow]],
+    path: str | Path,
+    balance: Balance | None = None,
+) -> None:
+    """Write what `read` gave; the bytes are those of the file that was read.
 
     A folder gets a file of the name that `read` looks for.
     """
@@ -68,7 +86,16 @@ def save(note: Mapping, trainings: Sequence[Mapping[str, Flow]], path: str | Pat
         for role, flow in flows.items()
         for key, value in flow.to_nflows().state_dict().items()
     }
+    tensors |= _balance_tensors({} if balance is None else balance.to_arrays())
     _write(note, tensors, Path(path, paths.BUNDLE) if Path(path).is_dir() else path)
+
+
+def _balance_tensors(numbers: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+    """The numbers of a `Balance` by their names in a transport's file."""
+    return {
+        BALANCE + name: torch.from_numpy(np.ascontiguousarray(values))
+        for name, values in numbers.items()
+    }
 
 
 def _without_places(about: Any) -> Any:
@@ -84,8 +111,8 @@ def _write(note: Mapping, tensors: Mapping[str, Tensor], path: str | Path) -> No
         save_file(dict(tensors), part, metadata={KEY: text})
 
 
-def read(path: str | Path) -> tuple[dict, list[dict[str, Flow]]]:
-    """Read note and flows, by role for each training, of a file, or of the folder that holds it.
+def read(path: str | Path) -> tuple[dict, list[dict[str, Flow]], Balance | None]:
+    """Read note, flows, by role for each training, and balance of a file, or of its folder.
 
     Raises InputError for a file of another kind or version, and for one that was damaged.
     """
@@ -103,7 +130,7 @@ def read(path: str | Path) -> tuple[dict, list[dict[str, Flow]]]:
         raise InputError(
             f"{file}: damaged: its contents do not have its checksum: copy it again, or {HINT}"
         )
-    return note, build(note, tensors, file)
+    return note, *build(note, tensors, file)
 
 
 def checksum(note: Mapping, tensors: Mapping[str, Tensor]) -> str:
@@ -111,12 +138,16 @@ def checksum(note: Mapping, tensors: Mapping[str, Tensor]) -> str:
     total = hashlib.sha256(json.dumps(note, sort_keys=True).encode())
     for name, value in sorted(tensors.items()):
         total.update(json.dumps([name, str(value.dtype), list(value.shape)]).encode())
-        total.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        # torch views no empty tensor as bytes, and it has none.
+        if value.numel():
+            total.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return total.hexdigest()
 
 
-def build(note: Mapping, tensors: Mapping[str, Tensor], place: str | Path) -> list[dict[str, Flow]]:
-    """Make the flows of a note and its tensors, by role for each training.
+def build(
+    note: Mapping, tensors: Mapping[str, Tensor], place: str | Path
+) -> tuple[list[dict[str, Flow]], Balance | None]:
+    """Make the flows of a note and its tensors, by role for each training, and the balance.
 
     Raises InputError, naming the ``place`` that they come from, for a note that is not complete
     and for tensors that do not fit it.
@@ -137,15 +168,32 @@ def build(note: Mapping, tensors: Mapping[str, Tensor], place: str | Path) -> li
             sizes = (flows[name].arch.features, flows[name].arch.context)
             if sizes != expected:
                 raise ValueError(f"flow {name!r} is of {sizes[0]} features, {sizes[1]} conditions")
+        weighing = {k.removeprefix(BALANCE): v for k, v in tensors.items() if k.startswith(BALANCE)}
+        balance = _balance(note, weighing, expected[1])
         for name in tensors:
-            if not any(name.startswith(f"{flow}.") for flow in flows):
+            if not any(name.startswith(f"{flow}.") for flow in flows) and not (
+                name.startswith(BALANCE)
+            ):
                 raise ValueError(f"tensor {name!r} belongs to no flow")
     except ValueError as error:
         raise InputError(f"{place}: no complete transport ({error}): {HINT}") from error
     return [
         {role: flows[f"{role}.{number}"] for role in roles}
         for number, roles in _trainings(note).items()
-    ]
+    ], balance
+
+
+def _balance(note: Mapping, tensors: Mapping[str, Tensor], conditions: int) -> Balance | None:
+    """What weights are made of; raises ValueError for what does not go together."""
+    if tensors:
+        try:
+            arrays = {name: values.numpy() for name, values in tensors.items()}
+        except TypeError as error:  # a type that numpy does not have
+            raise ValueError(f"balance: {error}") from error
+        return Balance.from_arrays(arrays, conditions)
+    if note["weights"] is not None:
+        raise ValueError("'weights' are named, and there is nothing that balances them")
+    return None
 
 
 def made(note: Mapping) -> tuple[dict[str, dict], ...]:
@@ -185,8 +233,11 @@ def _check(note: Mapping, place: str | Path) -> Preprocessor:
     else:
         _want(regions, "column", "text or null", lambda v: v is None or isinstance(v, str))
     _want(note, "event", "names of columns", _names)
-    _want(note, "folds", "a whole number", lambda v: type(v) is int and v >= 1)
-    _want(note, "variations", "a whole number", lambda v: type(v) is int and v >= 0)
+    _want(note, "weights", "text or null", lambda v: v is None or isinstance(v, str))
+    if note["weights"] in columns:
+        raise ValueError("the weights are a feature or a condition")
+    for key, least in (("folds", 1), ("variations", 0)):
+        _want(note, key, "a whole number", lambda v, least=least: type(v) is int and v >= least)
     _want(note, "flows", "an object of flows", lambda v: isinstance(v, dict))
     trainings = _trainings(note)
     numbered = list(trainings) == list(range(1, len(trainings) + 1))

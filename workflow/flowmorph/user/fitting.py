@@ -16,7 +16,7 @@ from flowmorph.plan.jobs.build import Jobs
 from flowmorph.plan.jobs.training import DensityJob, TransportJob
 from flowmorph.plan.methods import find
 from flowmorph.preprocess.preprocessor import Preprocessor
-from flowmorph.samples import own_job, own_samples
+from flowmorph.samples import own_balance, own_job, own_samples
 from flowmorph.transfer import density, points, transport
 from flowmorph.transfer.progress import Bar, Progress, Quiet
 from flowmorph.transfer.running import Files, run
@@ -127,7 +127,10 @@ class Fit:
             trainings.append(flows)
         known = Preprocessor.load(paths.preprocessing(self.jobs.out))
         path = paths.bundle(self.jobs.out, self.method)
-        bundle.write(trainings, bundle.describe(self.jobs.bundle(self.method), known), path)
+        # Without balance there is nothing kept.
+        balance = own_balance.kept(paths.own_prepared(self.jobs.out, tasks.OWN.reference.name))
+        job = self.jobs.bundle(self.method)
+        bundle.write(trainings, bundle.describe(job, known), path, balance)
         return path
 
     def _transport(self, number: int) -> TransportJob:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -39,6 +40,7 @@ class Counts:
         moved: rows that were moved.
         elsewhere: rows outside of the regions to move.
         missing: rows with a value that is missing or cannot be used.
+        weightless: moved rows of weight 0: the target never has their condition.
         kept: rows that keep their values because they lie beyond the range of the training.
         beyond: rows beyond that range, moved or kept, by feature or condition.
         clipped: moved values that were clipped to the type of their column, by column.
@@ -52,6 +54,7 @@ class Counts:
     elsewhere: int = 0
     missing: int = 0
     kept: int = 0
+    weightless: int = 0
     beyond: dict[str, int] = field(default_factory=dict)
     clipped: dict[str, int] = field(default_factory=dict)
     objects: dict[str, Counts] = field(default_factory=dict)
@@ -63,7 +66,7 @@ class Counts:
         if "" in objects:
             return objects[""]
         total = cls(objects=dict(objects))
-        for name in ("rows", "lists", "moved", "elsewhere", "missing", "kept"):
+        for name in ("rows", "lists", "moved", "elsewhere", "missing", "kept", "weightless"):
             setattr(total, name, sum(getattr(each, name) for each in objects.values()))
         for name in ("beyond", "clipped"):
             added: Counter[str] = Counter()
@@ -81,6 +84,8 @@ class Counts:
         ]
         if self.kept:
             parts.append(f"{self.kept} kept, because they lie beyond the range of the training")
+        if self.weightless:
+            parts.append(f"{self.weightless} of weight 0, whose condition the target never has")
         beyond = [f"{count} in {name}" for name, count in self.beyond.items() if count]
         text = ", ".join(parts) + "; beyond the range of the training: "
         text += ", ".join(beyond) or "none"
@@ -109,7 +114,8 @@ def move_files(
     column, or one that float32 does not hold, -2 for a row beyond the range of the training, if
     such are kept. With folds, a row is moved by the training that has not seen it. Where the output
     has ``support``, a column ``flowmorph_support_moved`` has what `Transport.support` says of rows
-    that were moved, and -1 for others.
+    that were moved, and -1 for others. A transport with a balance writes ``flowmorph_weight``: what
+    `Transport.weights` says of rows that were moved, and the weight that others have.
 
     Args:
         transport: what moves them.
@@ -127,9 +133,12 @@ def move_files(
     Raises:
         InputError: input that cannot be used, naming file, column and row; then there is no output.
     """
-    output = replace(output or Output(), varied=transport.variations)
+    output = replace(
+        output or Output(), varied=transport.variations, weighted=transport.balance is not None
+    )
     bands = [] if everywhere else transport.regions["apply"]
-    others = [*transport.others, *([transport.regions["column"]] if bands else [])]
+    region = [transport.regions["column"]] if bands else []
+    others = [*transport.others, *region, *transport.weighed]
     check(output.objects, transport.features, others, transport.columns)
     files = open_sample(patterns, tree, format)
     _check_name(files, path)
@@ -186,7 +195,7 @@ class _Mover:
         chosen, result = status == MOVED, {}
         read.check_known(categories, chosen)
         try:
-            moved, support = self._moved(read, chosen)
+            moved, marks = self._moved(read, chosen)
             for name in features:
                 column, values = self.each.column(name), [each[name] for each in moved]
                 result[self.output.name(column)], clipped = files.moved(
@@ -201,9 +210,8 @@ class _Mover:
             index = int(np.flatnonzero(chosen)[error.row])
             raise located(RowError(index, error.column, error.text), read.counts) from error
         like = chunk[self.each.column(features[0])]
-        marks = [relisted(each, like) for each in (status, support)]
-        names = self.output.marks(self.each)
-        return result | dict(zip(names, marks, strict=False))
+        named = zip(self.output.marks(self.each), [status, *marks], strict=True)
+        return result | {name: relisted(values, like) for name, values in named}
 
     def _status(self, read: Elements) -> np.ndarray:
         """Say what is to happen to each element (n,), and count them."""
@@ -231,15 +239,18 @@ class _Mover:
 
     def _moved(
         self, read: Elements, chosen: np.ndarray
-    ) -> tuple[list[dict[str, np.ndarray]], np.ndarray]:
+    ) -> tuple[list[dict[str, np.ndarray]], list[np.ndarray]]:
         """New values of the features of the chosen elements, the nominal ones and each variation's.
 
-        And what `Transport.support` says of all elements, -1 for those that are not moved, if it is
-        wanted. An error's row is one of the chosen elements.
+        And, each if it is wanted, of all elements what `Transport.support` says, -1 for those that
+        are not moved, and what `Transport.weights` says, the weight as given for these. An error's
+        row is one of the chosen elements.
         """
         transport = self.transport
         varied = 0 if self.output.variations == "none" else self.output.varied
         parts, before, support = [], 0, np.full(len(chosen), -1, np.int8)
+        given = [read[name] for name in transport.weighed]
+        weights = math.prod(given, start=np.ones(len(chosen)))
         for window in read.windows(WINDOW):
             here = chosen[window]
             rows = {name: values[window][here] for name, values in read.items()}
@@ -248,6 +259,10 @@ class _Mover:
                 parts.append([transport.move_placed(placed, n) for n in range(varied + 1)])
                 if self.output.support:
                     support[window][here] = transport.supported(rows, placed)
+                if self.output.weighted:
+                    found, before_it = transport.balanced(rows, placed), weights[window][here]
+                    self.counts.weightless += int(((found == 0) & (before_it != 0)).sum())
+                    weights[window][here] = found
             except RowError as error:
                 column = self.each.column(error.column)
                 raise RowError(before + error.row, column, error.text) from error
@@ -256,7 +271,8 @@ class _Mover:
             {name: np.concatenate([part[name] for part in each]) for name in transport.features}
             for each in zip(*parts, strict=True)
         ]
-        return moved, support
+        wanted = (support, self.output.support), (weights, self.output.weighted)
+        return moved, [values for values, there in wanted if there]
 
 
 def _check_name(files: SampleFiles, path: str | PathLike) -> None:

@@ -32,7 +32,8 @@ class Output:
     (or matches, as a shell does) are left out. Rows ``outside`` of the range of the training are
     moved or keep their values. ``objects`` are what is moved of each row. The transport's
     ``variations``, ``varied`` in number, are written each, or as the ``envelope`` of these and the
-    nominal one, or none is. ``support`` adds a column that says where the map is to be trusted.
+    nominal one, or none is. ``support`` adds a column that says where the map is to be trusted, and
+    ``weighted`` one of the weights that give the file the target's spectrum of the condition.
     """
 
     columns: str = "append"
@@ -43,6 +44,7 @@ class Output:
     variations: str = "each"
     varied: int = 0
     support: bool = False
+    weighted: bool = False
 
     @property
     def replace(self) -> bool:
@@ -53,10 +55,16 @@ class Output:
         """Name of the column that says what happened to an object."""
         return "_".join(filter(None, ["flowmorph", each.name])) + self.suffix
 
-    def marks(self, each: MovedObject) -> list[str]:
-        """Names of the columns of small numbers about an object: its status first."""
+    def weight(self, each: MovedObject) -> str:
+        """Name of the column of an object's weight."""
+        return "_".join(filter(None, ["flowmorph", each.name, "weight"]))
+
+    def marks(self, each: MovedObject) -> dict[str, type]:
+        """Columns of numbers about an object, with their types: its status, support and weight."""
         support = "_".join(filter(None, ["flowmorph", each.name, "support"])) + self.suffix
-        return [self.status(each), *([support] if self.support else [])]
+        result: dict[str, type] = {self.status(each): np.int8}
+        result |= {support: np.int8} if self.support else {}
+        return result | ({self.weight(each): np.float64} if self.weighted else {})
 
     def name(self, column: str) -> str:
         """Column of the new values of a column."""
@@ -149,10 +157,10 @@ def check_output(
     kept, beside = output.kept(files), output.beside(features)
     for name, column in beside.items():
         if name in files.columns and name != column:
-            raise InputError(
-                f"{files.files[0]}: column {name!r} is there already: choose another suffix "
-                "(own.output.suffix, --suffix)"
-            )
+            hint = "choose another suffix (own.output.suffix, --suffix)"
+            if output.weighted and name in map(output.weight, output.objects):
+                hint = "rename it in the file, as the balanced weights are written to it"
+            raise InputError(f"{files.files[0]}: column {name!r} is there already: {hint}")
         if name == column and name not in kept:
             raise InputError(
                 f"column {name!r} is dropped and replaced: take it out of own.output.drop"
@@ -191,8 +199,8 @@ def _unmoved(
                 chunk, column, np.empty(0), nowhere, name in whole, replaced
             )
     like = chunk[each.column(features[0])]
-    unmarked = relisted(nowhere.astype(np.int8), like)
-    return result | dict.fromkeys(output.marks(each), unmarked)
+    marks = output.marks(each).items()
+    return result | {name: relisted(nowhere.astype(kind), like) for name, kind in marks}
 
 
 def _first_chunks(files: SampleFiles, names: Sequence[str]) -> Iterator[tuple[Path, Chunk]]:

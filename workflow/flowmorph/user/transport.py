@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,11 +20,13 @@ from flowmorph.metrics import support
 from flowmorph.plan.objects import MovedObject, check, moved_objects
 from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.samples import row_hashes
+from flowmorph.samples.balance import Balance
 from flowmorph.transfer.morph import BaseTransfer, DensityPair, Morph, morph
 from flowmorph.user import bundle, dataframes
-from flowmorph.user.box import FARTHEST, Placed, to_box
+from flowmorph.user.box import FARTHEST, to_box
 from flowmorph.user.dequantization import Dequantization
 from flowmorph.user.elements import Elements, located, place
+from flowmorph.user.placed import DENSITIES, Placed, density, mover
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,9 +36,6 @@ if TYPE_CHECKING:
 #: What `Transport.support` says of a row: it is where both samples have events, beyond the range of
 #: the training, or where the target, or the reference, has almost none beside the other.
 SUPPORTED, OUT_OF_RANGE, WITHOUT_TARGET, WITHOUT_REFERENCE = range(4)
-
-#: Densities that `Transport.log_prob` knows.
-DENSITIES = ("moved", "reference", "target")
 
 
 @dataclass(frozen=True, repr=False)
@@ -56,6 +55,9 @@ class Transport:
         event: names of columns that identify an event; empty where features and conditions do.
         folds: number of folds. A row is moved by the training that has not seen its fold.
         note: all of this but the flows, and what made them, as its file has it.
+        balance: factors that give the reference the target's spectrum of the condition; None where
+            the training did without.
+        weighed: name of the column that these factors multiply, if there is one.
     """
 
     morphs: tuple[Morph, ...]
@@ -68,6 +70,8 @@ class Transport:
     event: tuple[str, ...] = ()
     folds: int = 1
     note: Mapping = field(default_factory=dict)
+    balance: Balance | None = None
+    weighed: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         given = f", given {', '.join(self.conditions)}" if self.conditions else ""
@@ -100,9 +104,9 @@ class Transport:
 
     @property
     def columns(self) -> list[str]:
-        """Names of features, conditions, and the columns of events and regions."""
+        """Names of features, conditions, and the columns of events, regions and weights."""
         region = [self.regions["column"]] if self.regions["column"] else []
-        return list(dict.fromkeys([*self.features, *self.others, *region]))
+        return list(dict.fromkeys([*self.features, *self.others, *region, *self.weighed]))
 
     def move(
         self,
@@ -210,6 +214,35 @@ class Transport:
             raise _named(error, each, read) from error
         return found if read.counts is None else ak.unflatten(found, read.counts)
 
+    def weights(
+        self,
+        table: Any,
+        columns: Sequence[str] | None = None,
+        *,
+        rename: Mapping[str, str] | None = None,
+    ) -> np.ndarray | ak.Array:
+        """Weight of each row of a table, (N,), which gives it the target's spectrum of conditions.
+
+        It is the weight that the table has, with its sign, times the factor of `balance`: 0 where
+        the target never has such a condition. Arguments, lists and errors as in `log_prob`;
+        `InputError` too for a transport that was trained without ``balance``.
+        """
+        if self.balance is None:
+            raise InputError("no weights: the transport was trained without own.balance")
+        (each,) = moved_objects(rename)
+        check([each], self.features, [*self.others, *self.weighed], self.columns)
+        read = self._read(table, each, columns, self.weighed)
+        try:
+            found = self.balanced(read, self.place(read, self.dequantization(0)))
+        except RowError as error:
+            raise _named(error, each, read) from error
+        return found if read.counts is None else ak.unflatten(found, read.counts)
+
+    def balanced(self, read: Mapping[str, np.ndarray], placed: Placed) -> np.ndarray:
+        """What `weights` says of columns (N,) and of where they are `place`d."""
+        factors = self.balance.factors(placed.c.cpu().numpy(), placed.found)
+        return math.prod([factors, *(read[name] for name in self.weighed)])
+
     def supported(self, read: Mapping[str, np.ndarray], placed: Placed) -> np.ndarray:
         """What `support` says of columns (N,) and of where they are `place`d."""
         found = np.full(len(placed.fold), SUPPORTED, np.int8)
@@ -229,7 +262,7 @@ class Transport:
         The file needs nothing else, and has the bytes of the one that the transport was read from,
         or that the workflow makes of the same data, settings and seed.
         """
-        bundle.save(self.note, [_roles(one) for one in self.morphs], path)
+        bundle.save(self.note, [_roles(one) for one in self.morphs], path, self.balance)
 
     def report(self, reference: Any, target: Any, **options: Any) -> Report:
         """Compare the reference, before and after moving, with the target: `flowmorph.report`."""
@@ -242,7 +275,7 @@ class Transport:
     def _log_densities(self, read: Elements, of: str, seed: int) -> np.ndarray:
         noise, x, c = self._to_box(read, self.dequantization(seed))
         found = [
-            setup.in_chunks(_density(one, of), x, c).double() for one in self.morphs[: self.folds]
+            setup.in_chunks(density(one, of), x, c).double() for one in self.morphs[: self.folds]
         ]
         # Of all folds' densities the mean.
         log_p = torch.logsumexp(torch.stack(found), 0).cpu().numpy() - math.log(self.folds)
@@ -256,9 +289,16 @@ class Transport:
             )
         return log_p
 
-    def _read(self, table: Any, each: MovedObject, columns: Sequence[str] | None) -> Elements:
-        names = {name: each.column(name) for name in (*self.features, *self.others)}
-        return dataframes.read(table, names, columns, self.others, self.preprocessing.categories)
+    def _read(
+        self,
+        table: Any,
+        each: MovedObject,
+        columns: Sequence[str] | None,
+        more: Sequence[str] = (),
+    ) -> Elements:
+        others = [*self.others, *more]
+        names = {name: each.column(name) for name in (*self.features, *others)}
+        return dataframes.read(table, names, columns, others, self.preprocessing.categories)
 
     def dequantization(self, seed: int, name: str = "") -> Dequantization:
         """Noise of `Preprocessor.spread`; ``name`` is that of an object, if it has one."""
@@ -280,11 +320,11 @@ class Transport:
     def place(self, read: Mapping[str, np.ndarray], noise: Dequantization) -> Placed:
         """Bring columns (N,) to the flows' box; arguments and errors as in `move_columns`."""
         _, x, c = self._to_box(read, noise)
-        fold = np.zeros(len(x), np.int64)
-        if self.folds > 1:
-            own = self.event or (*self.features, *self.conditions)
-            fold = row_hashes.folds(row_hashes.hashes(read, own), self.folds)
-        return Placed(x, c, fold)
+        fold, found = np.zeros(len(x), np.int64), None
+        if self.folds > 1 or (self.balance and self.balance.odds):
+            found = row_hashes.hashes(read, self.event or (*self.features, *self.conditions))
+            fold = row_hashes.folds(found, self.folds)
+        return Placed(x, c, fold, found)
 
     def _by_fold(self, placed: Placed) -> Iterator[tuple[int, np.ndarray]]:
         """Each fold that has rows, and these rows."""
@@ -298,7 +338,7 @@ class Transport:
         rows = np.empty((len(self.features), len(placed.fold)))
         for number, chosen in self._by_fold(placed):
             one = self.morphs[variation * self.folds + number]
-            image = setup.in_chunks(_mover(one), *placed.select(chosen))
+            image = setup.in_chunks(mover(one), *placed.select(chosen))
             rows[:, chosen] = image.double().cpu().numpy()
         return rows
 
@@ -347,17 +387,6 @@ class Transport:
         return to_box(self.preprocessing, self.features, self.conditions, read, noise, self.device)
 
 
-def _mover(one: Morph) -> Callable[..., Tensor]:
-    return lambda x, c: one.forward(x, c, c)
-
-
-def _density(one: Morph, of: str) -> Callable[..., Tensor]:
-    """One of `DENSITIES` of a method, as a function of points and conditions."""
-    if of == "moved":
-        return lambda y, c: one.log_prob(y, c, c)
-    return getattr(one.pair, of).log_prob
-
-
 def _roles(one: Morph) -> dict[str, Flow]:
     """The flows of a method, by their roles in a transport's file."""
     found = {"reference": one.pair.reference, "target": one.pair.target}
@@ -372,7 +401,7 @@ def _named(error: RowError, each: MovedObject, read: Elements) -> RowError:
 def load(path: str | Path, device: str = "auto", threads: int = 1) -> Transport:
     """Read a transport from its file or the folder that holds it; see `flowmorph.load`."""
     used = setup.start(threads, 0, device)
-    note, trainings = bundle.read(path)
+    note, trainings, balance = bundle.read(path)
     mode, morphs = "shared" if note["condition"] else None, []
     for flows in trainings:
         flows = {role: flow.to(used) for role, flow in flows.items()}
@@ -393,4 +422,6 @@ def load(path: str | Path, device: str = "auto", threads: int = 1) -> Transport:
         event=tuple(note["event"]),
         folds=note["folds"],
         note=note,
+        balance=balance,
+        weighed=(note["weights"],) if note["weights"] else (),
     )

@@ -35,7 +35,8 @@ def main(argv: list[str] | None = None) -> None:
     settings = own_job.settings(job)
     samples = {"reference": form.as_dict(job.reference), "target": form.as_dict(job.target)}
     region = [job.regions["column"]] if job.regions["column"] else []
-    known = [*settings.features, *settings.condition, *settings.event, *region]
+    weighed = [job.reference.weights] if job.balance and job.reference.weights else []
+    known = [*settings.features, *settings.condition, *settings.event, *region, *weighed]
     output = Output(
         args.columns,
         args.suffix,
@@ -44,6 +45,7 @@ def main(argv: list[str] | None = None) -> None:
         variations=args.variations,
         varied=args.varied,
         support=args.support,
+        weighted=job.balance,
     )
     check_moved(samples["reference"], settings, output)
     prepared, preprocessing, rows = prepare(samples, settings)

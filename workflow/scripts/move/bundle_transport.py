@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 
+import numpy as np
+
 from flowmorph.errors import cli
 from flowmorph.plan.jobs import form
 from flowmorph.plan.jobs.moving import BundleJob
 from flowmorph.preprocess.preprocessor import Preprocessor
+from flowmorph.samples import own_balance
 from flowmorph.user import bundle
 
 
@@ -18,6 +21,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--reference-densities", nargs="+", required=True, help="safetensors")
     parser.add_argument("--target-densities", nargs="+", required=True, help="safetensors")
     parser.add_argument("--preprocessing", required=True, help="JSON")
+    parser.add_argument("--balance", nargs="*", default=[], help="npz of a balanced reference")
     parser.add_argument("--output", required=True, help="safetensors")
     args = parser.parse_args(argv)
 
@@ -26,8 +30,11 @@ def main(argv: list[str] | None = None) -> None:
     if args.transports:
         files["transport"] = args.transports
     trainings = [dict(zip(files, each, strict=True)) for each in zip(*files.values(), strict=True)]
+    balance: dict[str, np.ndarray] = {}
+    for path in args.balance:
+        balance |= own_balance.kept(path)
     preprocessing = Preprocessor.load(args.preprocessing)
-    bundle.write(trainings, bundle.describe(job, preprocessing), args.output)
+    bundle.write(trainings, bundle.describe(job, preprocessing), args.output, balance)
 
 
 if __name__ == "__main__":

@@ -64,6 +64,7 @@ class Jobs:
         columns = [tuple(own_config.columns(own[kind])) for kind in ("features", "condition")]
         role = tasks.SAMPLES[tasks.OWN.datasets.index(dataset)]
         weighted = own[role]["weights"] is not None
+        weighted |= own["balance"] and dataset == tasks.OWN.reference
         parts = {each.number: each.part for each in own_members.members(config)}
         part = Part() if training is None else parts[int(training)]
         return FileData(name, paths.own_prepared(self.out, name), *columns, weighted, part=part)
@@ -361,6 +362,8 @@ class Jobs:
             negative=own["negative"],
             event=tuple(own["event"]),
             closure=tuple(own_config.closure_columns(self.config)),
+            balance=own["balance"],
+            folds=own["folds"] if own["balance"] else None,
         )
 
     def closure(self) -> ClosureJob:
@@ -389,4 +392,5 @@ class Jobs:
             tuple(own["event"]),
             own["folds"] or 1,
             own_members.moving(self.config)[-1].variation,
+            own["reference"]["weights"] if own_config.weighs(self.config) else None,
         )

@@ -100,6 +100,9 @@ class OwnJob:
         negative: what negative weights do: "error", "absolute", "drop" or "resample".
         event: columns that identify an event; empty: features and condition do.
         closure: further columns whose bins comparisons are made in.
+        balance: whether the reference is weighted to the target's spectrum of the condition.
+        folds: of the trainings, which the classifier behind these weights shares; None for one
+            training, or without such weights.
     """
 
     reference: OwnFiles
@@ -115,3 +118,5 @@ class OwnJob:
     negative: Literal["error", "absolute", "drop", "resample"] = choice("error")
     event: tuple[str, ...] = choice(())
     closure: tuple[str, ...] = choice(())
+    balance: bool = choice(False)
+    folds: int | None = choice(None)

@@ -47,6 +47,7 @@ class BundleJob:
         event: columns that identify a row; empty: features and condition do.
         folds: trainings of each variation, each of which has not seen one fold of the rows.
         variations: number of further trainings that vary the result, each ``folds`` times.
+        weights: column of the reference's weights, if these are to be balanced and there is one.
     """
 
     method: str
@@ -56,3 +57,4 @@ class BundleJob:
     event: tuple[str, ...]
     folds: int
     variations: int
+    weights: str | None = None
