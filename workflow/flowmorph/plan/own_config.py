@@ -157,6 +157,7 @@ def figure_options(config: dict, methods: list[str], applied: bool = False) -> s
     if shown:
         intervals = ", ".join(f"{low:g} to {high:g}" for low, high in shown)
         note = f"{regions['column']} in {intervals}".replace("$", r"\$")
+    note += ", balanced weights" if config["own"]["balance"] else ""
     return shlex.join(["--methods", *methods, "--note", note])
 
 

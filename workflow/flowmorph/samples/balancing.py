@@ -10,7 +10,7 @@ of frequencies is taken as it is.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement
 
 import numpy as np
@@ -94,19 +94,18 @@ def fit(
     low[open_ended | discrete], high[open_ended | discrete] = -np.inf, np.inf
     uncovered = _uncovered(reference, target, discrete, names)
     cells = np.unique(np.concatenate([start, end])[:, discrete], axis=0)
-    balance = Balance(low, high, discrete, cells, np.ones(len(cells)))
+    odds: tuple[Odds, ...] = ()
     if not discrete.all():
-        balance = Balance(
-            low, high, discrete, cells, balance.ratios,
-            tuple(_odds(reference, target, discrete, fold, folds, seed) for fold in range(folds)),
-        )  # fmt: skip
+        odds = tuple(_odds(reference, target, discrete, fold, folds, seed) for fold in range(folds))
+    balance = Balance(low, high, discrete, cells, np.ones(len(cells)), odds)
     counts = reference.counts * balance.factors(start, reference.found)
-    shares = [_shares(cells, start[:, discrete], counts / counts.sum())]
-    shares.append(_shares(cells, end[:, discrete], target.counts))
-    ratios = np.divide(shares[1], shares[0], out=np.zeros(len(cells)), where=shares[0] > 0)
-    balanced = Balance(low, high, discrete, cells, ratios, balance.odds)
-    mean = np.sum(reference.counts * balanced.factors(start, reference.found))
-    return Balance(low, high, discrete, cells, ratios / mean, balance.odds), uncovered
+    has = _shares(cells, start[:, discrete], counts / counts.sum())
+    wanted = _shares(cells, end[:, discrete], target.counts)
+    # A value that only the target has cannot be given to any row of the reference.
+    ratios = np.divide(wanted, has, out=np.zeros(len(cells)), where=has > 0)
+    balance = replace(balance, ratios=ratios)
+    mean = np.sum(reference.counts * balance.factors(start, reference.found))
+    return replace(balance, ratios=ratios / mean), uncovered
 
 
 def _discrete(start: np.ndarray, end: np.ndarray) -> bool:
