@@ -152,7 +152,7 @@ def test_the_overview_shows_each_method_where_its_distance_and_accuracy_are():
         assert bar.lines[0].get_xydata()[0] == pytest.approx([place, 0.5 + 0.01 * place])
     assert len(near.containers) == len(PUBLISHED)
     words = [[text.get_text() for text in ax.texts] for ax in (near, far)]
-    assert words[0] == ["target against itself", "reference, as it is"]
+    assert words[0] == ["equal samples", "reference, as it is"]
     # A reference that is far off is said, and leaves the methods their room.
     assert "0.95" in words[1][1] and far.get_ylim()[1] < 0.6
     shapes = fig.axes[:-2]

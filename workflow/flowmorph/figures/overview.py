@@ -10,15 +10,16 @@ from matplotlib.lines import Line2D
 
 from flowmorph.errors import InputError
 from flowmorph.figures import grids, looks, style
-from flowmorph.metrics.measures import CEILING, FLOOR
+from flowmorph.metrics.measures import CEILING
 from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples import moved
 
 Row = Mapping[str, str]
 
-# The untouched reference is drawn if it is at most this many times as far from the floor as the
+# The untouched reference is drawn if it is at most this many times as far from equality as the
 # worst method: farther, it would leave the methods no room.
 FARTHEST = 3.0
+EQUAL = 0.5  # AUC of a classifier between samples of one density
 
 
 @style.styled
@@ -58,10 +59,11 @@ def _plane(ax: Axes, rows: Mapping[str, Row], heading: str) -> None:
         x, dx = (_number(rows, look.label, key) for key in ("mean", "mean_spread"))
         y, dy = (_number(rows, look.label, key) for key in ("auc", "auc_spread"))
         ax.errorbar(x, y, dy, dx, fmt=look.marker, color=look.colour, ms=4.5, mew=0, lw=0.8)
-    floor, ceiling = (_number(rows, looks.label(name), "auc") for name in (FLOOR, CEILING))
+    ceiling = _number(rows, looks.label(CEILING), "auc")
     ax.margins(x=0.08, y=0.12)
-    _mark(ax, floor, "target against itself", "-")
-    if ceiling < floor + FARTHEST * (ax.dataLim.y1 - floor):
+    # The measured floor scatters about it, by more than some methods are above it.
+    _mark(ax, EQUAL, "equal samples", "-")
+    if ceiling < EQUAL + FARTHEST * (ax.dataLim.y1 - EQUAL):
         _mark(ax, ceiling, "reference, as it is", (0, (1, 1)))
     else:
         ax.annotate(
