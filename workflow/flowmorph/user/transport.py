@@ -361,7 +361,7 @@ def _density(one: Morph, of: str) -> Callable[..., Tensor]:
 def _roles(one: Morph) -> dict[str, Flow]:
     """The flows of a method, by their roles in a transport's file."""
     found = {"reference": one.pair.reference, "target": one.pair.target}
-    return found if isinstance(one, BaseTransfer) else found | {"transport": one.flow}
+    return found if isinstance(one, BaseTransfer) else found | {"transport": one.flows[0]}
 
 
 def _named(error: RowError, each: MovedObject, read: Elements) -> RowError:
