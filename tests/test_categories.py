@@ -136,7 +136,7 @@ def test_texts_of_every_type_of_arrow(column):
         (ak.Array([1, None, 2]), [1, None, 2]),
         (np.ma.array(["b", "?", "a"], mask=[0, 1, 0]), ["b", None, "a"]),
     ],
-    ids=repr,
+    ids=range(11),
 )  # fmt: skip
 def test_missing_values_and_types_that_are_alike(column, expected):
     places, found = labels(column, "era")

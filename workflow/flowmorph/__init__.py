@@ -101,11 +101,12 @@ def fit(
     """
     from flowmorph.user.fitting import fit as fit_transport
 
-    own = {"features": features, "condition": condition, "methods": [method]}
+    own: dict[str, Any] = {"features": features, "condition": condition}
+    own |= {"methods": [method]}
     own |= {"regions": regions, "missing": missing, "negative": negative, "event": event}
     own |= {"folds": folds, "variations": variations, "rows": rows, "scaling": scaling}
     own |= {"validation_fraction": validation_fraction, "balance": balance}
-    others = {"seed": seed, "flows": flows, "device": device, "engine": engine}
+    others: dict[str, Any] = {"seed": seed, "flows": flows, "device": device, "engine": engine}
     others |= {"penalty": None if penalty is None else {"own": penalty}}
     others |= {"training": None if training is None else {"own": training}}
     return fit_transport(reference, target, weights, columns, own, others, threads, progress)

@@ -42,9 +42,9 @@ def to_box(
     Raises:
         RowError: a value too far from the training's, or a category that is not known.
     """
-    values, box, noise = {}, {}, noise.of(read)
+    values, box, streams = {}, {}, noise.of(read)
     for name, transform in known.maps.items():
-        values[name] = known.spread(name, read[name], noise[name])
+        values[name] = known.spread(name, read[name], streams[name])
         with np.errstate(over="ignore", invalid="ignore"):
             box[name] = transform.forward(values[name], name)
         bad = np.flatnonzero(~(np.abs(box[name]) <= FARTHEST))

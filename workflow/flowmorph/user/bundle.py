@@ -236,8 +236,8 @@ def _check(note: Mapping, place: str | Path) -> Preprocessor:
     _want(note, "weights", "text or null", lambda v: v is None or isinstance(v, str))
     if note["weights"] in columns:
         raise ValueError("the weights are a feature or a condition")
-    for key, least in (("folds", 1), ("variations", 0)):
-        _want(note, key, "a whole number", lambda v, least=least: type(v) is int and v >= least)
+    _want(note, "folds", "a whole number", lambda v: type(v) is int and v >= 1)
+    _want(note, "variations", "a whole number", lambda v: type(v) is int and v >= 0)
     _want(note, "flows", "an object of flows", lambda v: isinstance(v, dict))
     trainings = _trainings(note)
     numbered = list(trainings) == list(range(1, len(trainings) + 1))

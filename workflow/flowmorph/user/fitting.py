@@ -101,13 +101,15 @@ class Fit:
             self.progress.say(note)
         for member in self.members:
             for dataset in tasks.OWN.datasets:
-                found = [self.jobs.density(dataset.name, member.number)]
-                splits = points.load(found[0].data, torch.device("cpu"))
+                first = self.jobs.density(dataset.name, member.number)
+                splits = points.load(first.data, torch.device("cpu"))
+                found: list[DensityJob | TransportJob] = [first]
                 if find(self.method).trained:
-                    found.append(self._transport(member.number))
+                    moving = self._transport(member.number)
+                    found.append(moving)
                     found += [
                         self.jobs.smoothed(dataset.name, member.number, str(width))
-                        for width in found[1].smoothing.widths
+                        for width in moving.smoothing.widths
                     ]
                 for job in found:
                     splits.sample(job.recipe, job.seed)
@@ -129,8 +131,8 @@ class Fit:
         path = paths.bundle(self.jobs.out, self.method)
         # Without balance there is nothing kept.
         balance = own_balance.kept(paths.own_prepared(self.jobs.out, tasks.OWN.reference.name))
-        job = self.jobs.bundle(self.method)
-        bundle.write(trainings, bundle.describe(job, known), path, balance)
+        note = bundle.describe(self.jobs.bundle(self.method), known)
+        bundle.write(trainings, note, path, balance)
         return path
 
     def _transport(self, number: int) -> TransportJob:
@@ -147,7 +149,8 @@ class Fit:
                 job = self.jobs.density(name, number)
                 folder = paths.density(self.jobs.out, name, number)
             files.append(self._run(density.of_job(job, self.threads), job, folder))
-        return tuple(files)
+        reference, target = files
+        return reference, target
 
     def _run(self, problem: Problem, job: DensityJob | TransportJob, folder: str) -> str:
         files = Files(paths.flow(folder), paths.loss_table(folder))

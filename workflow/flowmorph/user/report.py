@@ -77,9 +77,8 @@ def report(
         _side(transport, role, *given[role], missing, negative, seed_for(seed, "report", role))
         for role in tasks.SAMPLES
     ]
-    before = moved.MovedSample.paired(
-        *zip(*(side[:4] for side in sides), strict=True), tasks.SAMPLES
-    )
+    x, c, positive, signed, _ = zip(*sides, strict=True)
+    before = moved.MovedSample.paired(x, c, positive, signed, tasks.SAMPLES)
     images = sides[0][4][: len(before)]
     compared = replace(before, methods={transport.method: images})
     sample, size = comparison.comparable(compared, seed)
@@ -117,8 +116,8 @@ def _side(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray]:  # fmt: skip
     """Points, conditions, weights, and weights as given, in random order; points after moving."""
     if negative not in ("error", *negative_weights.WORDS):
-        known = ", ".join(("error", *negative_weights.WORDS))
-        raise InputError(f"negative: {negative!r} is unknown: choose one of {known}")
+        words = ", ".join(("error", *negative_weights.WORDS))
+        raise InputError(f"negative: {negative!r} is unknown: choose one of {words}")
     own, categories = transport.preprocessing, transport.preprocessing.categories
     vocabularies = {name: Vocabulary(name) for name in categories}
     table, _ = reading.read_sample(
@@ -134,8 +133,8 @@ def _side(
     given = None if weights is None else table[weights]
     positive, signed = given, None
     if given is not None and (given < 0).any():
-        known = {name: table[name] for name in own.columns}
-        positive, _ = negative_weights.non_negative(known, given, negative, seed, role)
+        read = {name: table[name] for name in own.columns}
+        positive, _ = negative_weights.non_negative(read, given, negative, seed, role)
         signed = given
     try:
         placed = transport.place(table, transport.dequantization(seed % 2**32))
@@ -174,7 +173,7 @@ def _figure(
     sizes = features.ratio_size(len(symbols), len(names)), correlations.correlation_size(len(names))
     heights = [height for _, height in sizes]
     fig = style.figure(style.DOUBLE_WIDTH, sum(heights))
-    top, bottom = fig.subfigures(2, 1, height_ratios=heights)
+    top, bottom = fig.subfigures(2, 1, squeeze=False, height_ratios=heights).flat
     balanced = sample is not given
     features.feature_ratios(
         sample, names=names, labels=symbols, limits=limits, balanced=balanced, onto=top

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
     from flowmorph.user.report import Report
 
+#: Said where weights are asked of a transport that has none.
+UNBALANCED = "no weights: the transport was trained without own.balance"
+
 #: What `Transport.support` says of a row: it is where both samples have events, beyond the range of
 #: the training, or where the target, or the reference, has almost none beside the other.
 SUPPORTED, OUT_OF_RANGE, WITHOUT_TARGET, WITHOUT_REFERENCE = range(4)
@@ -228,7 +231,7 @@ class Transport:
         `InputError` too for a transport that was trained without ``balance``.
         """
         if self.balance is None:
-            raise InputError("no weights: the transport was trained without own.balance")
+            raise InputError(UNBALANCED)
         (each,) = moved_objects(rename)
         check([each], self.features, [*self.others, *self.weighed], self.columns)
         read = self._read(table, each, columns, self.weighed)
@@ -240,8 +243,12 @@ class Transport:
 
     def balanced(self, read: Mapping[str, np.ndarray], placed: Placed) -> np.ndarray:
         """What `weights` says of columns (N,) and of where they are `place`d."""
-        factors = self.balance.factors(placed.c.cpu().numpy(), placed.found)
-        return math.prod([factors, *(read[name] for name in self.weighed)])
+        if self.balance is None or placed.c is None:
+            raise InputError(UNBALANCED)
+        weights = self.balance.factors(placed.c.cpu().numpy(), placed.found)
+        for name in self.weighed:
+            weights = weights * read[name]
+        return weights
 
     def supported(self, read: Mapping[str, np.ndarray], placed: Placed) -> np.ndarray:
         """What `support` says of columns (N,) and of where they are `place`d."""
@@ -390,7 +397,7 @@ class Transport:
 def _roles(one: Morph) -> dict[str, Flow]:
     """The flows of a method, by their roles in a transport's file."""
     found = {"reference": one.pair.reference, "target": one.pair.target}
-    return found if isinstance(one, BaseTransfer) else found | {"transport": one.flow}
+    return found if isinstance(one, BaseTransfer) else found | {"transport": one.flows[0]}
 
 
 def _named(error: RowError, each: MovedObject, read: Elements) -> RowError:

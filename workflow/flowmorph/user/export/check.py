@@ -119,12 +119,19 @@ def verify(
     def most(of: dict[str, float], chosen: Sequence[str]) -> float:
         return float(max((of[name] for name in chosen), default=0.0))
 
-    of_features = [most(of, truth.features) for of in (largest, truth.own)]
-    of_logs = [most(of, extras) for of in (largest, truth.own)]
-    return Agreement(int(truth.compared.sum()), *of_features, *of_logs, other_side)
+    return Agreement(
+        rows=int(truth.compared.sum()),
+        difference=most(largest, truth.features),
+        own_difference=most(truth.own, truth.features),
+        log_difference=most(largest, extras),
+        own_log_difference=most(truth.own, extras),
+        other_side=other_side,
+    )
 
 
-def _moved(truth: Truth, name: str, values: np.ndarray, tolerance: float):
+def _moved(
+    truth: Truth, name: str, values: np.ndarray, tolerance: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Rows (N,) in which a moved feature agrees, and those on the same side of an edge."""
     y, ours = truth.boxed[name], truth.outputs[name]
     reach = tolerance * np.maximum(1, np.abs(y))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import logit
 
 from flowmorph.preprocess.preprocessor import HALF, Preprocessor
@@ -64,6 +65,7 @@ class Column:
     def spread(self, x: Value, u: Value | None) -> Value:
         """`Preprocessor.spread`, with random numbers ``u``, 0 <= u < 1, where it takes some."""
         if self.integer:
+            assert u is not None, "whole numbers are `noisy`"
             return x + HALF * (2.0 * u - 1.0)
         if self.spikes is None:
             return x
@@ -94,7 +96,7 @@ class Column:
         return slope + where(inside, _table([0.0, *np.log(self.spikes.widths)], k, z), 0.0)
 
 
-def _table(numbers, k: Value, like: Value) -> Value:
+def _table(numbers: ArrayLike, k: Value, like: Value) -> Value:
     """The k-th of some numbers, for each row."""
     return like.graph.constant(numbers, like.kind).take(k)
 
@@ -115,8 +117,8 @@ def _segment(m: Quantile, values: Value, knots: tuple[float, ...]) -> tuple[Valu
     """As `Quantile._segments`."""
     x, y, slopes = map(np.asarray, (m.x, m.y, m.slopes))
     width, height = np.diff(x), np.diff(y)
-    tables = (x[:-1], y[:-1], width, height)
-    tables += (slopes[:-1] * width / height, slopes[1:] * width / height)
+    ends = slopes[:-1] * width / height, slopes[1:] * width / height
+    tables = (x[:-1], y[:-1], width, height, *ends)
     if len(x) == 2:
         return tuple(values.like(table[0]) for table in tables)
     k = values.count(knots[1:-1])
@@ -249,7 +251,7 @@ def _spikes_inverse(spikes: Spikes, z: Value, kind: np.dtype) -> Value:
     return where(inside, _table(spike, k, x), x)
 
 
-def _between(x: Value, k: Value, floor, ceiling) -> Value:
+def _between(x: Value, k: Value, floor: ArrayLike, ceiling: ArrayLike) -> Value:
     x = x.graph.node("Max", x, _table(floor, k, x))
     return x.graph.node("Min", x, _table(ceiling, k, x))
 

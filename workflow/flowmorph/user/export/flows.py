@@ -26,6 +26,7 @@ def apply(flow: Flow, x: Value, c: Value | None, inverse: bool = False) -> tuple
         x, log_slope = layer(flow.layout, weights, flow.arch.tail_bound, x, c)
         x = _flipped(x, flow) if flip and not inverse else x
         total = log_slope if total is None else total + log_slope
+    assert total is not None, "a flow has a layer"
     return x, -total.sum(1) if inverse else total.sum(1)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Callable, Sequence
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from typing import Any
 
 import numpy as np
 import onnx
@@ -20,7 +23,7 @@ from flowmorph.user.export.nodes import IR_VERSION, OPSET, Graph, Value, columns
 from flowmorph.user.transport import FARTHEST, Transport
 
 #: Types of numbers that a model takes and gives, and of those in which its flows compute.
-PRECISIONS = {"float32": np.dtype(np.float32), "float64": np.dtype(np.float64)}
+PRECISIONS: dict[str, np.dtype] = {"float32": np.dtype(np.float32), "float64": np.dtype(np.float64)}
 
 #: Names of inputs and outputs that belong to a column: random numbers, and moved values.
 UNIFORM, MOVED = "_uniform", "_moved"
@@ -82,7 +85,7 @@ def steps(morph: Morph) -> list[tuple[Flow, bool]]:
     """The flows of a method in their order, and whether each is inverted."""
     if isinstance(morph, BaseTransfer):
         return [(morph.pair.reference, False), (morph.pair.target, True)]
-    return [(morph.flow, False)]
+    return [(morph.flows[0], False)]
 
 
 def build(
@@ -134,6 +137,7 @@ def build(
         after[name] = parts[name].inverse(image.take(i, axis=1).cast(DOUBLE))
         outputs[name + MOVED] = parts[name].final(after[name], kind)
     if extras:
+        assert log_det is not None, "a method has a flow"
         slopes = (_slope(parts, spread, transport, usable), _slope(parts, after, transport))
         rows = Rows(x, image, c, log_det, slopes, morph)
         outputs |= {name: EXTRAS[name].compute(rows).cast(kind) for name in extras}
@@ -152,7 +156,9 @@ class _Name:
     category: bool = False
 
 
-def _names(transport: Transport, parts: dict[str, Column], extras) -> dict[str, _Name]:
+def _names(
+    transport: Transport, parts: Mapping[str, Column], extras: Iterable[str]
+) -> dict[str, _Name]:
     """Inputs and outputs; raises InputError where two would have one name."""
     known, found = transport.preprocessing, []
     for name in (*transport.features, *transport.conditions):
@@ -183,23 +189,33 @@ def _names(transport: Transport, parts: dict[str, Column], extras) -> dict[str, 
 def codes(labels: Sequence[int | str]) -> list[int]:
     """What stands for each category: whole numbers for themselves, if all are, else their place."""
     whole = all(type(label) is int and -(2**63) <= label < 2**63 for label in labels)
-    return list(labels) if whole else list(range(len(labels)))
+    return [int(label) for label in labels] if whole else list(range(len(labels)))
 
 
 def _input(graph: Graph, name: str, what: _Name, kind: np.dtype) -> Value:
     return Value(graph, name, np.dtype(np.int64) if what.category else kind)
 
 
-def _slope(parts, values: dict[str, Value], transport: Transport, usable=None) -> Value:
+def _slope(
+    parts: Mapping[str, Column],
+    values: Mapping[str, Value],
+    transport: Transport,
+    usable: Value | None = None,
+) -> Value:
     """Sum over the features of log d(box)/dx; 0 at values that are not ``usable``."""
-    total = None
-    for name in transport.features:
-        part = parts[name].log_slope(values[name])
-        total = part if total is None else total + part
+    each = (parts[name].log_slope(values[name]) for name in transport.features)
+    total = functools.reduce(operator.add, each)
     return total if usable is None else where(usable, total, 0.0)
 
 
-def _model(transport, training, precision, arithmetic, graph, names) -> onnx.ModelProto:
+def _model(
+    transport: Transport,
+    training: int,
+    precision: str,
+    arithmetic: str,
+    graph: Graph,
+    names: Mapping[str, _Name],
+) -> onnx.ModelProto:
     kind = helper.np_dtype_to_tensor_dtype(PRECISIONS[precision])
 
     def infos(given: bool) -> list[onnx.ValueInfoProto]:
@@ -249,6 +265,6 @@ def note(model: onnx.ModelProto) -> dict:
     return json.loads({each.key: each.value for each in model.metadata_props}[KEY])
 
 
-def annotate(model: onnx.ModelProto, **more) -> None:
+def annotate(model: onnx.ModelProto, **more: Any) -> None:
     """Add to what a model says of itself."""
     helper.set_model_props(model, {KEY: json.dumps(note(model) | more, sort_keys=True)})

@@ -10,8 +10,10 @@ import functools
 import operator
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 #: Operators of this version, of 2022, are known to all runtimes since; likewise the file's form.
@@ -36,14 +38,16 @@ class Graph:
             if (name := f"v{self._count}") not in self._reserved:
                 return name
 
-    def node(self, operation: str, *given: Value, kind: np.dtype | None = None, **options) -> Value:
+    def node(
+        self, operation: str, *given: Value, kind: DTypeLike | None = None, **options: Any
+    ) -> Value:
         """Add a node; its result has the ``kind`` of the first value, if no other is said."""
         name = self.name()
         inputs = [value.name for value in given]
         self.nodes.append(helper.make_node(operation, inputs, [name], name=name, **options))
         return Value(self, name, given[0].kind if kind is None else np.dtype(kind))
 
-    def constant(self, values, kind: np.dtype) -> Value:
+    def constant(self, values: ArrayLike, kind: np.dtype) -> Value:
         """A constant; equal ones are one."""
         array = np.ascontiguousarray(values, kind).reshape(np.shape(values))
         key = (array.dtype.str, array.shape, array.tobytes())
@@ -57,8 +61,8 @@ class Graph:
         self.nodes.append(helper.make_node("Identity", [value.name], [name], name=name))
 
 
-def _binary(node: str, kind=None, swapped: bool = False) -> Callable:
-    def apply(self: Value, other) -> Value:
+def _binary(node: str, kind: DTypeLike | None = None, swapped: bool = False) -> Callable:
+    def apply(self: Value, other: Value | ArrayLike) -> Value:
         pair = (self, self.like(other))
         return self.graph.node(node, *(pair[::-1] if swapped else pair), kind=kind)
 
@@ -92,11 +96,11 @@ class Value:
     exp, log, sqrt = _unary("Exp"), _unary("Log"), _unary("Sqrt")
     floor, relu = _unary("Floor"), _unary("Relu")
 
-    def like(self, other) -> Value:
+    def like(self, other: Value | ArrayLike) -> Value:
         """A number or array as a constant of this value's type; values stay."""
         return other if isinstance(other, Value) else self.graph.constant(other, self.kind)
 
-    def cast(self, kind) -> Value:
+    def cast(self, kind: DTypeLike) -> Value:
         """The same in another type."""
         kind = np.dtype(kind)
         if kind == self.kind:
@@ -134,7 +138,7 @@ class Value:
             index = self.graph.constant(index, np.dtype(np.int64))
         return self.graph.node("Gather", self, index, axis=axis)
 
-    def count(self, edges: Sequence[float] | Value) -> Value:
+    def count(self, edges: Value | ArrayLike) -> Value:
         """How many edges, ascending, each element has reached: int32, without the last axis.
 
         Edges are numbers, or values with one axis more than this one.
@@ -146,9 +150,10 @@ class Value:
         return self.graph.constant(numbers, np.dtype(np.int64))
 
 
-def where(condition: Value, yes, no) -> Value:
+def where(condition: Value, yes: Value | ArrayLike, no: Value | ArrayLike) -> Value:
     """One of two, element by element; at least one of them is a value."""
     like = yes if isinstance(yes, Value) else no
+    assert isinstance(like, Value), "two numbers have no type"
     return condition.graph.node("Where", condition, like.like(yes), like.like(no), kind=like.kind)
 
 

@@ -49,7 +49,7 @@ def _rows(transport: Transport, kind: np.dtype, rng: np.random.Generator) -> dic
         span = Column.of(known, name).span
         odd += [*span, span[0] - np.ptp(span), span[1] + np.ptp(span)]
         if name in known.spikes:
-            odd += [np.float32(value) for value in known.spikes[name].values]
+            odd += [float(np.float32(value)) for value in known.spikes[name].values]
         some = rng.random(ROWS) < 0.01
         found[name] = np.where(some, rng.choice(odd, ROWS), x).astype(kind).astype(float)
     for name, categories in known.categories.items():

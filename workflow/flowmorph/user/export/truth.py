@@ -23,7 +23,7 @@ COPIES = 4
 
 
 def _log_det(one: Morph, x: Tensor, y: Tensor, c: Tensor | None) -> Tensor:
-    total = 0.0
+    total = x.new_zeros(x.shape[1])
     for flow, inverse in steps(one):
         x, part = (flow.inverse if inverse else flow)(x, c)
         total = total + part
@@ -89,7 +89,7 @@ class Truth:
         one = transport.morphs[training] if inner == np.float32 else exact
         self._measure_rounding(one, inner, x, c)
 
-    def _measure_rounding(self, one: Morph, inner: np.dtype, x, c) -> None:
+    def _measure_rounding(self, one: Morph, inner: np.dtype, x: np.ndarray, c: np.ndarray) -> None:
         rng, step = np.random.default_rng(0), float(np.finfo(inner).eps)
         self.own, self.own_boxed = dict.fromkeys(self.outputs, 0.0), dict.fromkeys(self.boxed, 0.0)
         for copied in range(COPIES):
@@ -136,11 +136,13 @@ class Truth:
             return np.isin(values.astype(self._kind), spikes)
         return np.zeros(len(values))
 
-    def _move(self, one: Morph, x: np.ndarray, c: np.ndarray):
+    def _move(
+        self, one: Morph, x: np.ndarray, c: np.ndarray
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Moved features in the box, and all outputs, (N,) float64, by name."""
         known = self._transport.preprocessing
-        x, c = setup.tensors(x, c, self._transport.device)
-        y = setup.in_chunks(lambda x, c: one.forward(x, c, c), x, c)
+        start, given = setup.tensors(x, c, self._transport.device)
+        y = setup.in_chunks(lambda x, c: one.forward(x, c, c), start, given)
         boxed = dict(zip(self.features, y.double().cpu().numpy(), strict=True))
         outputs = {name: self.back(name, values) for name, values in boxed.items()}
         with np.errstate(all="ignore"):
@@ -149,8 +151,9 @@ class Truth:
                  for name in self._transport.features}
             )  # fmt: skip
         for name in self._extras:
-            given = (x, y.T.contiguous(), c)
-            part = setup.in_chunks(lambda *given, of=name: EXTRAS[of](one, *given), *given)
+            part = setup.in_chunks(
+                lambda *each, of=name: EXTRAS[of](one, *each), start, y.T.contiguous(), given
+            )
             slopes = np.dot(SLOPES[name], [self._before, after])
             outputs[name] = part.double().cpu().numpy() + slopes
         return boxed, outputs
@@ -169,7 +172,9 @@ class _Given:
         return low + (high - low) * self.u[:size]
 
 
-def _rows(transport: Transport, given: Mapping[str, np.ndarray]):
+def _rows(
+    transport: Transport, given: Mapping[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Columns (N,) as the transport takes them, and rows (N,), bool, that it takes."""
     known = transport.preprocessing
     rows = {name: given[name].astype(float) for name in known.maps}
@@ -188,5 +193,6 @@ def _doubled(one: Morph) -> Morph:
     """A method with flows in float64."""
     flows = (one.pair.reference, one.pair.target, *one.flows)
     double = {id(flow): copy.deepcopy(flow).double() for flow in flows}
-    pair = DensityPair(*(double[id(flow)] for flow in flows[:2]), one.pair.mode)
+    reference, target = (double[id(flow)] for flow in flows[:2])
+    pair = DensityPair(reference, target, one.pair.mode)
     return morph(pair, None if len(one.flows) == 2 else double[id(one.flows[0])])
