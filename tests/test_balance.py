@@ -308,6 +308,23 @@ def test_signs_and_effective_numbers(tmp_path):
     )
 
 
+def test_rows_outside_of_the_training_region_have_weights_too(tmp_path):
+    files = {
+        name: write(tmp_path / f"{name}.parquet", i, 6000, i + 1)
+        for i, name in enumerate(("reference", "target"))
+    }
+    regions = {"column": "c", "train": [[-3, -1], [1, 3]], "apply": [[-1, 1]], "closure": True}
+    prepared, preprocessing, _ = prepare(files, own(regions=regions, closure=()))
+    values = prepared["reference"]["apply.condition"].astype(float)
+    values[:, 0] = preprocessing.maps["c"].inverse(values[:, 0])
+    assert np.abs(values[:, 0]).max() < 1.01
+    weights, truth = prepared["reference"]["apply.weights"], exact(values)
+    assert (weights > 0).all()
+    # Nothing was learnt in there: the ratio is carried across.
+    ratio = weights / truth
+    assert ratio.std() / ratio.mean() < 0.25
+
+
 def test_a_category_with_few_rows_is_named():
     train = {"reference": np.repeat([0, 1], [500, 99]), "target": np.repeat([0, 1], [100, 300])}
     (note,) = own_categories.few("era", Categories((2016, "late")), train)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import awkward as ak
@@ -290,7 +291,9 @@ def test_both_samples_have_one_input_a_category_in_one_order(tmp_path):
         assert found.shape[1] == 4 and np.isin(found[:, 1:], (0, 1)).all()
         assert found[:, 1:].sum(axis=0).tolist() == list(expected)
         np.testing.assert_array_equal(prepared[name]["condition.gaps"], np.zeros(4))
-    assert not rows.notes
+    # Fewer than 100 training rows of a sample, and nothing else to say.
+    few = [re.match("Warning: condition 'era': the category '(.)' has few", n) for n in rows.notes]
+    assert [found and found[1] for found in few] == ["a", "b", "c"]
     # Rows of a fold are those that the transport takes for its.
     table_of = pd.read_parquet(samples["target"]["files"])
     codes = table_of["era"].map({"a": 0.0, "b": 1.0, "c": 2.0})
