@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
+from scripts_by_name import path_of
 from test_own_tutorial import SMALL
 from test_workflow import OUT, Project
 from yaml import safe_load
@@ -19,6 +20,7 @@ from yaml import safe_load
 import flowmorph
 from flowmorph.errors import InputError
 from flowmorph.plan import defaults, paths
+from flowmorph.plan.imports import modules_of
 
 SETTINGS = safe_load(SMALL)
 TINY = {
@@ -281,6 +283,12 @@ def test_defaults_are_those_of_the_workflow():
     root = defaults.HERE.parents[2] / "config"
     assert defaults.config() == safe_load((root / "config.yaml").read_text())
     assert defaults.SCHEMA.read_text() == (root / "schema.yaml").read_text()
+
+
+def test_jobs_that_move_files_need_no_figure():
+    needed = modules_of(path_of("move_file"))
+    assert "user/transport.py" in needed
+    assert not [name for name in needed if name.startswith(("figures/", "user/report"))]
 
 
 def test_importing_the_package_imports_nothing_large():

@@ -7,6 +7,7 @@ the gap without lists that someone would have to keep.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def _imports(path: Path) -> tuple[Path, ...]:
         return ()
     names: list[str] = []
     others: list[Path] = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in _run(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -40,6 +41,16 @@ def _imports(path: Path) -> tuple[Path, ...]:
             others.append(path.with_name(node.value))
     files = [file for name in names if (file := _file_of(name)) is not None]
     return (*files, *(file for file in others if file.is_file()))
+
+
+def _run(tree: ast.AST) -> Iterator[ast.AST]:
+    """What a module has, but for what only readers of its types see."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        hidden = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        waiting += node.orelse if hidden else ast.iter_child_nodes(node)
 
 
 def _file_of(name: str) -> Path | None:
