@@ -19,6 +19,7 @@ from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.metrics import two_sample
 from flowmorph.plan import paths
 from flowmorph.samples.moved import MovedSample
+from flowmorph.user.moved_files import Counts
 
 MANY = 100
 METHOD = "flows_for_flows"
@@ -112,6 +113,15 @@ def test_steep_splines_of_a_hundred_features_are_inverted_in_double_precision():
     back, log_det_back = flow.inverse(y, c)
     assert (back - x).abs().max() < 1e-9
     assert (log_det + log_det_back).abs().max() < 1e-8
+
+
+def test_a_sentence_about_a_file_names_the_columns_with_most_rows():
+    beyond = {f"x{i}": i for i in range(MANY)}
+    said = str(Counts(rows=9, moved=9, beyond=beyond, clipped={"n": 3}))
+    assert "training: 99 in x99, 98 in x98, " in said and "81 in x81, 80 in x80, fewer" in said
+    assert "fewer in 79 others; clipped to the column's type: 3 in n" in said  # x0 has none
+    few = str(Counts(rows=9, moved=9, beyond=dict(list(beyond.items())[:4])))
+    assert few.endswith("training: 1 in x1, 2 in x2, 3 in x3")
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,8 @@ MOVED, ELSEWHERE, MISSING, BEYOND = 1, 0, -1, -2
 #: that the user cannot choose it.
 WINDOW = 8192
 
+MOST_LISTED = 20  # columns that a sentence about a file names
+
 
 @dataclass
 class Counts:
@@ -86,11 +88,20 @@ class Counts:
             parts.append(f"{self.kept} kept, because they lie beyond the range of the training")
         if self.weightless:
             parts.append(f"{self.weightless} of weight 0, whose condition the target never has")
-        beyond = [f"{count} in {name}" for name, count in self.beyond.items() if count]
         text = ", ".join(parts) + "; beyond the range of the training: "
-        text += ", ".join(beyond) or "none"
-        clipped = [f"{count} in {name}" for name, count in self.clipped.items() if count]
-        return text + ("; clipped to the column's type: " + ", ".join(clipped) if clipped else "")
+        text += _listed(self.beyond) or "none"
+        clipped = _listed(self.clipped)
+        return text + (f"; clipped to the column's type: {clipped}" if clipped else "")
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    """Name the columns that have a count, of many those with the largest."""
+    some = {name: count for name, count in counts.items() if count}
+    if len(some) > MOST_LISTED:
+        largest = sorted(some, key=some.get, reverse=True)[:MOST_LISTED]
+        rest = f"fewer in {len(some) - MOST_LISTED} others"
+        return ", ".join([f"{some[name]} in {name}" for name in largest] + [rest])
+    return ", ".join(f"{count} in {name}" for name, count in some.items())
 
 
 def move_files(
