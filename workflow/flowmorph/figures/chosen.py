@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from flowmorph.errors import InputError
-from flowmorph.metrics import two_sample
 from flowmorph.samples.moved import MovedSample
 
 MOST = 20  # features that a figure draws
@@ -58,6 +57,9 @@ def largest_differences(sample: MovedSample, names: Sequence[str], labels: Seque
         raise InputError(f"{len(labels)} labels for {features} features")
     if features <= MOST:
         return Chosen(np.arange(features), tuple(labels), "")
+    # Here: scripts that draw should start without scipy.
+    from flowmorph.metrics import two_sample
+
     some = sample.select(slice(ROWS))
     distances = [
         two_sample.ks_distances(
