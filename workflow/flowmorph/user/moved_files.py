@@ -98,7 +98,7 @@ def _listed(counts: Mapping[str, int]) -> str:
     """Name the columns that have a count, of many those with the largest."""
     some = {name: count for name, count in counts.items() if count}
     if len(some) > MOST_LISTED:
-        largest = sorted(some, key=some.get, reverse=True)[:MOST_LISTED]
+        largest = sorted(some, key=some.__getitem__, reverse=True)[:MOST_LISTED]
         rest = f"fewer in {len(some) - MOST_LISTED} others"
         return ", ".join([f"{some[name]} in {name}" for name in largest] + [rest])
     return ", ".join(f"{count} in {name}" for name, count in some.items())
