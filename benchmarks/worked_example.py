@@ -17,6 +17,7 @@ these, before and after, and prints the largest differences.
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,8 @@ SHOWN = {
 }
 NEGATIVE = 0.15  # about the part of simulated weights that are -1
 AUC_ROWS = 10_000
+#: Least part of the data's photons in a bin that is drawn.
+LEAST = 0.002
 
 
 def photons(number: int, data: bool, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -58,7 +61,7 @@ def signs(pt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def mean_sign(pt: np.ndarray) -> np.ndarray:
-    """Mean weight of simulated events whose first photon has this momentum."""
+    """Mean weight of simulated events, of whose photons the first, by chance, has this momentum."""
     return 1 - 4 * NEGATIVE / (1 + pt / 45)
 
 
@@ -77,7 +80,8 @@ def make(folder: Path, events: int, seed: int = 1) -> None:
     order = np.arange(2 * events).reshape(-1, 2)
     swap = both["pt"][order[:, 0]] < both["pt"][order[:, 1]]
     order[swap] = order[swap, ::-1]
-    table = {"event": np.arange(events), "weight": signs(both["pt"][order[:, 0]], rng)}
+    table = {"event": np.arange(events), "first_pt": both["pt"][::2]}
+    table["weight"] = signs(table["first_pt"], rng)
     for i, name in enumerate(("lead", "sublead")):
         table |= {f"{name}_{column}": values[order[:, i]] for column, values in both.items()}
         table[f"{name}_id"] = 10**9 + order[:, i]
@@ -88,7 +92,7 @@ def make(folder: Path, events: int, seed: int = 1) -> None:
 def unstacked(events: pd.DataFrame) -> pd.DataFrame:
     """Both photons of moved events as rows, without the names of the objects."""
     parts = []
-    events = events.assign(mean_sign=mean_sign(events["lead_pt"]))
+    events = events.assign(mean_sign=mean_sign(events["first_pt"]))
     for name in ("lead", "sublead"):
         other = {f"flowmorph_{name}_weight": "balanced"}
         other |= {c: c.removeprefix(f"{name}_") for c in events if c.startswith(f"{name}_")}
@@ -105,7 +109,8 @@ def fractions(
     if spike:
         place = np.where(values == 0, 0, np.maximum(place, 1))
     place = np.clip(place, 0 if spike else 1, len(bins) - 1) - (0 if spike else 1)
-    sums, squares = (np.bincount(place, weights**power) for power in (1, 2))
+    count = len(bins) if spike else len(bins) - 1
+    sums, squares = (np.bincount(place, weights**power, count) for power in (1, 2))
     return sums / weights.sum(), np.sqrt(squares) / weights.sum()
 
 
@@ -113,13 +118,14 @@ def fractions(
 def draw(moved: pd.DataFrame, truth: pd.DataFrame) -> Figure:
     """Ratios to the truth, before and after, in each part of the detector."""
     fig = style.figure(style.DOUBLE_WIDTH, 3.6)
-    axes = fig.subplots(len(PARTS), len(SHOWN), sharey=True)
+    axes = fig.subplots(len(PARTS), len(SHOWN), sharey=True, sharex="col")
     for row, part in zip(axes, PARTS, strict=True):
         here, there = moved[moved["part"] == part], truth[truth["part"] == part]
         for ax, (column, (bins, label)) in zip(row, SHOWN.items(), strict=True):
             spike = column == "iso"
             edges = np.concatenate([[bins[0] - (bins[1] - bins[0])], bins]) if spike else bins
             exact, error = fractions(there[column].to_numpy(), bins, spike)
+            exact = np.where(exact < LEAST, np.nan, exact)
             middle = (edges[1:] + edges[:-1]) / 2
             ax.fill_between(
                 edges, *(np.append(r, r[-1]) for r in (1 - error / exact, 1 + error / exact)),
@@ -135,11 +141,12 @@ def draw(moved: pd.DataFrame, truth: pd.DataFrame) -> Figure:
                 label="moved and balanced",
             )  # fmt: skip
             if column != "pt":
-                ends = [
-                    fractions(here[f"{column}_moved_{end}"].to_numpy(), bins, spike, weights)[0]
-                    for end in ("down", "up")
+                varied = [
+                    fractions(here[name].to_numpy(), bins, spike, weights)[0]
+                    for name in here
+                    if re.fullmatch(rf"{column}_moved(_\d+)?", name)
                 ]
-                low, high = (f(*ends) / exact for f in (np.minimum, np.maximum))
+                low, high = (f(varied, axis=0) / exact for f in (np.min, np.max))
                 ax.bar(
                     middle, high - low, 0.9 * np.diff(edges), low, color="C0", alpha=0.3, lw=0,
                     label="range of the bootstrap",
@@ -157,8 +164,14 @@ def draw(moved: pd.DataFrame, truth: pd.DataFrame) -> Figure:
     return fig
 
 
+def weighted_mean(values: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+    """Mean of values with weights, which may be negative, and its statistical error."""
+    mean = np.average(values, weights=weights)
+    return mean, np.sqrt(np.sum((weights * (values - mean)) ** 2)) / weights.sum()
+
+
 def report(moved: pd.DataFrame, truth: pd.DataFrame) -> str:
-    """Share of the spike, means and AUC before and after, as a Markdown table."""
+    """Share of the spike, means with errors, and AUC, before and after, as Markdown."""
     columns = [*FEATURES, "pt"]
     after = moved.assign(**{name: moved[f"{name}_moved"] for name in FEATURES})
     lines = ["| part | sample | share of iso = 0 | mean width | mean pt [GeV] | share of photons |"]
@@ -171,13 +184,15 @@ def report(moved: pd.DataFrame, truth: pd.DataFrame) -> str:
     for part in PARTS:
         for name, (table, weights) in samples.items():
             here = table["part"] == part
-            own = weights[here]
             mean = [
-                np.average(values[here], weights=own)
+                weighted_mean(values.to_numpy(), (weights * here).to_numpy())
                 for values in (table["iso"] == 0, table["width"], table["pt"])
             ]
-            numbers = f"{mean[0]:.3f} | {mean[1]:.3f} | {mean[2]:.1f}"
-            lines.append(f"| {part} | {name} | {numbers} | {own.sum() / weights.sum():.3f} |")
+            mean.append(weighted_mean(here.to_numpy(), weights.to_numpy()))
+            numbers = [
+                f"{m:.{d}f} ± {e:.{d}f}" for (m, e), d in zip(mean, (3, 3, 1, 3), strict=True)
+            ]
+            lines.append(f"| {part} | {name} | {' | '.join(numbers)} |")
     rng = np.random.default_rng(1)
     for name in ("simulation", "moved and balanced"):
         table, weights = samples[name]

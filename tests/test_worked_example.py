@@ -79,8 +79,8 @@ def test_every_option_has_its_columns_and_tables(example):
         assert moved[f"flowmorph_{photon}_support_moved"].between(0, 3).all()
         for feature in ("iso", "width"):
             new = f"{photon}_{feature}_moved"
-            assert (moved[f"{new}_down"] <= moved[new]).all()
-            assert (moved[new] <= moved[f"{new}_up"]).all()
+            assert (moved[f"{new}_1"] != moved[new]).mean() > 0.3
+            assert moved[f"{new}_1"].corr(moved[new]) > 0.3
         spike = moved[f"{photon}_iso_moved"] == 0
         assert 0.2 < spike.mean() < 0.9 and (moved[f"{photon}_iso_moved"] >= 0).mean() > 0.9
     rows = (example / "results/worked/tables/own_rows.md").read_text()
