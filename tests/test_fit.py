@@ -75,6 +75,7 @@ def small():
     [
         ("movement_penalty", {"regions": REGIONS, "variations": {"seeds": 0, "bootstrap": 1}}),
         ("base_transfer", {"folds": 2, "negative": "drop"}),
+        ("flows_for_flows", {"balance": True}),
     ],
 )
 def test_the_bytes_are_the_workflows(tmp_path, tmp_path_factory, method, changes):

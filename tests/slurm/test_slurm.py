@@ -58,7 +58,7 @@ def test_a_chain_from_events_to_a_figure_gives_the_bytes_of_a_local_run(cluster,
         "rule_chunks_build_features_generate_events": 1,
         "rule_train_density": 2,
         "rule_transports_train_transport": 1,
-        "rule_morph_by_alternative": 4,
+        "rule_morph_by_alternative": len(targets.alternatives(tasks.COLLIDER.name, CONFIG)),
         "rule_move_samples": 1,
         "rule_measure_task": 1,
     }
