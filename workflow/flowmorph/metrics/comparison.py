@@ -13,6 +13,9 @@ from flowmorph.samples import moved, unweighting
 from flowmorph.samples.regions import inside
 
 FEWEST_POINTS = 20  # so that half of the target fills five folds, for the floor
+#: Ways to cut the target in two, whose mean AUC is the floor: one alone scatters by as much as the
+#: methods differ.
+HALVINGS = 5
 QUANTILES = {"distance_q05": 0.05, "distance_median": 0.5, "distance_q95": 0.95}
 
 
@@ -27,6 +30,16 @@ class Sample:
     def __getitem__(self, rows) -> Sample:
         weights = None if self.weights is None else self.weights[rows]
         return Sample(self.points[rows], self.condition[rows], weights)
+
+    def __add__(self, other: Sample) -> Sample:
+        weights = None
+        if self.weights is not None:
+            weights = np.concatenate([self.weights, other.weights])
+        points, condition = (
+            np.concatenate([ours, theirs])
+            for ours, theirs in ((self.points, other.points), (self.condition, other.condition))
+        )
+        return Sample(points, condition, weights)
 
     def __len__(self) -> int:
         return len(self.points)
@@ -132,15 +145,7 @@ def _two_sample(
         summed = _against_target(whole, balanced, setting, moved.MovedSample.signed)
     for name in names:
         one, other = compared[name]
-        few, few_others = one[: setting.two_sample_points], other[: setting.two_sample_points]
-        auc = two_sample.classifier_auc(
-            few.points,
-            few_others.points,
-            condition_sample=few.condition,
-            condition_target=few_others.condition,
-            seed=setting.seed,
-            weights=few.weights,
-        )
+        auc = _floor(compared[name], setting) if name == FLOOR else _auc(one, other, setting)
         yield Number(name, "", "points", len(one))
         if one.weights is not None:
             effective = unweighting.effective_points(signed[name][0].weights)
@@ -172,6 +177,36 @@ def _two_sample(
             yield Number(name, feature, "ks_pvalue", result.ks_pvalue)
             yield Number(name, feature, "chi2_ndf", result.chi2_per_degree)
         yield from _in_spikes(name, one, other, setting)
+
+
+def _auc(one: Sample, other: Sample, setting: Setting, number: int = 0) -> two_sample.Auc:
+    one, other = one[: setting.two_sample_points], other[: setting.two_sample_points]
+    return two_sample.classifier_auc(
+        one.points,
+        other.points,
+        condition_sample=one.condition,
+        condition_target=other.condition,
+        seed=setting.seed + number,
+        weights=one.weights,
+    )
+
+
+def _floor(halves: tuple[Sample, Sample], setting: Setting) -> two_sample.Auc:
+    """The mean AUC of the target against itself, over several ways to cut it in two.
+
+    What a point is called, one half or the other, is independent from cut to cut, and so are the
+    AUCs: their mean is as many times as certain as the root of their number.
+    """
+    target = halves[0] + halves[1]
+    rng = np.random.default_rng(setting.seed)
+    found = []
+    for number in range(HALVINGS):
+        rows = rng.permutation(len(target))
+        one, other = target[rows[: len(halves[0])]], target[rows[len(halves[0]) :]]
+        found.append(_auc(one, other, setting, number))
+    value, low, high = np.mean(found, axis=0)
+    below, above = (value - low) / HALVINGS**0.5, (high - value) / HALVINGS**0.5
+    return two_sample.Auc(float(value), float(value - below), float(value + above))
 
 
 def _in_spikes(name: str, one: Sample, other: Sample, setting: Setting) -> Iterator[Number]:
