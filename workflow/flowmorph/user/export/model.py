@@ -17,10 +17,11 @@ from onnx import helper
 from flowmorph.errors import InputError
 from flowmorph.flows.flow import Flow
 from flowmorph.transfer.morph import BaseTransfer, Morph
+from flowmorph.user.box import FARTHEST
 from flowmorph.user.export import flows
 from flowmorph.user.export.columns import DOUBLE, Column
 from flowmorph.user.export.nodes import IR_VERSION, OPSET, Graph, Value, columns, every, where
-from flowmorph.user.transport import FARTHEST, Transport
+from flowmorph.user.transport import Transport
 
 #: Types of numbers that a model takes and gives, and of those in which its flows compute.
 PRECISIONS: dict[str, np.dtype] = {"float32": np.dtype(np.float32), "float64": np.dtype(np.float64)}

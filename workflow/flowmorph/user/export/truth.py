@@ -10,9 +10,10 @@ from torch import Tensor
 
 from flowmorph.flows import setup
 from flowmorph.transfer.morph import DensityPair, Morph, morph
+from flowmorph.user.box import FARTHEST
 from flowmorph.user.export.columns import Column
 from flowmorph.user.export.model import MOVED, UNIFORM, codes, steps
-from flowmorph.user.transport import FARTHEST, Transport
+from flowmorph.user.transport import Transport
 
 #: How far from the middle of the box, of which the training fills +- 3, rows are compared: farther
 #: away a condition makes a flow so steep that float64 does not compute it either.
