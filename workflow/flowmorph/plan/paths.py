@@ -131,6 +131,12 @@ def bundle(out: str, method: str) -> str:
     return f"{out}/transports/own/{method}/{BUNDLE}"
 
 
+def models(out: str, method: str, folds: int) -> list[str]:
+    """A transport of the user's samples as ONNX models, one a fold if there are several."""
+    parts = [f"_fold_{fold}" for fold in range(folds)] if folds > 1 else [""]
+    return [f"{out}/transports/own/{method}/transport{part}.onnx" for part in parts]
+
+
 def loss_table(model: str) -> str:
     """Loss history in a flow's folder."""
     return f"{model}/loss.csv"
