@@ -92,7 +92,7 @@ def test_a_model_for_programs_without_python_is_that_of_the_command(project):
     override = settings(onnx=True)
     assert project.pending(override=override) == Counter({"export_transport": 1})
     project.snakemake("--cores", "1", override=override)
-    (model,) = paths.models(OUT, "movement_penalty", 1)
+    (model,) = paths.models(OUT, "movement_penalty", None)
     by_hand = project.folder / "hand.onnx"
     bundle = str(project.folder / paths.bundle(OUT, "movement_penalty"))
     main(["export", "--transport", bundle, "--output", str(by_hand)])
