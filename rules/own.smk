@@ -127,6 +127,32 @@ rule bundle_transport:
         " --output {output.bundle} > {log} 2>&1"
 
 
+rule export_transport:
+    """Write a method's transport as models for programs without Python."""
+    input:
+        transport=paths.bundle(OUT, "{method}"),
+        script=script("move/export_transport.py"),
+        code=code("move/export_transport.py"),
+    output:
+        paths.models(OUT, "{method}", config["own"]["folds"]),
+    log:
+        paths.log(OUT, "export_transport", "{method}"),
+    benchmark:
+        paths.benchmark(OUT, "moving", "export_transport", "{method}")
+    wildcard_constraints:
+        method="|".join(methods.PUBLISHED),
+    conda:
+        "../envs/environment.yaml"
+    resources:
+        mem_mb=scaled(2000),
+        runtime=scaled(60),
+    params:
+        also="--also balance_factor" if config["own"]["balance"] else "",
+    shell:
+        "python {input.script} --transport {input.transport} {params.also} "
+        " --outputs {output} > {log} 2>&1"
+
+
 rule move_reference:
     """Move the user's reference by one method, and write it as it came."""
     input:

@@ -152,6 +152,20 @@ def test_discrete_conditions_have_the_exact_ratio():
     assert balance.factors(np.array([[2.0]])) == 0
 
 
+def test_a_discrete_value_is_the_same_in_float32_and_in_float64():
+    rng = np.random.default_rng(1)
+    levels = 0.05 + 0.1 * np.arange(11)
+    box = 6 * (levels - levels[0]) / np.ptp(levels) - 3
+    again = 6 * (levels.astype(np.float32).astype(float) - levels[0]) / np.ptp(levels) - 3
+    box, again = box.astype(np.float32), again.astype(np.float32)
+    assert (box != again).sum() > 3
+    ends = [spectrum(rng.choice(box, 5000)[:, None]) for _ in range(2)]
+    balance, _ = fit(*ends, ["m"])
+    expected = balance.factors(box[:, None])
+    assert (expected > 0).all() and np.array_equal(balance.factors(again[:, None]), expected)
+    assert not balance.factors(box[:, None] + 0.01 * (box[1] - box[0])).any()
+
+
 def test_a_gap_between_training_intervals_is_crossed_smoothly():
     rng = np.random.default_rng(1)
 

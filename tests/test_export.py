@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from scripts_by_name import script
 from test_bundle import content, put
 from transports import make, table
 
@@ -235,6 +236,16 @@ def test_the_command_writes_the_same_file(tmp_path, capsys):
           "--also", "log_det"])  # fmt: skip
     assert "b.onnx: agrees with the transport in" in capsys.readouterr().err
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+
+
+def test_the_rules_script_writes_a_model_a_fold(tmp_path):
+    transport = loaded(tmp_path, folds=2)
+    paths = [tmp_path / f"{fold}.onnx" for fold in (0, 1)]
+    command = ["--transport", str(tmp_path), "--outputs", *map(str, paths)]
+    script("export_transport").main(command)
+    for fold, path in enumerate(paths):
+        transport.export(tmp_path / "t.onnx", fold=fold)
+        assert path.read_bytes() == (tmp_path / "t.onnx").read_bytes()
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])

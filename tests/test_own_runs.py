@@ -88,6 +88,20 @@ def test_a_setting_of_the_output_trains_nothing(project, changes):
     assert project.pending(override=settings(**changes)) == Counter({"move_reference": 1})
 
 
+def test_a_model_for_programs_without_python_is_that_of_the_command(project):
+    override = settings(onnx=True)
+    assert project.pending(override=override) == Counter({"export_transport": 1})
+    project.snakemake("--cores", "1", override=override)
+    (model,) = paths.models(OUT, "movement_penalty", None)
+    by_hand = project.folder / "hand.onnx"
+    bundle = str(project.folder / paths.bundle(OUT, "movement_penalty"))
+    main(["export", "--transport", bundle, "--output", str(by_hand)])
+    assert by_hand.read_bytes() == (project.folder / model).read_bytes()
+    log = project.folder / paths.log(OUT, "export_transport", "movement_penalty")
+    assert "transport.onnx: agrees with the transport in" in log.read_text()
+    project.snakemake("--cores", "1", override=settings())
+
+
 def test_settings_of_the_output_reach_both_commands_as_they_are(project):
     changes = {"drop": ["*_gen", ODD], "outside": "keep", "suffix": "_new"}
     override = settings(**changes) | {"apply": "data/more.csv.gz"}

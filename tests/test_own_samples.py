@@ -85,6 +85,10 @@ def objects(**named) -> dict:
         ({"target": {"files": None, "weights": None}}, "own.target.files"),
         ({"target": {"files": [], "weights": None}}, "own.target.files"),
         ({"target": {"files": "t.csv", "weights": "y"}}, "column 'y' is used twice"),
+        (
+            {"condition": ["x_moved"], "output": CONFIG["own"]["output"] | {"onnx": True}},
+            "own.output.onnx: another input or output of the model is named 'x_moved'",
+        ),
         ({"regions": REGIONS | {"train": [[2, 1]]}}, r"own.regions.train: \[2, 1\] is not"),
         ({"regions": REGIONS | {"column": None}}, "own.regions.column: name the column"),
         ({"regions": REGIONS | {"column": "x"}}, "own.regions.column: 'x' is a feature"),

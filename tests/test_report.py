@@ -8,6 +8,8 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.text import Text
 from transports import make
 
 import flowmorph
@@ -149,3 +151,20 @@ def test_missing_values_can_be_dropped(transport):
     holes["x"][:100] = np.nan
     table = transport.report(holes, sample(3), missing="drop", points=500).table
     assert table.loc["ceiling", "points"] == ROWS - 100
+
+
+def test_of_many_features_the_figure_has_those_that_differ_most(tmp_path):
+    names = [f"f{i:02d}" for i in range(22)]
+
+    def rows(seed: int, shift: float = 0.0) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng(seed)
+        return {name: rng.normal(shift * (name == "f21"), 1, 400) for name in names}
+
+    make(tmp_path, names, (), train=rows(1), width=32)
+    report = flowmorph.load(str(tmp_path), device="cpu").report(rows(2), rows(3, 3.0), points=400)
+    shown = [ax.get_xlabel() for ax in report.figure.findobj(Axes)]
+    drawn = [text.removesuffix(" (scaled)") for text in shown if text.endswith(" (scaled)")]
+    assert len(drawn) == 20 and drawn[0] == "f21"
+    texts = " ".join(text.get_text() for text in report.figure.findobj(Text))
+    assert "20 of 22 features" in texts
+    assert len(report.marginals) == 3 * 22

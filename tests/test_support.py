@@ -14,15 +14,15 @@ from flowmorph.plan.jobs.data import FileData
 from flowmorph.plan.jobs.form import to_json
 from flowmorph.plan.jobs.moving import MoveJob
 from flowmorph.plan.jobs.training import DensityJob, Network, Recipe
-from flowmorph.user.moved_files import move_files
-from flowmorph.user.output import Output
-from flowmorph.user.transport import (
+from flowmorph.user.column_map import (
     OUT_OF_RANGE,
     SUPPORTED,
     WITHOUT_REFERENCE,
     WITHOUT_TARGET,
-    Transport,
 )
+from flowmorph.user.moved_files import move_files
+from flowmorph.user.output import Output
+from flowmorph.user.transport import Transport
 
 ROWS = 3000
 

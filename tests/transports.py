@@ -29,12 +29,13 @@ def table(rows: int, seed: int = 0) -> dict[str, np.ndarray]:
 def make(
     folder: Path, features, condition, method="movement_penalty", regions=NOWHERE,
     event=(), folds=1, variations=0, train=None, categories=None, balance=None, weights=None,
+    width=8,
     **options,
 ) -> Path:  # fmt: skip
     """A transport whose flows have random weights; ``options`` are those of columns.
 
     ``train`` are the columns to which it is fitted, `table` if there are none, and ``categories``
-    those of conditions that have some.
+    those of conditions that have some. ``width`` is that of the networks.
     """
     torch.manual_seed(1)
     options = {"x": {"transform": "quantile"}, "k": {"integer": True}, "m": {}} | options
@@ -46,7 +47,7 @@ def make(
     for number in range(folds * (1 + variations)):
         files = {}
         for name in ("reference", "target", "transport")[: 2 if method == "base_transfer" else 3]:
-            flow = Flow(Architecture(len(features), context, 2, 1, 8, 4, 4.0))
+            flow = Flow(Architecture(len(features), context, 2, 1, width, 4, 4.0))
             with torch.no_grad():
                 flow.flat.add_(0.3 * torch.randn_like(flow.flat) * flow.mask)
             files[name] = str(folder / f"{name}_weights_{number}.safetensors")

@@ -57,7 +57,7 @@ def _add_export(commands) -> None:
     export.add_argument("--arithmetic", choices=("float32", "float64"), default="float64",
                         help="of the flows; float32 is faster and rounds as move")  # fmt: skip
     export.add_argument("--also", nargs="+", action="extend", default=[],
-                        choices=("log_det", "log_reference", "log_target"),
+                        choices=("log_det", "log_reference", "log_target", "balance_factor"),
                         help="further outputs, docs/export.md has them")  # fmt: skip
     export.add_argument("--variation", type=int, default=0, help="0 for the nominal map")
     export.add_argument("--fold", type=int, help="whose training is taken, where there are folds")

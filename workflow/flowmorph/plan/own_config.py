@@ -177,6 +177,22 @@ def output_methods(config: dict) -> list[str]:
     return config["own"]["output"]["methods"] or config["own"]["methods"]
 
 
+def _check_export(config: dict) -> None:
+    """Names of a model's inputs and outputs, which `flowmorph.user.export.model` gives them."""
+    own = config["own"]
+    taken = {f"{name}_moved" for name in columns(own["features"])}
+    for kind in ("features", "condition"):
+        for name, choice in choices(own[kind]).items():
+            taken |= {f"{name}_uniform"} if choice.get("integer") or choice.get("spike") else set()
+    taken |= {"balance_factor", "balance_fold"} if own["balance"] else set()
+    for name in [*columns(own["features"]), *columns(own["condition"])]:
+        if name in taken:
+            raise InputError(
+                f"config: own.output.onnx: another input or output of the model is named {name!r}, "
+                "as this column: rename the column, or set onnx: false"
+            )
+
+
 def check(config: dict) -> None:
     """Raise InputError, naming the key, for settings of ``own`` that do not go together."""
     own = config["own"]
@@ -245,6 +261,8 @@ def check(config: dict) -> None:
     for method in own["output"]["methods"]:
         if method not in own["methods"]:
             raise InputError(f"config: own.output.methods: {method} is not in own.methods")
+    if own["output"]["onnx"]:
+        _check_export(config)
     regional = [regions["column"]] if regions["column"] else []
     weighed = [own["reference"]["weights"]] if weighs(config) else []
     others = [*conditions, *own["event"], *(regional if regions["apply"] else []), *weighed]

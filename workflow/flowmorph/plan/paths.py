@@ -131,6 +131,12 @@ def bundle(out: str, method: str) -> str:
     return f"{out}/transports/own/{method}/{BUNDLE}"
 
 
+def models(out: str, method: str, folds: int | None) -> list[str]:
+    """A transport of the user's samples as ONNX models, one a fold if there are some."""
+    parts = [f"_fold_{fold}" for fold in range(folds)] if folds else [""]
+    return [f"{out}/transports/own/{method}/transport{part}.onnx" for part in parts]
+
+
 def loss_table(model: str) -> str:
     """Loss history in a flow's folder."""
     return f"{model}/loss.csv"

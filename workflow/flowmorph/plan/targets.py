@@ -286,6 +286,7 @@ def results(out: str, config: dict) -> list[str]:
     if own:
         made += [paths.bundle(out, method) for method in methods(config)]
         made += moved_references(out, config)
+        made += exported(out, config)
     return made
 
 
@@ -295,6 +296,14 @@ def moved_references(out: str, config: dict) -> list[str]:
     return [
         paths.moved_reference(out, method, suffix) for method in own_config.output_methods(config)
     ]
+
+
+def exported(out: str, config: dict) -> list[str]:
+    """Models of the transports, if they were asked for, of each method that moves files."""
+    if not config["own"]["output"]["onnx"]:
+        return []
+    folds, chosen = config["own"]["folds"], own_config.output_methods(config)
+    return [path for method in chosen for path in paths.models(out, method, folds)]
 
 
 def applied(out: str, config: dict) -> list[str]:

@@ -13,6 +13,9 @@ import numpy as np
 
 from flowmorph.samples import row_hashes
 
+#: Distance, as a part of that between values of a discrete condition, at which they are the same.
+NEAR = 1e-3
+
 #: Rows whose path through all trees is in memory at a time.
 CHUNK_ROWS = 8192
 
@@ -231,14 +234,33 @@ class Balance:
 
 
 def in_cells(values: np.ndarray, cells: np.ndarray, ratios: np.ndarray) -> np.ndarray:
-    """The ratio (N,) of the cell, of (V, D), that has a row's values (N, D); 0 where none has."""
+    """The ratio (N,) of the cell, of (V, D), that has a row's values (N, D); 0 where none has.
+
+    A value within `reach` of a cell's is the cell's.
+    """
     if not cells.shape[1]:
         return np.full(len(values), ratios[0])
-    _, place = np.unique(np.concatenate([cells, values]), axis=0, return_inverse=True)
+    near = np.column_stack([_nearest(*pair) for pair in zip(values.T, cells.T, strict=True)])
+    _, place = np.unique(np.concatenate([cells, near]), axis=0, return_inverse=True)
     place = place.reshape(-1)
     known = np.zeros(place.max() + 1)
     known[place[: len(cells)]] = ratios
     return known[place[len(cells) :]]
+
+
+def reach(cells: np.ndarray) -> float:
+    """How far a value may be from one of some (V,) and still be it: less than between two of them.
+
+    The same number has other digits where one file holds it in float32 and another in float64.
+    """
+    return float(NEAR * np.diff(np.unique(cells)).min(initial=1.0))
+
+
+def _nearest(values: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Values (N,), in their place the nearest of ``cells`` (V,) where it is within `reach`."""
+    known = np.unique(cells)
+    near = known[np.searchsorted((known[1:] + known[:-1]) / 2, values)]
+    return np.where(np.abs(values - near) <= reach(cells), near, values)
 
 
 def _check(arrays: Mapping[str, np.ndarray], kinds: Mapping, conditions: int) -> None:

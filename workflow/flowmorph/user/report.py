@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from flowmorph.errors import InputError, RowError
-from flowmorph.figures import correlations, features, style
+from flowmorph.figures import chosen, correlations, features, style
 from flowmorph.metrics import comparison, measures, spectra
 from flowmorph.plan import own_config, tasks
 from flowmorph.plan.seeds import seed_for
@@ -170,14 +170,17 @@ def _figure(
         name for name in transport.conditions if name in transport.preprocessing.categories
     ]
     numbers = [name for name in transport.conditions if name not in categories]
-    sizes = features.ratio_size(len(symbols), len(names)), correlations.correlation_size(len(names))
+    choice = chosen.largest_differences(sample, [transport.method], symbols)
+    panels = len(choice.labels)
+    sizes = features.ratio_size(panels, len(names)), correlations.correlation_size(len(names))
     heights = [height for _, height in sizes]
     fig = style.figure(style.DOUBLE_WIDTH, sum(heights))
     top, bottom = fig.subfigures(2, 1, squeeze=False, height_ratios=heights).flat
     balanced = sample is not given
     features.feature_ratios(
-        sample, names=names, labels=symbols, limits=limits, balanced=balanced, onto=top
-    )
+        choice.of(sample), names=names, labels=choice.labels, limits=limits, note=choice.note,
+        balanced=balanced, onto=top,
+    )  # fmt: skip
     correlations.correlation_figure(
         [sample],
         names=names,

@@ -2,8 +2,9 @@
 
 The graph is written node by node from the trained weights. It computes what `Transport.move` does,
 so that it needs no tracing, has a version of operators that we choose, and reads as the code that
-it repeats: `nodes` makes formulas into nodes, `flows` and `columns` are the flows and the
-preprocessing in these, `model` joins them, and `check` compares the result with the transport.
+it repeats: `nodes` makes formulas into nodes, `flows`, `columns` and `balance` are flows,
+preprocessing and weights in these, `model` joins them, and `check` compares the result with the
+transport.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def export(
         precision: float32 or float64: type of inputs and outputs; preprocessing is in float64.
         arithmetic: float32 or float64: in which flows compute. With float64 the model agrees with
             the exact map to 1e-5; float32 is faster, and rounds as `Transport.move` does.
-        outputs: further outputs, of `model.EXTRAS`: ``log_det``, ``log_reference``, ``log_target``.
+        outputs: further outputs, of `model.EXTRAS`: ``log_det``, ``log_reference``, ``log_target``,
+            and, of a transport with ``balance``, ``balance_factor``.
         variation: number of one of the transport's variations, 0 for the nominal one.
         fold: number of the fold whose training is taken, that which has not seen the fold.
 

@@ -15,7 +15,7 @@ import onnxruntime
 
 from flowmorph.errors import InputError
 from flowmorph.user.export import probe
-from flowmorph.user.export.model import PRECISIONS
+from flowmorph.user.export.model import FACTOR, PRECISIONS
 from flowmorph.user.export.truth import Truth
 from flowmorph.user.transport import Transport
 
@@ -38,9 +38,10 @@ class Agreement:
         difference: largest difference of a moved feature, relative to its value or, where that is
             smaller, to half the width of the middle two thirds of its training values.
         own_difference: the same of the transport's flows in the model's arithmetic.
-        log_difference: largest difference of an optional output, relative to it or, where it is
-            smaller, to 1.
+        log_difference: largest difference of a logarithm, relative to it or, where it is smaller,
+            to 1.
         own_log_difference: the same of the transport.
+        factor_difference: largest relative difference of the factor of ``balance``.
         other_side: values at the edge between two whole numbers, or at that of a spike, that came
             to the other side.
     """
@@ -50,6 +51,7 @@ class Agreement:
     own_difference: float
     log_difference: float
     own_log_difference: float
+    factor_difference: float
     other_side: int
 
     def __str__(self) -> str:
@@ -59,6 +61,8 @@ class Agreement:
         )
         if self.log_difference:
             text += f", of logarithms {self.log_difference:.1e} ({self.own_log_difference:.1e})"
+        if self.factor_difference:
+            text += f", of weights {self.factor_difference:.1e}"
         if self.other_side:
             text += f"; {self.other_side} values at the edge of a whole number or spike"
         return text
@@ -82,11 +86,12 @@ def verify(
     be 1e-5 or, if the model's flows compute in float32 and that is more, `ROUNDING` times the
     largest error of the transport's own in float32. A moved value agrees if it is one of those that
     belong to y +- t max(1, |y|), or within 1e-5 of both the value and the width of the middle two
-    thirds of the training values. Raises InputError, naming output and row, if one does not. Rows
-    that are not `Truth.compared` need only be taken or refused as the transport does.
+    thirds of the training values. A factor of ``balance`` agrees within 1e-5 of itself. Raises
+    InputError, naming output and row, if one does not. Rows that are not `Truth.compared` need only
+    be taken or refused as the transport does, and have the right factor.
     """
     kind = PRECISIONS[precision]
-    given = probe.feed(transport, kind)
+    given = probe.feed(transport, training, kind, extras)
     truth = Truth(transport, training, kind, PRECISIONS[arithmetic], extras, given)
     names = [*truth.features, *extras]
     found = dict(zip(names, session(model).run(names, given), strict=True))
@@ -106,15 +111,20 @@ def verify(
     for name, values in found.items():
         values = values.astype(float)
         gap, same = truth.relative(name, values), np.ones(len(values), bool)
-        if name in extras:
+        compared = truth.valid if name == FACTOR else truth.compared
+        if name == FACTOR:
+            good = gap <= TOLERANCE
+        elif name in extras:
             good = gap <= max(LOG_TOLERANCE, ROUNDING * truth.own[name])
         else:
             tolerance = max(TOLERANCE, ROUNDING * truth.own_boxed[name])
             good, same = _moved(truth, name, values, tolerance)
-        for row in np.flatnonzero(truth.compared & ~good)[:1]:
+        for row in np.flatnonzero(compared & ~good)[:1]:
             raise refuse(name, row, f"and the transport's {truth.outputs[name][row]:.9g}")
-        largest[name] = gap[truth.compared & same].max(initial=0.0)
-        other_side += int((truth.compared & ~same).sum())
+        largest[name] = gap[compared & same].max(initial=0.0)
+        other_side += int((compared & ~same).sum())
+
+    logs = [name for name in extras if name != FACTOR]
 
     def most(of: dict[str, float], chosen: Sequence[str]) -> float:
         return float(max((of[name] for name in chosen), default=0.0))
@@ -123,8 +133,9 @@ def verify(
         rows=int(truth.compared.sum()),
         difference=most(largest, truth.features),
         own_difference=most(truth.own, truth.features),
-        log_difference=most(largest, extras),
-        own_log_difference=most(truth.own, extras),
+        log_difference=most(largest, logs),
+        own_log_difference=most(truth.own, logs),
+        factor_difference=largest.get(FACTOR, 0.0),
         other_side=other_side,
     )
 

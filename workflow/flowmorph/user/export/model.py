@@ -6,7 +6,7 @@ import functools
 import json
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any
 
@@ -16,17 +16,23 @@ from onnx import helper
 
 from flowmorph.errors import InputError
 from flowmorph.flows.flow import Flow
+from flowmorph.samples.balance import Balance
 from flowmorph.transfer.morph import BaseTransfer, Morph
-from flowmorph.user.export import flows
+from flowmorph.user.box import FARTHEST
+from flowmorph.user.column_map import UNBALANCED
+from flowmorph.user.export import balance, flows
 from flowmorph.user.export.columns import DOUBLE, Column
 from flowmorph.user.export.nodes import IR_VERSION, OPSET, Graph, Value, columns, every, where
-from flowmorph.user.transport import FARTHEST, Transport
+from flowmorph.user.transport import Transport
 
 #: Types of numbers that a model takes and gives, and of those in which its flows compute.
 PRECISIONS: dict[str, np.dtype] = {"float32": np.dtype(np.float32), "float64": np.dtype(np.float64)}
 
 #: Names of inputs and outputs that belong to a column: random numbers, and moved values.
 UNIFORM, MOVED = "_uniform", "_moved"
+
+#: The output of `balance`, and the input that says which of its classifiers has not seen a row.
+FACTOR, FOLD = "balance_factor", "balance_fold"
 
 KEY = "flowmorph"
 
@@ -42,6 +48,8 @@ class Rows:
         log_det: of the flows between x and image, (N,).
         slopes: sums of log d(box)/dx over the features before and after, (N,), float64.
         morph: the method, with its densities.
+        balance: what `FACTOR` is made of, with the classifiers of this training; None without.
+        fold: which of them has not seen the row, (N,), int64.
     """
 
     x: Value
@@ -50,6 +58,14 @@ class Rows:
     log_det: Value
     slopes: tuple[Value, Value]
     morph: Morph
+    balance: Balance | None
+    fold: Value
+
+
+def _factor(r: Rows) -> Value:
+    assert r.balance is not None and r.c is not None, "there is a balance of conditions"
+    # The conditions that it has learnt are those of the flows in Python, in float32.
+    return balance.factors(r.balance, r.c.cast(np.float32).cast(DOUBLE), r.fold)
 
 
 @dataclass(frozen=True)
@@ -60,7 +76,7 @@ class Extra:
     compute: Callable[[Rows], Value]
 
 
-#: Further outputs by name; one more is an entry here, and in `EXTRAS` and `SLOPES` of `truth`.
+#: Further outputs by name; one more is an entry here, and in `truth`.
 EXTRAS = {
     "log_det": Extra(
         "log |d moved / d x| of the features, at fixed conditions, in their units, of the map "
@@ -78,7 +94,25 @@ EXTRAS = {
         "whole numbers are rounded",
         lambda r: flows.log_prob(r.morph.pair.target, r.image, r.c).cast(DOUBLE) + r.slopes[1],
     ),
+    FACTOR: Extra(
+        "what the row's own weight, of any kind, is multiplied with so that the reference has the "
+        "target's spectrum of the conditions",
+        _factor,
+    ),
 }
+
+
+def weighing(transport: Transport, training: int) -> Balance:
+    """The balance, with its classifiers that weigh the rows of a training; InputError for none.
+
+    Trainings by folds have one each; else there are several, and a row has that of its fold.
+    """
+    if transport.balance is None:
+        raise InputError(UNBALANCED)
+    odds = tuple(transport.balance.odds)
+    if len(odds) == transport.folds:
+        odds = (odds[training % transport.folds],)
+    return replace(transport.balance, odds=odds)
 
 
 def steps(morph: Morph) -> list[tuple[Flow, bool]]:
@@ -98,7 +132,8 @@ def build(
     """
     kind, inner, known = PRECISIONS[precision], PRECISIONS[arithmetic], transport.preprocessing
     parts = {name: Column.of(known, name) for name in known.maps}
-    names = _names(transport, parts, extras)
+    weighed = weighing(transport, training) if FACTOR in extras else None
+    names = _names(transport, parts, extras, weighed)
     graph = Graph(names)
     given = {name: _input(graph, name, names[name], kind) for name in names if names[name].given}
 
@@ -116,6 +151,9 @@ def build(
     for name, categories in known.categories.items():
         box[name] = given[name].unsqueeze(1).equals(codes(categories.labels))
         valid.append(box[name].cast(np.int32).sum(1) > 0)
+    fold = given.get(FOLD)
+    if weighed is not None and fold is not None:
+        valid.append((fold >= 0) & (fold < len(weighed.odds)))
     usable = every(valid)
 
     def inputs(chosen: Sequence[str]) -> Value:
@@ -139,7 +177,9 @@ def build(
     if extras:
         assert log_det is not None, "a method has a flow"
         slopes = (_slope(parts, spread, transport, usable), _slope(parts, after, transport))
-        rows = Rows(x, image, c, log_det, slopes, morph)
+        first = (0.0 * x.take(0, axis=1)).cast(np.int64)
+        fold = first if fold is None else where(usable, fold, 0)
+        rows = Rows(x, image, c, log_det, slopes, morph, weighed, fold)
         outputs |= {name: EXTRAS[name].compute(rows).cast(kind) for name in extras}
     most = float(np.finfo(kind).max)
     finite = [abs(outputs[name + MOVED]) <= most for name in transport.features]
@@ -153,11 +193,14 @@ def build(
 class _Name:
     doc: str
     given: bool
-    category: bool = False
+    whole: bool = False
 
 
 def _names(
-    transport: Transport, parts: Mapping[str, Column], extras: Iterable[str]
+    transport: Transport,
+    parts: Mapping[str, Column],
+    extras: Iterable[str],
+    weighed: Balance | None,
 ) -> dict[str, _Name]:
     """Inputs and outputs; raises InputError where two would have one name."""
     known, found = transport.preprocessing, []
@@ -174,6 +217,12 @@ def _names(
         if parts[name].noisy:
             text = f"random numbers, 0 <= u < 1, independent and even, that spread {name}"
             found.append((name + UNIFORM, _Name(text, True)))
+    if weighed is not None and len(weighed.odds) > 1:
+        text = (
+            f"which classifier weighs the row, 0 to {len(weighed.odds) - 1}: Transport.fold says "
+            "it of rows of the training, any will do for others"
+        )
+        found.append((FOLD, _Name(text, True, True)))
     for name in transport.features:
         found.append((name + MOVED, _Name(f"{name} after moving; not-a-number: refused", False)))
     found += [(name, _Name(EXTRAS[name].doc, False)) for name in extras]
@@ -193,7 +242,7 @@ def codes(labels: Sequence[int | str]) -> list[int]:
 
 
 def _input(graph: Graph, name: str, what: _Name, kind: np.dtype) -> Value:
-    return Value(graph, name, np.dtype(np.int64) if what.category else kind)
+    return Value(graph, name, np.dtype(np.int64) if what.whole else kind)
 
 
 def _slope(
@@ -221,7 +270,7 @@ def _model(
     def infos(given: bool) -> list[onnx.ValueInfoProto]:
         return [
             helper.make_tensor_value_info(
-                name, onnx.TensorProto.INT64 if each.category else kind, ["rows"], each.doc
+                name, onnx.TensorProto.INT64 if each.whole else kind, ["rows"], each.doc
             )
             for name, each in names.items()
             if each.given == given

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from flowmorph.errors import InputError
+from flowmorph.samples.balance import Balance, reach
 from flowmorph.user.export.columns import Column
-from flowmorph.user.export.model import UNIFORM, codes
+from flowmorph.user.export.model import FACTOR, FOLD, UNIFORM, codes, weighing
 from flowmorph.user.transport import Transport
 
 ROWS = 5_000
 
 
-def feed(transport: Transport, kind: np.dtype, seed: int = 1) -> dict[str, np.ndarray]:
-    """Inputs (N,) of a model of this type of numbers, by name."""
+def feed(
+    transport: Transport, training: int, kind: np.dtype, extras: Sequence[str], seed: int = 1
+) -> dict[str, np.ndarray]:
+    """Inputs (N,) of the model of a training, of this type of numbers, by name.
+
+    Raises InputError for values of a discrete condition that the type does not tell apart.
+    """
     rng, known, given = np.random.default_rng(seed), transport.preprocessing, {}
     rows = _rows(transport, kind, rng)
+    if FACTOR in extras:
+        weighed = weighing(transport, training)
+        for name, values in _discrete(transport, weighed, kind).items():
+            rows[name] = np.where(rng.random(ROWS) < 0.8, rng.choice(values, ROWS), rows[name])
+        if len(weighed.odds) > 1:
+            given[FOLD] = rng.integers(0, len(weighed.odds), ROWS)
+            given[FOLD][rng.random(ROWS) < 0.01] = rng.choice([-1, len(weighed.odds)])
     for name in (*transport.features, *transport.conditions):
         if name in known.categories:
             own = codes(known.categories[name].labels)
@@ -55,4 +71,20 @@ def _rows(transport: Transport, kind: np.dtype, rng: np.random.Generator) -> dic
     for name, categories in known.categories.items():
         places = [*range(len(categories.labels))] * 20
         found[name] = rng.choice([*places, -1], ROWS)
+    return found
+
+
+def _discrete(transport: Transport, weighed: Balance, kind: np.dtype) -> dict[str, np.ndarray]:
+    """Values of numbers (V,) that the balance takes as discrete, as ``kind`` holds them."""
+    known, found = transport.preprocessing, {}
+    names = [name for name, label in known.names(transport.conditions) if label is None]
+    for i in np.flatnonzero(weighed.discrete[: len(names)]):
+        name, place = names[i], np.count_nonzero(weighed.discrete[:i])
+        cells = np.unique(weighed.cells[:, place])
+        found[name] = known.inverse({name: cells})[name].astype(kind).astype(float)
+        again = known.maps[name].forward(found[name], name)
+        if (np.abs(again - cells) > reach(cells)).any():
+            raise InputError(
+                f"condition {name!r}: {kind} does not tell its values apart: export in float64"
+            )
     return found

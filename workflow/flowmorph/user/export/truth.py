@@ -10,9 +10,10 @@ from torch import Tensor
 
 from flowmorph.flows import setup
 from flowmorph.transfer.morph import DensityPair, Morph, morph
+from flowmorph.user.box import FARTHEST
 from flowmorph.user.export.columns import Column
-from flowmorph.user.export.model import MOVED, UNIFORM, codes, steps
-from flowmorph.user.transport import FARTHEST, Transport
+from flowmorph.user.export.model import FACTOR, FOLD, MOVED, UNIFORM, codes, steps, weighing
+from flowmorph.user.transport import Transport
 
 #: How far from the middle of the box, of which the training fills +- 3, rows are compared: farther
 #: away a condition makes a flow so steep that float64 does not compute it either.
@@ -30,7 +31,7 @@ def _log_det(one: Morph, x: Tensor, y: Tensor, c: Tensor | None) -> Tensor:
     return total
 
 
-#: Optional outputs in the flows' box, of a method, points (D, N) before and after, and conditions.
+#: Logarithms in the flows' box, of a method, points (D, N) before and after, and conditions.
 EXTRAS: dict[str, Callable[[Morph, Tensor, Tensor, Tensor | None], Tensor]] = {
     "log_det": _log_det,
     "log_reference": lambda one, x, y, c: one.pair.reference.log_prob(x, c),
@@ -52,7 +53,7 @@ class Truth:
         outputs: outputs (N,), by name, in the units of the columns.
         own_boxed: largest error of ``boxed``, relative to it or to 1, of the flows in the model's
             arithmetic, by name.
-        own: the same of ``outputs``, as `relative` has it.
+        own: the same of ``outputs`` but the factor, as `relative` has it.
     """
 
     def __init__(
@@ -63,10 +64,15 @@ class Truth:
 
         ``inner`` is the type of numbers in which the model's flows compute.
         """
-        self._transport, self._extras, self._kind = transport, extras, kind
+        self._transport, self._kind = transport, kind
+        self._logs = [name for name in extras if name in EXTRAS]
         self.features = [name + MOVED for name in transport.features]
         known = transport.preprocessing
         rows, self.valid = _rows(transport, given)
+        weighed = weighing(transport, training) if FACTOR in extras else None
+        fold = given.get(FOLD, np.zeros(len(self.valid), np.int64))
+        if FOLD in given and weighed is not None:
+            self.valid &= (fold >= 0) & (fold < len(weighed.odds))
         spread, box = {}, {}
         for name, transform in known.maps.items():
             # What is not moved has to be somewhere.
@@ -86,12 +92,16 @@ class Truth:
             for name in self.features:
                 self.valid &= np.isfinite(self.outputs[name].astype(kind))
         self.compared = self.valid & (np.abs(np.hstack([x, c])) <= FAR).all(axis=1)
+        if weighed is not None:
+            found = np.where(self.valid, fold, 0).astype(np.uint64)
+            self.outputs[FACTOR] = weighed.factors(c.astype(np.float32), found)
         one = transport.morphs[training] if inner == np.float32 else exact
         self._measure_rounding(one, inner, x, c)
 
     def _measure_rounding(self, one: Morph, inner: np.dtype, x: np.ndarray, c: np.ndarray) -> None:
         rng, step = np.random.default_rng(0), float(np.finfo(inner).eps)
-        self.own, self.own_boxed = dict.fromkeys(self.outputs, 0.0), dict.fromkeys(self.boxed, 0.0)
+        self.own_boxed = dict.fromkeys(self.boxed, 0.0)
+        self.own = dict.fromkeys([*self.boxed, *self._logs], 0.0)
         for copied in range(COPIES):
             noise = bool(copied) * step
             moved = [
@@ -120,10 +130,11 @@ class Truth:
     def relative(self, output: str, values: np.ndarray) -> np.ndarray:
         """Differences (N,) from ``outputs``, relative to these or, if it is larger, to one unit.
 
-        Of a feature that is its `width`, of a logarithm 1.
+        Of a feature that is its `width`, of a logarithm 1; a factor has none but itself.
         """
         ours = self.outputs[output]
         unit = self.width(output) if output in self.features else 1.0
+        unit = float(np.finfo(np.float32).tiny) if output == FACTOR else unit
         return np.abs(values - ours) / np.maximum(np.abs(ours), unit)
 
     def side(self, output: str, values: np.ndarray) -> np.ndarray:
@@ -150,7 +161,7 @@ class Truth:
                 {name: known.maps[name].inverse(boxed[name + MOVED])
                  for name in self._transport.features}
             )  # fmt: skip
-        for name in self._extras:
+        for name in self._logs:
             part = setup.in_chunks(
                 lambda *each, of=name: EXTRAS[of](one, *each), start, y.T.contiguous(), given
             )
@@ -184,7 +195,7 @@ def _rows(
     valid = known.usable(rows, FARTHEST)
     for name, each in known.categories.items():
         valid &= each.has(rows[name])
-    for name in given.keys() - rows.keys():
+    for name in given.keys() - rows.keys() - {FOLD}:
         valid &= given[name] < 1
     return rows, valid
 
