@@ -6,6 +6,7 @@ import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -139,8 +140,11 @@ class Transport:
         """
         chosen = moved_objects(rename, objects)
         check(chosen, self.features, self.others, self.columns)
-        if not 0 <= variation <= self.variations:
-            raise InputError(f"no variation {variation}: the transport has {self.variations}")
+        if not isinstance(variation, Integral) or not 0 <= variation <= self.variations:
+            raise InputError(
+                f"no variation {variation!r}: the transport has {self.variations} (0 is the "
+                "nominal map)"
+            )
         moved: dict[str, np.ndarray] = {}
         whole: set[str] = set()
         for each in chosen:
