@@ -44,10 +44,10 @@ def check_events(sample: str, found: np.ndarray, event: Sequence[str], number: i
         )
     filled = len(np.unique(folds(found, number))) if number else 0
     if number and filled < number:
-        more = f", or in own.event other columns than {columns}" if event else ""
+        more = f"in own.event other columns than {columns}" if event else "own.event"
         raise InputError(
             f"{sample}: own.folds: the {len(found)} rows to train on fill {filled} of {number} "
-            f"folds: name fewer folds{more}"
+            f"folds: name fewer folds, or {more}"
         )
 
 
