@@ -1,13 +1,15 @@
 """Time and memory of moving files of many rows, and what each option costs.
 
     PYTHONPATH=workflow python benchmarks/moving.py                       # ratios, in turns
-    PYTHONPATH=workflow python benchmarks/moving.py --rows 10000000 --options all --turns 1
+    PYTHONPATH=workflow python benchmarks/moving.py --rows 10000000 --turns 1 \\
+        --options "folds: 5, two objects"
 
 Each row has two objects, each with two features, a condition and a category, and a signed weight.
-Transports have flows of the default size with random parameters, which move as fast as trained
-ones. Files are parquet, and each move is the command ``flowmorph move`` in a process of its own.
-Prints processor time a million objects, start-up taken off, as a ratio to the move of one object
-without any option, the mean over turns, and the peak memory (resident, libraries included).
+Transports have flows of the default size, unless ``--layers`` says otherwise, with random
+parameters, which move as fast as trained ones. Files are parquet, and each move is the command
+``flowmorph move`` in a process of its own. Prints processor time a million objects, start-up taken
+off, as a ratio to the move of one object without any option, the mean over turns, and the peak
+memory (resident, libraries included).
 """
 
 from __future__ import annotations
@@ -74,8 +76,10 @@ def write(path: Path, number: int) -> None:
             file.write_table(pyarrow.table(rows(min(CHUNK, number - first), rng)))
 
 
-def transport(folder: Path, folds: int = 1, variations: int = 0, balance: bool = False) -> Path:
-    """A transport file whose flows have random parameters."""
+def transport(
+    folder: Path, layers: int, folds: int = 1, variations: int = 0, balance: bool = False
+) -> Path:
+    """A transport file whose flows have random parameters, in so many layers."""
     torch.manual_seed(1)
     table = rows(20_000, np.random.default_rng(2))
     table["part"] = (table["part"] == PARTS[1]).astype(float)
@@ -93,7 +97,7 @@ def transport(folder: Path, folds: int = 1, variations: int = 0, balance: bool =
         files = {}
         for role in ("reference", "target", "transport"):
             size = network["transport" if role == "transport" else "density"]
-            flow = Flow(Architecture(len(FEATURES), 3, **size))
+            flow = Flow(Architecture(len(FEATURES), 3, **(size | {"layers": layers})))
             with torch.no_grad():
                 flow.flat.add_(0.1 * torch.randn_like(flow.flat) * flow.mask)
             files[role] = str(folder / f"{role}_{number}.safetensors")
@@ -155,6 +159,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=400_000)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--options", nargs="+", choices=OPTIONS, default=list(OPTIONS))
+    parser.add_argument("--layers", type=int, default=4, help="of each flow")
     args = parser.parse_args()
     Path("results").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir="results") as name:
@@ -163,7 +168,7 @@ def main() -> None:
         for source, number in zip(sources, (1, args.rows), strict=True):
             write(source, number)
         transports = {
-            option: transport(folder / str(i), **OPTIONS[option][0])
+            option: transport(folder / str(i), args.layers, **OPTIONS[option][0])
             for i, option in enumerate(args.options)
         }
         taken: dict[str, list[np.ndarray]] = {option: [] for option in args.options}

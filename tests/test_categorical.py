@@ -322,7 +322,7 @@ def test_formats_and_types_of_both_samples_may_differ(tmp_path):
         ([(i, 1) for i in range(60)], [(1, 60)], {},
          "reference.*: column 'era' has more than 50 categories .such as"),
         ([("a", 50), ("b", 50)], [("a", 50), (None, 50)], {},
-         "target.*: column 'era': the value of row . is not a number"),
+         "target.*: column 'era': the value of row . is missing"),
     ],
     ids=["one only", "number and text", "each another", "one in all", "too many", "missing"],
 )  # fmt: skip

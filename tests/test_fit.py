@@ -199,6 +199,7 @@ def test_weights_may_be_arrays(tmp_path):
 
 
 NEGATIVE = REFERENCE | {"w": -REFERENCE["w"]}
+ONE = {"reference": REFERENCE | {"one": np.ones(500)}, "target": TARGET | {"one": TARGET["run"]}}
 NAN = REFERENCE | {"x": np.where(np.arange(500) == 7, np.nan, REFERENCE["x"])}
 
 
@@ -234,6 +235,8 @@ NAN = REFERENCE | {"x": np.where(np.arange(500) == 7, np.nan, REFERENCE["x"])}
         ({"threads": 0}, "^threads: 0: give a positive whole number"),
         ({"device": "tpu"}, "^device: 'tpu' is not one of"),
         ({"features": "n", "condition": (), "variations": {"bootstrap": 1}}, "need event"),
+        ({"event": ["one"], "folds": 2, **ONE}, "^reference: event: 'one': the same in all 400"),
+        ({"folds": 1000}, "^reference: folds: the 400 rows .* fill .* of 1000 folds: name fewer"),
     ],
     ids=str,
 )  # fmt: skip

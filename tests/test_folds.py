@@ -106,6 +106,9 @@ def test_what_cannot_be_moved_is_named(transport, tmp_path):
     rows = table(20)
     with pytest.raises(InputError, match="no variation 3: the transport has 2"):
         transport.move(rows, variation=3)
+    for variation in ("1", 0.5):
+        with pytest.raises(InputError, match=f"no variation {variation!r}: the transport has 2"):
+            transport.move(rows, variation=variation)
     lacking = {name: values for name, values in rows.items() if name != "id"}
     with pytest.raises(InputError, match="'id'"):
         transport.move(lacking)
@@ -115,6 +118,18 @@ def test_what_cannot_be_moved_is_named(transport, tmp_path):
     pd.DataFrame(rows | {"x_moved_1": rows["x"]}).to_parquet(tmp_path / "a.parquet")
     with pytest.raises(InputError, match="'x_moved_1' is there already"):
         move_files(transport, [str(tmp_path / "a.parquet")], tmp_path / "b.parquet")
+
+
+def test_a_row_whose_event_is_missing_is_not_moved(transport, tmp_path):
+    rows = table(20)
+    rows["id"] = np.where(np.arange(20) == 3, np.nan, rows["id"])
+    with pytest.raises(InputError, match="column 'id': the value of row 3 is missing"):
+        transport.move(rows)
+    pd.DataFrame(rows).to_parquet(tmp_path / "a.parquet")
+    counts = move_files(transport, [str(tmp_path / "a.parquet")], tmp_path / "b.parquet")
+    found = pd.read_parquet(tmp_path / "b.parquet")
+    assert np.array_equal(found["flowmorph_moved"], np.where(np.arange(20) == 3, -1, 1))
+    assert found["x_moved"][3] == rows["x"][3] and counts.missing == 1
 
 
 def test_a_density_is_unbiased_on_the_fold_that_it_has_not_seen(tmp_path):

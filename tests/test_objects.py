@@ -247,6 +247,9 @@ def test_the_command_moves_objects_and_counts_each(folder, tmp_path, capsys):
         (["--rename", "x="], "--rename 'x=': give a column of the transport"),
         (["--rename", "x=a", "x=b"], "--rename 'x=b': 'x' is named twice"),
         (["--rename", "x=lead_x"], "in.parquet: no column 'k' .it has lead_x, sub_x"),
+        (["--rename", "x=lead_x"], r"\): correct the name, or say which one it is .*--object"),
+        (["--rename", "x=lead_x", "k=lead_k", "--suffix", ""], "suffix '': give letters, digits"),
+        (["--rename", "x=lead_x", "k=lead_k", "--suffix", "a b"], "suffix 'a b': give letters"),
         (["--rename", "x=sub_k", "k=sub_k"], "'x' and 'k' of the transport would both be column"),
         (["--rename", "x=m", "k=sub_k"], "'x' and 'm' of the transport would both be column 'm'"),
         (["--object", "x=lead_x"], "--object 'x=lead_x': the object's name comes first"),
@@ -291,6 +294,21 @@ def test_what_objects_do_not_name_is_as_the_transport_has_it():
     lead, other = moved_objects({"m": "mass"}, {"lead": {}, "other": {"x": "y", "m": "n"}})
     assert [lead.column(name) for name in "xm"] == ["x", "mass"]
     assert [other.column(name) for name in "xm"] == ["y", "n"]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ({"rename": "lead_x"}, "rename: 'lead_x': give a dict such as"),
+        ({"rename": ["x", "lead_x"]}, "rename: .*: give a dict such as"),
+        ({"objects": ["lead"]}, "objects: .'lead'.: give a dict such as .'lead'"),
+        ({"objects": {"lead": ["lead_x"]}}, "object 'lead': .'lead_x'.: give a dict such as"),
+        ({"objects": {1: {"x": "lead_x"}}}, "object 1: its name needs letters"),
+    ],
+)
+def test_names_from_python_are_dicts(transport, names, message):
+    with pytest.raises(InputError, match=message):
+        transport.move(two(20), **names)
 
 
 def test_a_text_with_two_readings_is_refused():

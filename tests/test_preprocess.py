@@ -147,6 +147,35 @@ def test_declared_bounds_hold():
         fit([0.1, 0.5], transform="logit", bounds=[1, 0])
 
 
+@pytest.mark.parametrize("far", [1e3, 1e6, 9e8])
+def test_bounds_far_from_the_values_cost_no_digit_that_flows_see(far):
+    values = np.random.default_rng(5).exponential(1, 1000)
+    transform = fit(values, transform="logit", bounds=[0, far])
+    y = transform.forward({"x": values})["x"]
+    assert [y.min(), y.max()] == pytest.approx([-3, 3])
+    back = transform.inverse({"x": y})["x"]
+    assert back == pytest.approx(values, abs=1e-8 * values.max())
+    assert 0 <= transform.inverse({"x": np.array([-50.0])})["x"] < 1e-8
+
+
+@pytest.mark.parametrize("spike", [{}, {"spike": [0.0]}])
+@pytest.mark.parametrize(
+    ("bounds", "message"),
+    [
+        ([0, 1e10], r"bounds \[0, 1e\+10\] are more than 1e\+09 times as far .* 0 to 3: give near"),
+        ([-1e308, 1e308], "are more than"),
+        ([0, np.inf], r"bounds \[0, inf\] are no interval: give two numbers, the lower first"),
+        ([np.nan, 4], "are no interval"),
+    ],
+)
+def test_bounds_between_which_values_cannot_be_told_apart_are_refused(bounds, message, spike):
+    values = [0, 1, 2, 3] if not spike else [-0.0, 0, 1e-9, 3]
+    if spike:
+        message = message.replace("0 to 3", "1e-09 to 3")
+    with pytest.raises(InputError, match=message):
+        fit(values, transform="logit", bounds=bounds, **spike)
+
+
 def test_saved_fit_is_the_same(tmp_path):
     rng = np.random.default_rng(6)
     table = {"a": rng.normal(0, 1, 500), "b": rng.standard_cauchy(500), "c": rng.random(500)}

@@ -119,7 +119,8 @@ class SampleFiles:
         for name in names:
             if name not in found.columns:
                 raise InputError(
-                    f"{found.path}: no column {name!r} (it has {listed(found.columns)})"
+                    f"{found.path}: no column {name!r} (it has {listed(found.columns)}): correct "
+                    "the name"
                 )
         bad = [f"{name!r} ({found.unreadable[name]})" for name in names if name in found.unreadable]
         if bad:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from math import isfinite
 from pathlib import Path
 
 import yaml
@@ -29,7 +30,8 @@ def check(config: dict, schema: str | Path) -> None:
     if errors:
         error = _at_fault(errors[0])
         key = ".".join(map(str, error.absolute_path)) or "the top level"
-        hint = _quoting(error) or f"{error.message} ({Path(schema).name} describes every key)"
+        where = f"{_column(error, config)} ({Path(schema).name} describes every key)"
+        hint = _quoting(error) or error.message + _advice(error) + where
         raise InputError(f"config: {key}: {hint}")
     bounds = config["collider"]["regions_tev"]
     for low, high in [*bounds["sidebands"], bounds["signal"]]:
@@ -98,6 +100,35 @@ def _quoting(error: ValidationError) -> str | None:
     else:
         return None
     return f"{said}: put {TEXTS.get(keys[-1], 'it')} in quotes ('{example}')"
+
+
+def _advice(error: ValidationError) -> str:
+    """What to do about one value where a list belongs, or a text where a number does."""
+    wanted, value = error.validator_value, error.instance
+    if error.validator != "type" or not isinstance(value, str | int | float):
+        return ""
+    if wanted == "array":
+        return f": give a list, such as [{value}]"
+    if wanted in ("number", "integer") and isinstance(value, str):
+        return ": give it without quotes" if _is_number(value) else ": give a number"
+    return ""
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _column(error: ValidationError, config: dict) -> str:
+    """The column that the entry of a list is about in which the fault lies."""
+    place = config
+    for key in error.absolute_path:
+        place = place[key]
+        if isinstance(place, dict) and isinstance(place.get("column"), str):
+            return f", for column {place['column']!r}"
+    return ""
 
 
 def _check_smoothing(key: str, smoothing: dict) -> None:

@@ -11,6 +11,9 @@ from flowmorph.errors import InputError
 #: What an object may be called: its name becomes a part of a column's.
 NAME = re.compile(r"[A-Za-z0-9_]+")
 
+#: How columns are renamed, for messages.
+AS_MAPPING = "give a dict such as {'pt': 'lead_pt'}, of the table's columns by the transport's"
+
 
 @dataclass(frozen=True)
 class MovedObject:
@@ -37,8 +40,15 @@ def moved_objects(
     """Give the objects by their names, or, if none is named, the one without a name.
 
     ``rename`` has columns of the table by the transport's; it holds for every object that does not
-    name the column itself.
+    name the column itself. Raises InputError for what is no mapping.
     """
+    if not isinstance(rename or {}, Mapping):
+        raise InputError(f"rename: {rename!r}: {AS_MAPPING}")
+    if not isinstance(objects or {}, Mapping):
+        raise InputError(f"objects: {objects!r}: give a dict such as {{'lead': {{...}}}}")
+    for name, columns in (objects or {}).items():
+        if not isinstance(columns, Mapping):
+            raise InputError(f"object {name!r}: {columns!r}: {AS_MAPPING}")
     if not objects:
         return (MovedObject("", dict(rename or {})),)
     return tuple(
@@ -62,7 +72,7 @@ def check(
     written: dict[str, str] = {}
     for each in objects:
         one = f"object {each.name!r}: " if each.name else ""
-        if each.name and not NAME.fullmatch(each.name):
+        if each.name and not (isinstance(each.name, str) and NAME.fullmatch(each.name)):
             raise InputError(f"{one}its name needs letters, digits and underscores: choose another")
         for name in each.columns:
             if name not in known:

@@ -20,8 +20,9 @@ import numpy as np
 from flowmorph.errors import InputError
 from flowmorph.formats.labels import Label
 from flowmorph.preprocess.categories import Categories
+from flowmorph.preprocess.logit import Logit
 from flowmorph.preprocess.spikes import Spikes
-from flowmorph.preprocess.transforms import Logit, Map, MinMax, Quantile, outside
+from flowmorph.preprocess.transforms import Map, MinMax, Quantile, outside
 
 MAPS: dict[str, type[Map]] = {"minmax": MinMax, "quantile": Quantile, "logit": Logit}
 

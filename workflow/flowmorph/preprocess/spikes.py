@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from flowmorph.errors import InputError
+from flowmorph.preprocess.logit import check_bounds
 from flowmorph.preprocess.transforms import KNOT_GAP, Stored, check_increasing
 
 #: Types in which a file may hold a spike's value, shortest first.
@@ -95,7 +96,7 @@ class Spikes(Stored):
         others = data[which < 0]
         lower, upper = others.min(), others.max()
         if bounds is not None:
-            _check_bounds(name, bounds, lower, upper)
+            check_bounds(name, bounds, lower, upper, "correct them, or name it as a spike")
             lower, upper = bounds = tuple(map(float, bounds))
         places = [_place(value, float(lower), float(upper)) for value in spikes]
         widths = _widths(places, weights, data[rest], share[rest])
@@ -265,18 +266,6 @@ def _check_spikes(name: str, spikes: Sequence[float]) -> None:
                 f"feature {name!r}: the spikes {spikes[i]!r} and {spikes[i + 1]!r} are one in "
                 "float32: take one out"
             )
-
-
-def _check_bounds(name: str, bounds: Sequence[float], lowest: float, highest: float) -> None:
-    lower, upper = bounds
-    if not lower < upper:
-        raise InputError(f"feature {name!r}: bounds {bounds} are no interval")
-    if lowest < lower or highest > upper:
-        value = lowest if lowest < lower else highest
-        raise InputError(
-            f"feature {name!r}: {value:g} lies outside the bounds {bounds}: correct them, or name "
-            "it as a spike"
-        )
 
 
 def _above(x: np.ndarray | float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Increasing, invertible maps of one feature to the flows' box: linear, by quantiles, logit."""
+"""Increasing, invertible maps of one feature to the flows' box: linear, or by quantiles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Self
 
 import numpy as np
-from scipy.special import expit, logit, ndtr, ndtri
+from scipy.special import ndtr, ndtri
 
 from flowmorph.errors import InputError
 
@@ -18,9 +18,6 @@ KNOTS = 129
 
 #: Least distance of two knots, relative to the larger of spread and size: rounding is far below.
 KNOT_GAP = 1e-9
-
-#: How far the bounds are from 0 and 1 in the logit, so that values at a bound stay finite.
-LOGIT_EDGE = 1e-3
 
 
 class Stored(ABC):
@@ -107,13 +104,15 @@ def outside(
     )
 
 
-def _only(name: str, options: dict, *known: str) -> None:
+def only(name: str, options: dict, *known: str) -> None:
+    """Raise `InputError` for an option of a feature's map that is not among those known."""
     for key in options:
         if key not in known:
             raise InputError(f"feature {name!r}: this transform has no option {key!r}: remove it")
 
 
-def _range(values: Sequence[np.ndarray], integer: bool) -> tuple[float, float]:
+def value_range(values: Sequence[np.ndarray], integer: bool) -> tuple[float, float]:
+    """Least and largest value of several samples, (N,) each; of whole numbers with +- 1/2."""
     lowest = min(float(part.min()) for part in values if len(part))
     highest = max(float(part.max()) for part in values if len(part))
     return (lowest - 0.5, highest + 0.5) if integer else (lowest, highest)
@@ -144,8 +143,8 @@ class MinMax(Map):
         Raises:
             InputError: any option.
         """
-        _only(name, options)
-        return cls(*_range(values, integer), low, high)
+        only(name, options)
+        return cls(*value_range(values, integer), low, high)
 
     def check(self) -> None:
         """Both ranges must be intervals."""
@@ -201,7 +200,7 @@ class Quantile(Map):
         Raises:
             InputError: any option.
         """
-        _only(name, options)
+        only(name, options)
         data, weight = np.concatenate(values), np.concatenate(shares)
         rows = len(data)
         order = np.argsort(data, kind="stable")
@@ -297,117 +296,3 @@ def _slopes(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     mean = np.diff(y) / np.diff(x)
     inner = 2 * mean[:-1] * (mean[1:] / (mean[:-1] + mean[1:]))
     return np.concatenate([mean[:1], inner, mean[-1:]])
-
-
-@dataclass(frozen=True)
-class Logit(Map):
-    """Logit of the place between two bounds, then a linear map of the data to [low, high].
-
-    Declared bounds hold for any value: none outside comes in or goes out. Bounds that were only
-    seen in the data are passed by linear tails.
-
-    Attributes:
-        lower: lower bound, in the feature's unit.
-        upper: upper bound, in the feature's unit.
-        declared: whether the bounds were given; else they are the range of the training data.
-        first: logit of the place of the smallest training value.
-        last: logit of the place of the largest training value.
-        low: lower end of the scaled range.
-        high: upper end of the scaled range.
-    """
-
-    lower: float
-    upper: float
-    declared: bool
-    first: float
-    last: float
-    low: float = -3.0
-    high: float = 3.0
-
-    @classmethod
-    def fit(cls, name, values, shares, low, high, integer, options) -> Logit:
-        """Take the bounds given, or else the range of the values.
-
-        Args:
-            name: of the feature, for messages.
-            values: of each sample, (N,).
-            shares: weights of these values, (N,), which are not used.
-            low: lower end of the scaled range.
-            high: upper end of the scaled range.
-            integer: whether the feature holds whole numbers, each spread evenly over +- 1/2.
-            options: ``bounds`` (low, high), if there are any, in the feature's unit.
-
-        Raises:
-            InputError: another option, bounds that are no interval, or a value outside of them.
-        """
-        _only(name, options, "bounds")
-        lowest, highest = _range(values, integer)
-        declared = options.get("bounds") is not None
-        lower, upper = map(float, options["bounds"]) if declared else (lowest, highest)
-        if declared and integer:
-            lower, upper = lower - 0.5, upper + 0.5
-        if not lower < upper:
-            raise InputError(f"feature {name!r}: bounds {options['bounds']} are no interval")
-        if lowest < lower or highest > upper:
-            value = lowest if lowest < lower else highest
-            raise InputError(
-                f"feature {name!r}: {value:g} lies outside the bounds {options['bounds']}: "
-                "correct them"
-            )
-        one = cls(lower, upper, declared, 0.0, 1.0, 0.0, 1.0)
-        first, last = one.forward(np.array([lowest, highest])).tolist()
-        return cls(lower, upper, declared, first, last, low, high)
-
-    def check(self) -> None:
-        """All three ranges must be intervals."""
-        if type(self.declared) is not bool:
-            raise ValueError("declared: neither true nor false")
-        check_increasing("lower, upper", (self.lower, self.upper))
-        check_increasing("first, last", (self.first, self.last))
-        check_increasing("low, high", (self.low, self.high))
-
-    @property
-    def ends(self) -> tuple[float, float]:
-        """Ends of the box."""
-        return self.low, self.high
-
-    def refuses(self, x: np.ndarray) -> np.ndarray:
-        """Values (N,) outside of declared bounds (bool)."""
-        place = self._place(x)
-        return (place < 0) | (place > 1) if self.declared else super().refuses(x)
-
-    def _place(self, x: np.ndarray) -> np.ndarray:
-        return (np.asarray(x, dtype=float) - self.lower) / (self.upper - self.lower)
-
-    @property
-    def _scale(self) -> float:
-        return (self.high - self.low) / (self.last - self.first)
-
-    @property
-    def _end_slope(self) -> float:
-        """Slope, at the bounds, of the logit of the place."""
-        return (1 - 2 * LOGIT_EDGE) / (LOGIT_EDGE * (1 - LOGIT_EDGE))
-
-    def forward(self, x, name=""):
-        refused = self.refuses(x)
-        if refused.any():
-            raise outside(name, x, refused, (self.lower, self.upper))
-        place = self._place(x)
-        inner = np.clip(place, 0, 1)
-        raw = logit(LOGIT_EDGE + (1 - 2 * LOGIT_EDGE) * inner)
-        raw = raw + (place - inner) * self._end_slope
-        return self.low + (raw - self.first) * self._scale
-
-    def inverse(self, y):
-        raw = (np.asarray(y, dtype=float) - self.low) / self._scale + self.first
-        end = logit(1 - LOGIT_EDGE)
-        inner = np.clip(raw, -end, end)
-        place = np.clip((expit(inner) - LOGIT_EDGE) / (1 - 2 * LOGIT_EDGE), 0, 1)
-        if not self.declared:
-            place = place + (raw - inner) / self._end_slope
-        return self.lower + (self.upper - self.lower) * place
-
-    def log_slope(self, x):
-        u = LOGIT_EDGE + (1 - 2 * LOGIT_EDGE) * np.clip(self._place(x), 0, 1)
-        size = self._scale * (1 - 2 * LOGIT_EDGE) / (self.upper - self.lower)
-        return np.log(size) - np.log(u) - np.log1p(-u)

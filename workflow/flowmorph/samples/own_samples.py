@@ -245,6 +245,7 @@ def prepare(
                 prepared[name][f"{split}.closure"] = np.stack(columns, axis=1)
             if split == "train":
                 found = row_hashes.hashes(table, settings.identity)
+                row_hashes.check_events(name, found, settings.event, settings.folds)
                 told = bool(settings.event) or row_hashes.identify(found)
                 prepared[name] |= {"train.rows": found, "train.told": np.array(told)}
     widths = _gaps(settings, preprocessing)

@@ -82,7 +82,7 @@ def read_sample(
         for name, values in table.items():
             finite = np.isfinite(values)
             if missing == "error" and not finite.all():
-                _raise_missing(path, name, first, values)
+                _raise_missing(path, name, first, values, name in (categorical or {}))
             bad[name] += int((~finite).sum())
             keep &= finite
         if weights is not None and not signed:
@@ -154,9 +154,13 @@ def _check_memory(files: SampleFiles, names: Sequence[str]) -> None:
         )
 
 
-def _raise_missing(path: Path, name: str, first: int, values: np.ndarray) -> None:
+def _raise_missing(
+    path: Path, name: str, first: int, values: np.ndarray, categorical: bool
+) -> None:
     rows = np.flatnonzero(~np.isfinite(values))
     what = "not a number (NaN)" if np.isnan(values[rows[0]]) else "infinite"
+    # An empty text is none of the categories, and neither is null.
+    what = "missing" if categorical else what
     raise InputError(
         f"{path}: column {name!r}: the value of row {first + rows[0]} is {what} "
         f"({len(rows)} such rows up to row {first + len(values)}): repair or remove them, "

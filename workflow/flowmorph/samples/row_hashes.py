@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from flowmorph.errors import InputError
+
 #: Rows that are equal in all columns, as a part of all, from which on columns identify no row.
 EQUAL_ROWS = 0.01
 
@@ -26,6 +28,27 @@ def hashes(table: Mapping[str, np.ndarray], columns: Sequence[str]) -> np.ndarra
 def identify(found: np.ndarray) -> bool:
     """Whether hashes, (N,), tell rows from each other, but for a few equal ones."""
     return len(found) - len(np.unique(found)) <= EQUAL_ROWS * len(found)
+
+
+def check_events(sample: str, found: np.ndarray, event: Sequence[str], number: int | None) -> None:
+    """Raise `InputError` for hashes (N,) of a ``sample``'s rows to train on that deal them badly.
+
+    Where ``event`` names columns that are the same in all rows, and where one of a ``number`` of
+    folds would have no row.
+    """
+    columns = ", ".join(map(repr, event))
+    if event and (found == found[0]).all():
+        raise InputError(
+            f"{sample}: own.event: {columns}: the same in all {len(found)} rows to train on: name "
+            "columns that identify an event"
+        )
+    filled = len(np.unique(folds(found, number))) if number else 0
+    if number and filled < number:
+        more = f"in own.event other columns than {columns}" if event else "own.event"
+        raise InputError(
+            f"{sample}: own.folds: the {len(found)} rows to train on fill {filled} of {number} "
+            f"folds: name fewer folds, or {more}"
+        )
 
 
 def folds(found: np.ndarray, number: int) -> np.ndarray:

@@ -298,7 +298,10 @@ def column_of(table: Any, name: str, columns: Sequence[str] | None = None) -> An
     """
     known = names_of(table, columns)
     if name not in known:
-        raise InputError(f"no column {name!r}, which the transport needs (there are {known})")
+        raise InputError(
+            f"no column {name!r}, which the transport needs (there are {known}): add it, or say "
+            "which one it is (rename, objects)"
+        )
     if known.count(name) > 1:
         raise InputError(f"column {name!r} is there twice: rename one")
     if isinstance(table, np.ndarray) and not table.dtype.names:

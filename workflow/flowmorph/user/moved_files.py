@@ -121,7 +121,7 @@ def move_files(
     lists are written; a condition or region's column may then have one number a row. A column
     ``flowmorph_moved`` (``flowmorph``, the object's name, if it has one, and the suffix) is 1 for
     rows, or elements, that were moved; others keep their values: 0 for rows outside of the
-    transport's regions to apply, -1 for a missing value in a feature, condition or the regions'
+    transport's regions to apply, -1 for a missing value in a feature, condition, event or regions'
     column, or one that float32 does not hold, -2 for a row beyond the range of the training, if
     such are kept. With folds, a row is moved by the training that has not seen it. Where the output
     has ``support``, a column ``flowmorph_support_moved`` has what `Transport.support` says of rows
@@ -233,6 +233,8 @@ class _Mover:
             status[~inside(values, self.bands)] = ELSEWHERE
             status[~np.isfinite(values)] = MISSING
         status[~transport.preprocessing.usable(read, FARTHEST)] = MISSING
+        for name in transport.event:
+            status[~np.isfinite(read[name])] = MISSING
         chosen = status == MOVED
         for name, rows in transport.beyond(read).items():
             rows, column = rows & chosen, self.each.column(name)

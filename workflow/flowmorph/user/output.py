@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -22,6 +23,9 @@ from flowmorph.user.elements import Elements, of_chunk
 
 #: What columns of the largest and the least value of all variations are called.
 ENVELOPE = ("up", "down")
+
+#: What a suffix may be, as in the configuration's schema.
+SUFFIX = re.compile(r"[A-Za-z0-9_]+")
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,13 @@ class Output:
     varied: int = 0
     support: bool = False
     weighted: bool = False
+
+    def __post_init__(self) -> None:
+        if not SUFFIX.fullmatch(self.suffix):
+            raise InputError(
+                f"suffix {self.suffix!r}: give letters, digits and underscores, which new columns' "
+                "names end with (own.output.suffix, --suffix)"
+            )
 
     @property
     def replace(self) -> bool:
@@ -153,6 +164,12 @@ def check_output(
         InputError: something could not be read or written; the message names the columns at fault.
     """
     used = [each.column(name) for each in output.objects for name in (*features, *needed)]
+    for name in used:
+        if name not in files.columns:
+            raise InputError(
+                f"{files.files[0]}: no column {name!r} (it has {listed(files.columns)}): correct "
+                "the name, or say which one it is (own.output.objects, --object, --rename)"
+            )
     files.require(used, hint=READABLE)
     kept, beside = output.kept(files), output.beside(features)
     for name, column in beside.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,8 +85,11 @@ class Transport(ColumnMap):
         """
         chosen = moved_objects(rename, objects)
         check(chosen, self.features, self.others, self.columns)
-        if not 0 <= variation <= self.variations:
-            raise InputError(f"no variation {variation}: the transport has {self.variations}")
+        if not isinstance(variation, Integral) or not 0 <= variation <= self.variations:
+            raise InputError(
+                f"no variation {variation!r}: the transport has {self.variations} (0 is the "
+                "nominal map)"
+            )
         moved: dict[str, np.ndarray] = {}
         whole: set[str] = set()
         for each in chosen:

@@ -363,7 +363,7 @@ class Jobs:
             event=tuple(own["event"]),
             closure=tuple(own_config.closure_columns(self.config)),
             balance=own["balance"],
-            folds=own["folds"] if own["balance"] else None,
+            folds=own["folds"],
         )
 
     def closure(self) -> ClosureJob:

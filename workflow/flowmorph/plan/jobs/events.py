@@ -102,7 +102,7 @@ class OwnJob:
         closure: further columns whose bins comparisons are made in.
         balance: whether the reference is weighted to the target's spectrum of the condition.
         folds: of the trainings, which the classifier behind these weights shares; None for one
-            training, or without such weights.
+            training.
     """
 
     reference: OwnFiles

@@ -1,7 +1,7 @@
 """Preprocessing of a column as nodes: what `flowmorph.preprocess` computes, in float64.
 
-Values are (N,). The formulas, their errors and their sources are those of `transforms` and
-`spikes`; values that these refuse are marked here, and come to some number.
+Values are (N,). The formulas, their errors and their sources are those of `transforms`,
+`logit` and `spikes`; values that these refuse are marked here, and come to some number.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import logit
 
+from flowmorph.preprocess.logit import LOGIT_EDGE, Logit
 from flowmorph.preprocess.preprocessor import HALF, Preprocessor
 from flowmorph.preprocess.spikes import TYPES, Spikes
-from flowmorph.preprocess.transforms import LOGIT_EDGE, Logit, Map, MinMax, Quantile
+from flowmorph.preprocess.transforms import Map, MinMax, Quantile
 from flowmorph.user.export.nodes import Value, some, where
 
 DOUBLE = np.dtype(np.float64)
