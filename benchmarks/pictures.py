@@ -152,7 +152,7 @@ def quality() -> Figure:
         "in use": "in use",
         "2 layers": "2 layers",
         "width 128": "width 128",
-        "the former default": "8 bins, 4,000 steps",
+        "the same with 8 bins": "8 bins, 4,000 steps",
         "sharp, 2,000 steps": "sharp, 2,000 steps",
     }
     for ax, toy in zip(axes, headings[2:], strict=True):
