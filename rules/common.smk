@@ -91,14 +91,14 @@ def figure(name: str) -> dict:
 
 
 def table(name: str, shows: str) -> list[str]:
-    """Give a table's two outputs, the CSV of which goes into the report."""
-    csv = report(
-        paths.table(OUT, name, "csv"),
+    """Give a table's three outputs, the page of which goes into the report."""
+    page = report(
+        paths.table(OUT, name, "html"),
         caption=f"../workflow/report/{name}.rst",
         category="Tables",
-        labels={"table": name, "shows": shows},
+        labels={"table": name.replace("_", " "), "shows": shows},
     )
-    return [csv, paths.table(OUT, name, "md")]
+    return [paths.table(OUT, name, "csv"), paths.table(OUT, name, "md"), page]
 
 
 def loss_picture(model: str, subcategory: str, labels: dict) -> str:
@@ -119,6 +119,4 @@ def training_title(name: str, training: int | str) -> str:
 
 def transport_title(task: str, method: str, training: int | str) -> str:
     """Give the title of a transport's picture, in the words of figures."""
-    row = tasks.TASKS[task]
-    rotated = "rotated " if row.family.name == "rotated" else ""
-    return training_title(f"{rotated}{row.title}, {label(method)}", training)
+    return training_title(f"{tasks.words(task)}, {label(method)}", training)

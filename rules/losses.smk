@@ -1,6 +1,11 @@
 """Pictures of the trainings: one job draws all that belong together, since each is a moment."""
 
 
+def title_of_task(wildcards) -> str:
+    """Give the task of a picture in words, for the report."""
+    return tasks.words(wildcards.task)
+
+
 rule plot_density_losses:
     """Show the training of every density."""
     input:
@@ -15,7 +20,7 @@ rule plot_density_losses:
             loss_picture(
                 paths.density(OUT, dataset.name, training),
                 "densities",
-                {"data set": dataset.name, "training": str(training)},
+                {"data set": tasks.words(dataset.name), "training": str(training)},
             )
             for dataset, training in targets.densities_trained(config)
         ],
@@ -28,7 +33,7 @@ rule plot_density_losses:
         "../envs/environment.yaml"
     params:
         titles=[
-            training_title(f"density of {label(dataset.name)}", training)
+            training_title(f"density of {tasks.words(dataset.name)}", training)
             for dataset, training in targets.densities_trained(config)
         ],
     shell:
@@ -50,7 +55,7 @@ rule plot_transport_losses:
             loss_picture(
                 paths.transport(OUT, "{task}", method, "{training}"),
                 "transports",
-                {"task": "{task}", "training": "{training}", "method": label(method)},
+                {"task": title_of_task, "training": "{training}", "method": label(method)},
             )
             for method in targets.trained_methods(config)
         ],
@@ -87,7 +92,7 @@ if targets.further_flows(config):
                 loss_picture(
                     paths.transport(OUT, "{task}", method, "{training}"),
                     "transports",
-                    {"task": "{task}", "training": "{training}", "method": label(method)},
+                    {"task": title_of_task, "training": "{training}", "method": label(method)},
                 )
                 for method in targets.further_flows(config)
             ],

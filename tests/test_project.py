@@ -1,6 +1,7 @@
 """What a visitor meets first: licence, citation, version, links, targets of make, the catalogue."""
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -85,6 +86,19 @@ def test_help_lists_every_target():
     targets = re.search(r"^\.PHONY: (.*)$", makefile, re.M)[1].split()
     assert [line.split()[0] for line in listed.splitlines()] == targets
     assert all(len(line.split(maxsplit=1)[1]) > 5 for line in listed.splitlines())
+
+
+def test_make_does_without_a_home_that_it_cannot_write(tmp_path):
+    home = tmp_path / "home"
+    home.touch()  # a file: no folder can be made in it, not even by root
+    environment = {"HOME": str(home), "PATH": os.environ["PATH"]}
+    for more in ({}, {"XDG_CACHE_HOME": str(tmp_path / "cache")}):
+        shown = subprocess.run(
+            ["make", "--no-print-directory", "help"],
+            cwd=ROOT, capture_output=True, text=True, env=environment | more, check=True,
+        ).stderr  # fmt: skip
+        said = f"{home}/.cache cannot be written, so caches are in .cache here: export XDG_CACHE"
+        assert (said in shown) is not bool(more)
 
 
 def test_hooks_before_a_commit_are_the_pinned_programs():
