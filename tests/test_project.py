@@ -148,6 +148,28 @@ def test_links_lead_somewhere(page):
         assert not anchor or anchor in anchors(target), f"{target.name} has no heading {anchor}"
 
 
+def prose(text):
+    """Lines of a page with their numbers, without code, tables and lines that cannot be broken."""
+    text = re.sub(
+        r"^( *)```.*?^ *```$", lambda code: "\n" * code[0].count("\n"), text, flags=re.M | re.S
+    )
+    for number, line in enumerate(text.splitlines(), start=1):
+        words = re.sub(r"`[^`]*`", "code", re.sub(r"^ *([-*]|\d+\.) ", "", line)).split()
+        if len(words) > 1 and not line.lstrip().startswith("|") and not line.startswith("    "):
+            yield number, line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_lines_of_prose_are_at_most_120_wide(page):
+    wide = [number for number, line in prose(page.read_text()) if len(line) > 120]
+    assert not wide, f"{page.name}: wrap the lines {wide}"
+
+
+def test_prose_is_told_from_code_and_tables():
+    text = "a b\n```\ncode of mine\n```\n\n| a | b |\n- `one piece of code`\n    more code\n- c d\n"
+    assert list(prose(text)) == [(1, "a b"), (9, "- c d")]
+
+
 def test_site_has_every_page_and_fetches_nothing():
     site = load("mkdocs.yml")
     assert site["theme"]["font"] is False
