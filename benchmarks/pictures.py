@@ -169,7 +169,7 @@ def quality() -> Figure:
                     ax.annotate(words, (seconds, max(ends)), (0, 4), textcoords="offset points",
                                 ha="center", fontsize=5.5)  # fmt: skip
         ax.set(title=toy, xlabel="seconds of one core", xscale="log", yscale="log")
-        ax.margins(x=0.15, y=0.12)
+        ax.margins(x=0.32, y=0.12)
         plain(ax.xaxis, [20, 50, 100])
         plain(ax.yaxis, [0.001, 0.002, 0.005, 0.01, 0.02, 0.05])
     axes[0].set_ylabel("KL(exact, density) [nats]")
