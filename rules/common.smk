@@ -101,8 +101,11 @@ def table(name: str, shows: str) -> list[str]:
     return [paths.table(OUT, name, "csv"), paths.table(OUT, name, "md"), page]
 
 
-def loss_picture(model: str, subcategory: str, labels: dict) -> str:
-    """Give the picture of a training, which goes into the report."""
+def loss_picture(model: str, subcategory: str, labels) -> str:
+    """Give the picture of a training, which goes into the report.
+
+    ``labels`` is a dict, or gives one for a job's wildcards.
+    """
     return report(
         paths.loss_picture(model),
         caption="../workflow/report/loss.rst",

@@ -1,9 +1,13 @@
 """Pictures of the trainings: one job draws all that belong together, since each is a moment."""
 
 
-def title_of_task(wildcards) -> str:
-    """Give the task of a picture in words, for the report."""
-    return tasks.words(wildcards.task)
+def transport_labels(method: str):
+    """Give what the report calls a transport's picture, from the wildcards of its rule."""
+    return lambda wildcards: {
+        "task": tasks.words(wildcards.task),
+        "training": wildcards.training,
+        "method": label(method),
+    }
 
 
 rule plot_density_losses:
@@ -55,7 +59,7 @@ rule plot_transport_losses:
             loss_picture(
                 paths.transport(OUT, "{task}", method, "{training}"),
                 "transports",
-                {"task": title_of_task, "training": "{training}", "method": label(method)},
+                transport_labels(method),
             )
             for method in targets.trained_methods(config)
         ],
@@ -92,7 +96,7 @@ if targets.further_flows(config):
                 loss_picture(
                     paths.transport(OUT, "{task}", method, "{training}"),
                     "transports",
-                    {"task": title_of_task, "training": "{training}", "method": label(method)},
+                    transport_labels(method),
                 )
                 for method in targets.further_flows(config)
             ],
