@@ -123,3 +123,12 @@ def training_title(name: str, training: int | str) -> str:
 def transport_title(task: str, method: str, training: int | str) -> str:
     """Give the title of a transport's picture, in the words of figures."""
     return training_title(f"{tasks.words(task)}, {label(method)}", training)
+
+
+def transport_labels(method: str):
+    """Give what the report calls a transport's picture, from the wildcards of its rule."""
+    return lambda wildcards: {
+        "task": tasks.words(wildcards.task),
+        "training": wildcards.training,
+        "method": label(method),
+    }

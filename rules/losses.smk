@@ -1,15 +1,6 @@
 """Pictures of the trainings: one job draws all that belong together, since each is a moment."""
 
 
-def transport_labels(method: str):
-    """Give what the report calls a transport's picture, from the wildcards of its rule."""
-    return lambda wildcards: {
-        "task": tasks.words(wildcards.task),
-        "training": wildcards.training,
-        "method": label(method),
-    }
-
-
 rule plot_density_losses:
     """Show the training of every density."""
     input:
