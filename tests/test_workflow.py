@@ -294,6 +294,9 @@ def test_the_report_holds_every_figure_and_table_and_the_data_of_another_run(pro
         assert f"{figure.name}.png" in html
     for name in tables.PAPER:
         assert f"{name}.html" in html
+    words = [word for each in results(html).values() for word in each["labels"].values()]
+    assert "rotated four circles → star" in words
+    assert not [word for word in words if "_" in word or "fourcircles" in word]
 
 
 @pytest.mark.parametrize(
