@@ -17,6 +17,13 @@ PYJET := .venv/.pyjet-installed
 DOCS := .venv/.docs-installed
 SNAKEMAKE := $(ACTIVATE) && snakemake $(strip --cores $(CORES) $(ARGS))
 
+# Snakemake, pip and uv keep things under ~/.cache, and Snakemake stops where it cannot.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)
+ifneq ($(shell mkdir -p '$(CACHE)' 2> /dev/null && test -w '$(CACHE)' && echo writable),writable)
+$(warning $(CACHE) cannot be written, so caches are in .cache here: export XDG_CACHE_HOME='$(CURDIR)/.cache')
+export XDG_CACHE_HOME := $(CURDIR)/.cache
+endif
+
 .PHONY: all quick report test lint docs help clean-venv
 
 all: $(INSTALLED)  ## reproduce the paper with config/config.yaml

@@ -152,7 +152,7 @@ def quality() -> Figure:
         "in use": "in use",
         "2 layers": "2 layers",
         "width 128": "width 128",
-        "the former default": "8 bins, 4,000 steps",
+        "the same with 8 bins": "8 bins, 4,000 steps",
         "sharp, 2,000 steps": "sharp, 2,000 steps",
     }
     for ax, toy in zip(axes, headings[2:], strict=True):
@@ -169,7 +169,7 @@ def quality() -> Figure:
                     ax.annotate(words, (seconds, max(ends)), (0, 4), textcoords="offset points",
                                 ha="center", fontsize=5.5)  # fmt: skip
         ax.set(title=toy, xlabel="seconds of one core", xscale="log", yscale="log")
-        ax.margins(x=0.15, y=0.12)
+        ax.margins(x=0.32, y=0.12)
         plain(ax.xaxis, [20, 50, 100])
         plain(ax.yaxis, [0.001, 0.002, 0.005, 0.01, 0.02, 0.05])
     axes[0].set_ylabel("KL(exact, density) [nats]")

@@ -42,12 +42,13 @@ PAPER = {"batch": 128, "learning_rate": 1e-4, "warmup_steps": 0, "beta2": 0.999,
 BASE = {"batch": 512, "learning_rate": 3e-3, "beta2": 0.999}
 SHARP = {"batch": 512, "learning_rate": 1e-2, "beta2": 0.95, "bins": 16}
 FAST = {"batch": 256, "learning_rate": 5e-3, "beta2": 0.99, "bins": 16, "steps": 18_000}
-DEFAULT = FAST | {"learning_rate": 3e-3}
+# As in use, but of one start and with half as many steps again.
+ONE_START = FAST | {"learning_rate": 3e-3}
 DENSITIES = {
-    "in use": DEFAULT,
+    "18,000 steps, one start": ONE_START,
     "peak rate 5e-3": FAST,
     "12,000 steps, peak rate 5e-3": FAST | {"steps": 12_000},
-    "12,000 steps, beta2 0.999": DEFAULT | {"steps": 12_000, "beta2": 0.999},
+    "12,000 steps, beta2 0.999": ONE_START | {"steps": 12_000, "beta2": 0.999},
     "batch 512, 8,000 steps, peak rate 7e-3": FAST
     | {"batch": 512, "steps": 8000, "learning_rate": 7e-3},
     "batch 512, 8,000 steps, peak rate 5e-3, beta2 0.999": BASE
@@ -76,15 +77,15 @@ SMOOTH = {"batch": 256, "learning_rate": 3e-3, "beta2": 0.999, "bins": 16, "step
 PHASES = {0.5: 0.1, 0.2: 0.2, 0.08: 0.2, 0.03: 0.2}
 THREE = {0.5: 0.15, 0.2: 0.2, 0.08: 0.2}
 MOVES = ROUGH | {"learning_rate": 2.5e-3, "steps": 4000, "phases": PHASES}
-MOVES_BEFORE = ROUGH | {"densities": FAST}
-# Between the densities of BASE, which were the default's.
+ABRUPT = ROUGH | {"densities": FAST}
+# Between the densities of BASE.
 DEEP = ROUGH | {"layers": 8, "bins": 8, "densities": BASE}
 TRANSPORTS = {
     "in use": MOVES,
     "without phases": MOVES | {"phases": {}},
     "3,000 steps": MOVES | {"steps": 3000},
     "5,600 steps, peak rate 3e-3": MOVES | {"steps": 5600, "learning_rate": 3e-3},
-    "3,000 steps, peak rate 1e-3, without phases, densities of 5e-3": MOVES_BEFORE,
+    "3,000 steps, peak rate 1e-3, without phases, densities of 5e-3": ABRUPT,
     "3,000 steps, peak rate 1e-3, three widths": ROUGH | {"phases": THREE},
     "3,000 steps, peak rate 2e-3, three widths": ROUGH | {"phases": THREE, "learning_rate": 2e-3},
     "3,000 steps, peak rate 1e-3": ROUGH | {"phases": PHASES},
@@ -125,7 +126,7 @@ TRANSPORTS = {
 }
 EVENTS = {"batch": 256, "bins": 16, "steps": 1500, "learning_rate": 1e-3, "beta2": 0.999}
 COLLIDER = {
-    "in use": EVENTS,
+    "16 bins": EVENTS,
     "8 bins": EVENTS | {"bins": 8},
     "8 bins, beta2 0.98": EVENTS | {"bins": 8, "beta2": 0.98},
     "8 bins, peak rate 3e-3": EVENTS | {"bins": 8, "learning_rate": 3e-3},
@@ -208,7 +209,7 @@ def transports(
 
     for recipe, settings in recipes.items():
         method = METHODS[settings.get("method", "flows_for_flows")]
-        densities = settings.get("densities", DEFAULT)
+        densities = settings.get("densities", ONE_START)
         for a, b in pairs:
             pair = DensityPair(*(density_of(name, densities) for name in (a, b)), None)
             smoothed = [

@@ -27,6 +27,9 @@ LOCK = Path(__file__).with_name("requirements.lock")
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 DRIVER = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg")  # the last is of WSL
 PATIENCE = 5.0  # seconds in which PyTorch's index has to answer
+# For the first packages, which are small: they show whether anything can be fetched.
+HASTY = ("--retries", "1")
+PROXIES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "PIP_PROXY")
 
 #: What uv calls a setting of pip, and what stands between several values.
 SETTINGS = {
@@ -55,7 +58,7 @@ def main() -> None:
     """Install PyTorch, then all else, then this project."""
     lock = LOCK.read_text()
     tool = installer(pin("uv", lock), os.environ)
-    tool.install(pin("setuptools", lock))
+    tool.begin(pin("setuptools", lock))
     torch = pin("torch", lock)
     wish, certificates = (tool.environment.get(name) for name in ("TORCH_INDEX", "SSL_CERT_FILE"))
     index = torch_index(torch, wish, sys.platform, DRIVER, certificates)
@@ -154,6 +157,11 @@ class Pip:
         if not self.tries(*arguments):
             raise SystemExit(1)
 
+    def begin(self, requirement: str) -> None:
+        """Install what comes first, or end and say why nothing can be installed."""
+        if not self.tries(*HASTY, requirement):
+            raise SystemExit(unreachable(requirement, self.environment))
+
     def compile(self) -> None:
         """Compile all modules: pip did, as it installed them."""
 
@@ -180,6 +188,12 @@ class Uv(Pip):
             say("uv failed: pip tries the same")
             Pip().install(*arguments)
 
+    def begin(self, requirement: str) -> None:
+        """Install what comes first with uv, or with pip, or end."""
+        if not self.tries(requirement):
+            say("uv failed: pip tries the same")
+            Pip().begin(requirement)
+
     def compile(self) -> None:
         """Compile all modules, or each first import would, with warnings that the tests refuse.
 
@@ -199,10 +213,40 @@ def installer(uv: str, environment: Mapping[str, str]) -> Pip:
     except NotForUv as reason:
         say(f"pip installs, since uv knows nothing like pip's setting {reason}")
         return Pip()
-    if not Pip().tries(uv):
+    if not Pip().tries(*HASTY, uv):
         say("uv cannot be installed: pip installs")
         return Pip()
-    return Uv({**settings, **environment})
+    return Uv({**settings, **cache(environment), **environment})
+
+
+def cache(environment: Mapping[str, str]) -> dict[str, str]:
+    """Settings for uv's cache: none where it can be written, else that there is none."""
+    asked = subprocess.run(
+        [sys.executable, "-m", "uv", "cache", "dir"],
+        capture_output=True, text=True, env=environment,
+    )  # fmt: skip
+    folder = asked.stdout.strip()
+    if asked.returncode or not folder or writable(Path(folder)):
+        return {}
+    say(f"{folder} cannot be written, so what is fetched is not kept for the next folder")
+    return {"UV_NO_CACHE": "1"}
+
+
+def writable(folder: Path) -> bool:
+    """Whether a folder can be written, or made."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder.is_dir() and os.access(folder, os.W_OK)
+
+
+def unreachable(requirement: str, environment: Mapping[str, str]) -> str:
+    """Say what to look at when not even the first package can be fetched."""
+    proxies = [name for name in PROXIES if environment.get(name)]
+    look = f"the proxy in {' and '.join(proxies)}" if proxies else "the network"
+    return (
+        f"install: {requirement} cannot be fetched, so nothing else can: check {look}, and the "
+        "package index that `pip config list` names"
+    )
 
 
 def uv_settings(listed: str) -> dict[str, str]:

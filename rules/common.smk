@@ -91,18 +91,21 @@ def figure(name: str) -> dict:
 
 
 def table(name: str, shows: str) -> list[str]:
-    """Give a table's two outputs, the CSV of which goes into the report."""
-    csv = report(
-        paths.table(OUT, name, "csv"),
+    """Give a table's three outputs, the page of which goes into the report."""
+    page = report(
+        paths.table(OUT, name, "html"),
         caption=f"../workflow/report/{name}.rst",
         category="Tables",
-        labels={"table": name, "shows": shows},
+        labels={"table": name.replace("_", " "), "shows": shows},
     )
-    return [csv, paths.table(OUT, name, "md")]
+    return [paths.table(OUT, name, "csv"), paths.table(OUT, name, "md"), page]
 
 
-def loss_picture(model: str, subcategory: str, labels: dict) -> str:
-    """Give the picture of a training, which goes into the report."""
+def loss_picture(model: str, subcategory: str, labels) -> str:
+    """Give the picture of a training, which goes into the report.
+
+    ``labels`` is a dict, or gives one for a job's wildcards.
+    """
     return report(
         paths.loss_picture(model),
         caption="../workflow/report/loss.rst",
@@ -119,6 +122,13 @@ def training_title(name: str, training: int | str) -> str:
 
 def transport_title(task: str, method: str, training: int | str) -> str:
     """Give the title of a transport's picture, in the words of figures."""
-    row = tasks.TASKS[task]
-    rotated = "rotated " if row.family.name == "rotated" else ""
-    return training_title(f"{rotated}{row.title}, {label(method)}", training)
+    return training_title(f"{tasks.words(task)}, {label(method)}", training)
+
+
+def transport_labels(method: str):
+    """Give what the report calls a transport's picture, from the wildcards of its rule."""
+    return lambda wildcards: {
+        "task": tasks.words(wildcards.task),
+        "training": wildcards.training,
+        "method": label(method),
+    }

@@ -61,8 +61,10 @@ if config["collider"]["source"].startswith("lhco"):
             script=script("events/compare_counts.py"),
             code=code("events/compare_counts.py"),
         output:
-            csv=report(
-                paths.table(OUT, "event_counts", "csv"),
+            csv=paths.table(OUT, "event_counts", "csv"),
+            md=paths.table(OUT, "event_counts", "md"),
+            html=report(
+                paths.table(OUT, "event_counts", "html"),
                 caption="../workflow/report/event_counts.rst",
                 category=counts_category,
                 labels={
@@ -70,7 +72,6 @@ if config["collider"]["source"].startswith("lhco"):
                     "shows": "events by M against the published ones",
                 },
             ),
-            md=paths.table(OUT, "event_counts", "md"),
         log:
             paths.log(OUT, "compare_counts"),
         benchmark:
@@ -80,7 +81,7 @@ if config["collider"]["source"].startswith("lhco"):
             "../envs/environment.yaml"
         shell:
             "python {input.script} --reference {input.reference} --target {input.target} "
-            " --published {input.published} --output {output.csv} {output.md} > {log} 2>&1"
+            " --published {input.published} --output {output} > {log} 2>&1"
 
 
 if config["collider"]["source"] == "lhco":

@@ -15,7 +15,7 @@ rule plot_density_losses:
             loss_picture(
                 paths.density(OUT, dataset.name, training),
                 "densities",
-                {"data set": dataset.name, "training": str(training)},
+                {"data set": tasks.words(dataset.name), "training": str(training)},
             )
             for dataset, training in targets.densities_trained(config)
         ],
@@ -28,7 +28,7 @@ rule plot_density_losses:
         "../envs/environment.yaml"
     params:
         titles=[
-            training_title(f"density of {label(dataset.name)}", training)
+            training_title(f"density of {tasks.words(dataset.name)}", training)
             for dataset, training in targets.densities_trained(config)
         ],
     shell:
@@ -50,7 +50,7 @@ rule plot_transport_losses:
             loss_picture(
                 paths.transport(OUT, "{task}", method, "{training}"),
                 "transports",
-                {"task": "{task}", "training": "{training}", "method": label(method)},
+                transport_labels(method),
             )
             for method in targets.trained_methods(config)
         ],
@@ -87,7 +87,7 @@ if targets.further_flows(config):
                 loss_picture(
                     paths.transport(OUT, "{task}", method, "{training}"),
                     "transports",
-                    {"task": "{task}", "training": "{training}", "method": label(method)},
+                    transport_labels(method),
                 )
                 for method in targets.further_flows(config)
             ],

@@ -71,7 +71,7 @@ def test_the_factor_and_the_relation_decide():
     assert decide(BASE, "above", UNIDIRECTIONAL, times=0.3)["holds"] == "yes"
     row = decide(BASE, "above", UNIDIRECTIONAL, times=0.5, plus=-0.6)
     assert (row["limit"], row["holds"]) == (pytest.approx(1.9), "yes")
-    assert row["rule"].endswith("0.5 times the distance_mean (unidirectional; both) plus -0.6")
+    assert row["rule"].endswith("0.5 times the mean distance (unidirectional; both) plus -0.6")
     assert decide(BASE, "below", 2.0)["holds"] == decide(BASE, "above", 2.0)["holds"] == "no"
 
 
@@ -180,9 +180,15 @@ def test_repeated_trainings_are_averaged_and_the_ensemble_is_none_of_them():
 
 def test_the_rule_says_what_was_compared():
     assert decide(BASE, "below", UNIDIRECTIONAL, times=0.5)["rule"] == (
-        "distance_mean (base transfer; both) below 0.5 times the "
-        "distance_mean (unidirectional; both)"
+        "mean distance (base transfer; both) below 0.5 times the "
+        "mean distance (unidirectional; both)"
     )
+    named = [Quantity("effective_points", ("reweighting",), "rotated_different").words(),
+             Quantity("auc", ("unidirectional",), "fourcircles_to_star").words()]  # fmt: skip
+    assert named == [
+        "effective points (reweighting; different rotated toys)",
+        "AUC (unidirectional; four circles → star)",
+    ]
 
 
 def test_a_number_that_was_not_measured_is_named():

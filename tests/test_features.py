@@ -379,7 +379,7 @@ def test_chain_from_generation_to_medians(tmp_path, capfd):
     mass = np.median(two["m_jj"]) / 1000
     assert float(rows[0]["generated"]) == pytest.approx(mass, rel=1e-5)
     assert float(rows[0]["ratio"]) == pytest.approx(mass / 3.471, rel=1e-5)
-    assert "| m_jj_tev |" in outputs[1].read_text()
+    assert "| dijet mass M [TeV] " in outputs[1].read_text()
 
     capfd.readouterr()
     published.write_text("{}")

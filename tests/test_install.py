@@ -242,6 +242,33 @@ def test_what_nobody_can_install_ends_with_an_error(project, install):
     assert "Traceback" not in done.stderr and "project" not in packages
 
 
+def test_where_nothing_can_be_fetched_it_ends_in_seconds_with_what_to_do(project, install):
+    begin = time.monotonic()
+    done, packages = install(PIP_INDEX_URL=NOWHERE, TORCH_INDEX="default", PIP_RETRIES="5")
+    assert done.returncode == 1 and time.monotonic() - begin < 30
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("install: setuptools==84.0 cannot be fetched") and "network" in last
+    assert len(done.stderr.splitlines()) < 10 and "Traceback" not in done.stderr
+    assert not packages.keys() & {"setuptools", "torch", "small"}
+
+
+def test_a_proxy_that_refuses_is_named(project, install):
+    mirror, proxy = "http://packages.invalid/simple", "http://me:secret@127.0.0.1:9"
+    done, _ = install(PIP_INDEX_URL=mirror, HTTPS_PROXY=proxy, HTTP_PROXY=proxy, NO_PROXY="")
+    assert done.returncode == 1 and "secret" not in done.stderr
+    assert "check the proxy in HTTPS_PROXY" in done.stderr.splitlines()[-1]
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(project, install):
+    real_uv(project)
+    home = project.parent / "a file, not a folder"
+    home.touch()
+    done, packages = install(TORCH_INDEX="default", UV_CACHE_DIR=str(home / "cache"))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("install:") == 1 and "cannot be written" in done.stderr
+    assert packages["small"] == ("3.0", "uv")
+
+
 def test_torch_comes_from_its_own_index_and_stays(project, install, cpu_index):
     real_uv(project)
     done, packages = install(TORCH_INDEX=cpu_index)

@@ -1,6 +1,7 @@
 """What a visitor meets first: licence, citation, version, links, targets of make, the catalogue."""
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -87,6 +88,19 @@ def test_help_lists_every_target():
     assert all(len(line.split(maxsplit=1)[1]) > 5 for line in listed.splitlines())
 
 
+def test_make_does_without_a_home_that_it_cannot_write(tmp_path):
+    home = tmp_path / "home"
+    home.touch()  # a file: no folder can be made in it, not even by root
+    environment = {"HOME": str(home), "PATH": os.environ["PATH"]}
+    for more in ({}, {"XDG_CACHE_HOME": str(tmp_path / "cache")}):
+        shown = subprocess.run(
+            ["make", "--no-print-directory", "help"],
+            cwd=ROOT, capture_output=True, text=True, env=environment | more, check=True,
+        ).stderr  # fmt: skip
+        said = f"{home}/.cache cannot be written, so caches are in .cache here: export XDG_CACHE"
+        assert (said in shown) is not bool(more)
+
+
 def test_hooks_before_a_commit_are_the_pinned_programs():
     (repository,) = load(".pre-commit-config.yaml")["repos"]
     programs = {hook["entry"].split()[0] for hook in repository["hooks"]}
@@ -132,6 +146,28 @@ def test_links_lead_somewhere(page):
         target = (page.parent / path).resolve() if path else page
         assert target.is_relative_to(ROOT) and target.exists(), f"{link} leads nowhere"
         assert not anchor or anchor in anchors(target), f"{target.name} has no heading {anchor}"
+
+
+def prose(text):
+    """Lines of a page with their numbers, without code, tables and lines that cannot be broken."""
+    text = re.sub(
+        r"^( *)```.*?^ *```$", lambda code: "\n" * code[0].count("\n"), text, flags=re.M | re.S
+    )
+    for number, line in enumerate(text.splitlines(), start=1):
+        words = re.sub(r"`[^`]*`", "code", re.sub(r"^ *([-*]|\d+\.) ", "", line)).split()
+        if len(words) > 1 and not line.lstrip().startswith("|") and not line.startswith("    "):
+            yield number, line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_lines_of_prose_are_at_most_120_wide(page):
+    wide = [number for number, line in prose(page.read_text()) if len(line) > 120]
+    assert not wide, f"{page.name}: wrap the lines {wide}"
+
+
+def test_prose_is_told_from_code_and_tables():
+    text = "a b\n```\ncode of mine\n```\n\n| a | b |\n- `one piece of code`\n    more code\n- c d\n"
+    assert list(prose(text)) == [(1, "a b"), (9, "- c d")]
 
 
 def test_site_has_every_page_and_fetches_nothing():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from flowmorph.metrics.distances import (
 from flowmorph.plan.methods import METHODS, PUBLISHED
 from flowmorph.samples import moved
 from flowmorph.tables import table as tables
+from flowmorph.tables.table import Column, Table
 
 ROOT = Path(__file__).parent.parent
 PAPER = ROOT / "config/paper_numbers.yaml"
@@ -108,6 +111,29 @@ def test_tables_are_the_same_bytes_and_formats_are_checked(tmp_path):
     assert r"| movement penalty " in (tmp_path / "a.md").read_text()
     with pytest.raises(InputError, match="table.tex"):
         tables.method_table().save([tmp_path / "table.tex"])
+
+
+def test_the_page_of_a_table_has_full_numbers_for_sorting_and_tasks_in_words(tmp_path):
+    columns = (Column("task", "task"), Column("auc", "AUC", 3), Column("what", "<what>"))
+    tasks = ("rotated_fourcircles_to_star", "own_apply", "star_twin", "collider_signal", "star")
+    rows = [{"task": task, "auc": 0.51234, "what": 'a "b" & c'} for task in tasks]
+    rows.append({"task": "collider", "auc": None, "what": ""})
+    Table(columns, rows, ["1 < 2."]).save([tmp_path / "two_sample.html"])
+    page = ElementTree.fromstring(
+        re.sub(r"<!DOCTYPE html>|<meta[^>]*>|<input[^>]*>|<script>.*</script>", "",
+               (tmp_path / "two_sample.html").read_text(), flags=re.S)
+    )  # fmt: skip
+    assert page.findtext("title") == "two sample" and page.findtext("p") == "1 < 2."
+    assert [head.text for head in page.iter("th")] == ["task", "AUC", "<what>"]
+    cells = [[cell.text for cell in row.iter("td")] for row in page.iter("tr")][1:]
+    assert [row[0] for row in cells] == [
+        "rotated four circles → star", "own, where applied", "star, twin",
+        "collider, signal region", "star", "collider",
+    ]  # fmt: skip
+    assert cells[0][1:] == ["0.512", 'a "b" & c'] and cells[-1][1] == "–"
+    values = [cell.get("data-value") for cell in page.iter("td")]
+    assert values[1] == "0.51234" and values[-2] == ""
+    assert [head.get("class") for head in page.iter("th")] == [None, "number", None]
 
 
 def test_distance_table_script_pools_the_tasks_of_a_block(tmp_path):

@@ -120,7 +120,8 @@ def test_everything_is_there_and_nothing_is_left_to_do(project):
 
 def test_one_core_and_two_give_the_same_bytes(project, chain):
     once, again = chain.artefacts(), project.artefacts()
-    kinds = {".parquet", ".root", ".safetensors", ".npz", ".csv", ".md", ".json", ".pdf", ".png"}
+    kinds = {".parquet", ".root", ".safetensors", ".npz", ".json"}
+    kinds |= {".csv", ".md", ".html", ".pdf", ".png"}
     assert {Path(name).suffix for name in once} == kinds
     assert {name: again[name] for name in once} == once
 
@@ -292,7 +293,10 @@ def test_the_report_holds_every_figure_and_table_and_the_data_of_another_run(pro
     for figure in figures.of_run(CONFIG, (), True):
         assert f"{figure.name}.png" in html
     for name in tables.PAPER:
-        assert f"{name}.csv" in html
+        assert f"{name}.html" in html
+    words = [word for each in results(html).values() for word in each["labels"].values()]
+    assert "rotated four circles → star" in words
+    assert not [word for word in words if "_" in word or "fourcircles" in word]
 
 
 @pytest.mark.parametrize(

@@ -213,7 +213,7 @@ def figure(out: str, name: str, extension: str) -> str:
 
 
 def table(out: str, name: str, extension: str) -> str:
-    """A table; ``extension`` is csv or md."""
+    """A table; ``extension`` is csv, md or html."""
     return f"{out}/tables/{name}.{extension}"
 
 

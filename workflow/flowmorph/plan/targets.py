@@ -279,7 +279,7 @@ def results(out: str, config: dict) -> list[str]:
         *(
             paths.table(out, name, kind)
             for name in tables.of_run(config, searches(config))
-            for kind in ("csv", "md")
+            for kind in ("csv", "md", "html")
         ),
         *(paths.loss_picture(model) for model in models),
     ]

@@ -127,6 +127,18 @@ def named(task: str, split: str) -> str:
     return task if split in ("validation", "evaluation", "") else f"{task}_{split}"
 
 
+def words(name: str) -> str:
+    """What the report calls a task, in any of its splits, or a data set."""
+    for split, said in {"": "", "_signal": ", signal region", "_apply": ", where applied"}.items():
+        task = TASKS.get(name.removesuffix(split)) if name.endswith(split) else None
+        if task:
+            rotated = "rotated " if task.family.name == "rotated" else ""
+            return f"{rotated}{task.title}{said}"
+    toy = DATASETS[name].toy if name in DATASETS else ""
+    plain = name.replace(toy, TOYS[toy]) if toy else name
+    return plain.replace("_twin", ", twin").replace("_", " ")
+
+
 def names(tasks: Iterable[Task]) -> list[str]:
     """The tasks' names."""
     return [task.name for task in tasks]

@@ -12,12 +12,32 @@ import yaml
 from flowmorph.errors import InputError
 from flowmorph.figures.looks import label
 from flowmorph.metrics.measures import Measure
-from flowmorph.plan.tasks import ENSEMBLE
+from flowmorph.plan.tasks import ENSEMBLE, words
 from flowmorph.tables import causes
 from flowmorph.tables.table import Column, Table
 
 MORE_IS_BETTER = ("same_circle", "sic_max")  # of all other metrics, less is
 PICKS = {"largest": max, "smallest": min}
+#: What a rule calls metrics and groups of tasks, where that is not their name without underscores.
+METRIC_WORDS = {
+    "auc": "AUC",
+    "distance_mean": "mean distance",
+    "distance_std": "spread of the distances",
+    "distance_q95": "95 % quantile of the distances",
+    "chi2_ndf": "chi2/ndf",
+    "condition_ratio": "range over conditions / mean",
+    "arm_information": "information of the circle on the arm",
+    "same_circle": "share that stays on its circle",
+    "ratio_marginals": "L1 / that of own marginals",
+    "training_spread": "distance between trainings",
+    "sic_max": "largest significance improvement",
+}
+GROUP_WORDS = {
+    "different": "different toys",
+    "identical": "identical toys",
+    "rotated_different": "different rotated toys",
+    "rotated_identical": "identical rotated toys",
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +74,9 @@ class Quantity:
         methods = ", ".join(map(label, self.methods))
         several = f"{self.pick} " if len(self.methods) > 1 else ""
         features = f" of {', '.join(self.features)}" if any(self.features) else ""
-        return f"{several}{self.metric}{features} ({methods}; {self.tasks})"
+        metric = METRIC_WORDS.get(self.metric, self.metric.replace("_", " "))
+        tasks = GROUP_WORDS.get(self.tasks) or words(self.tasks)
+        return f"{several}{metric}{features} ({methods}; {tasks})"
 
 
 @dataclass(frozen=True)

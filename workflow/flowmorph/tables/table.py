@@ -1,4 +1,4 @@
-"""Result tables: numbers in full in CSV, rounded for readers in Markdown."""
+"""Result tables: numbers in full in CSV, rounded for readers in Markdown and on a page."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from flowmorph.figures.looks import label
 from flowmorph.files import atomic
 from flowmorph.metrics.distances import Summary
 from flowmorph.metrics.measures import BASELINE
+from flowmorph.plan.tasks import words
+from flowmorph.tables.page import page
 
 # Table 1 of the paper, in the common subset of LaTeX, matplotlib's mathtext and Markdown viewers.
 HEURISTICS: dict[str, str] = {
@@ -86,16 +88,28 @@ class Table:
         notes = "".join(f"\n{note}\n" for note in self.notes)
         return "".join(f"| {' | '.join(line)} |\n" for line in lines) + notes
 
+    def html(self, title: str) -> str:
+        """Give a page with the table for the report, with names of tasks in words."""
+        rows = []
+        for row in self.rows:
+            shown = row | ({"task": words(str(row["task"]))} if "task" in row else {})
+            rows.append([(_plain(shown[c.key]), _rounded(shown[c.key], c.decimals))
+                         for c in self.columns])  # fmt: skip
+        numeric = [all(not isinstance(r[c.key], str) for r in self.rows) for c in self.columns]
+        return page(title, [c.heading for c in self.columns], rows, numeric, self.notes)
+
     def save(self, outputs: Iterable[str | os.PathLike]) -> None:
-        """Write the table to each file, as .csv or .md by its name."""
+        """Write the table to each file, as .csv, .md or .html by its name."""
         for output in map(Path, outputs):
-            if output.suffix not in (".csv", ".md"):
-                raise InputError(f"tables are written as .csv or .md, not as '{output}'")
+            if output.suffix not in (".csv", ".md", ".html"):
+                raise InputError(f"tables are written as .csv, .md or .html, not as '{output}'")
             with atomic(output) as part, part.open("w", encoding="utf-8", newline="") as stream:
                 if output.suffix == ".csv":
                     self.csv(stream)
-                else:
+                elif output.suffix == ".md":
                     stream.write(self.markdown())
+                else:
+                    stream.write(self.html(output.stem.replace("_", " ")))
 
 
 def paper_numbers(path: str | os.PathLike) -> dict:

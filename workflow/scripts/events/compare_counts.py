@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> None:
     for sample in PUBLISHED:
         parser.add_argument(f"--{sample}", required=True, help="ROOT file, tree 'features'")
     parser.add_argument("--published", required=True, help="YAML file with event_counts")
-    parser.add_argument("--output", nargs=2, required=True, help="CSV and Markdown table")
+    parser.add_argument("--output", nargs="+", required=True, help=".csv, .md and .html files")
     args = parser.parse_args(argv)
 
     with open(args.published) as file:

@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output-reference", required=True, help="npz")
     parser.add_argument("--output-target", required=True, help="npz")
     parser.add_argument("--output-preprocessing", required=True, help="JSON")
-    parser.add_argument("--output-rows", nargs="+", required=True, help=".csv and .md files")
+    parser.add_argument("--output-rows", nargs="+", required=True, help=".csv, .md and .html files")
     args = parser.parse_args(argv)
 
     job = form.read(OwnJob, args.job)

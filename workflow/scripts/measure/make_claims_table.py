@@ -17,7 +17,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--paper", required=True, help="the paper's numbers, YAML")
     parser.add_argument("--measures", nargs="+", required=True, help="CSV files of measures")
     parser.add_argument("--needing", help="only the claims that need this")
-    parser.add_argument("--output", nargs="+", required=True, help=".csv and .md files")
+    parser.add_argument("--output", nargs="+", required=True, help=".csv, .md and .html files")
     args = parser.parse_args(argv)
 
     tested, limits = claims.load(args.claims)

@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> None:
     )  # fmt: skip
     parser.add_argument("--paper", required=True, help="the paper's numbers, YAML")
     parser.add_argument("--spreads", required=True, help="distance table of several trainings, CSV")
-    parser.add_argument("--output", nargs="+", required=True, help=".csv and .md files")
+    parser.add_argument("--output", nargs="+", required=True, help=".csv, .md and .html files")
     args = parser.parse_args(argv)
 
     ours = {}

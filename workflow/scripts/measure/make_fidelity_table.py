@@ -14,7 +14,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--distances", required=True, help="distance table, CSV")
     parser.add_argument("--measures", nargs="+", required=True, help="CSV files of measures")
     parser.add_argument("--reasons", required=True, help="why numbers are not reproduced, YAML")
-    parser.add_argument("--output", nargs="+", required=True, help=".csv and .md files")
+    parser.add_argument("--output", nargs="+", required=True, help=".csv, .md and .html files")
     args = parser.parse_args(argv)
 
     distances = fidelity.read_distances(args.distances)

@@ -13,7 +13,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kind", required=True, choices=KINDS)
     parser.add_argument("--measures", nargs="+", required=True, help="CSV files of measures")
-    parser.add_argument("--output", nargs="+", required=True, help=".csv and .md files")
+    parser.add_argument("--output", nargs="+", required=True, help=".csv, .md and .html files")
     args = parser.parse_args(argv)
 
     numbers = with_own_divergences(measures.read(args.measures))

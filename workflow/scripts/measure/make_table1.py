@@ -12,7 +12,7 @@ from flowmorph.tables import table as tables
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--figure", nargs="+", required=True, help=".pdf and .png files")
-    parser.add_argument("--table", nargs="+", required=True, help=".csv and .md files")
+    parser.add_argument("--table", nargs="+", required=True, help=".csv, .md and .html files")
     args = parser.parse_args(argv)
     style.save(schematics.method_table(), args.figure)
     tables.method_table().save(args.table)

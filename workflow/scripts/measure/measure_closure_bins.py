@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--reference", required=True, help="prepared, npz")
     parser.add_argument("--target", required=True, help="prepared, npz")
     parser.add_argument("--preprocessing", required=True, help="JSON")
-    parser.add_argument("--output", nargs="+", required=True, help=".csv and .md files")
+    parser.add_argument("--output", nargs="+", required=True, help=".csv, .md and .html files")
     args = parser.parse_args(argv)
 
     job = form.read(ClosureJob, args.job)

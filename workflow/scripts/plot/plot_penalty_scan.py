@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--configured", type=float, required=True, help="strength of the run")
     parser.add_argument("--paper", required=True, help="the paper's numbers, YAML")
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
-    parser.add_argument("--table", nargs="+", required=True, help=".csv and .md files")
+    parser.add_argument("--table", nargs="+", required=True, help=".csv, .md and .html files")
     args = parser.parse_args(argv)
 
     numbers = measures.read(args.measures)

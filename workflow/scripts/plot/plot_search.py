@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None) -> None:
         "--shown", type=float, required=True, help="fraction whose curves are drawn"
     )
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
-    parser.add_argument("--table", nargs="+", required=True, help=".csv and .md files")
+    parser.add_argument("--table", nargs="+", required=True, help=".csv, .md and .html files")
     args = parser.parse_args(argv)
 
     numbers: dict[float, list[Measure]] = {}
