@@ -139,7 +139,7 @@ def non_negative(
         int((weights < 0).sum()),
         float(result.sum() / weights.sum()),
         None if below is None else int(below.sum()),
-        None if below is None else float(-means[below].sum() / weights.sum()),
+        None if below is None else float(np.abs(means[below]).sum() / weights.sum()),
         *_worst(columns, weights, result),
     )
     return result, report

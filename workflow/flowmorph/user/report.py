@@ -161,10 +161,8 @@ def _figure(
 ) -> Figure:
     sample = spectra.balanced(given)
     names = ("reference", transport.method)
-    called = {
-        name: labels.get(name, *own_config.labels([name]))
-        for name in (*transport.features, *transport.conditions)
-    }
+    columns = (*transport.features, *transport.conditions)
+    called = {**dict(zip(columns, own_config.labels(columns), strict=True)), **labels}
     symbols = [called[name] for name in transport.features]
     categories = [
         name for name in transport.conditions if name in transport.preprocessing.categories

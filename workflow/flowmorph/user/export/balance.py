@@ -30,8 +30,8 @@ def factors(balance: Balance, condition: Value, fold: Value) -> Value:
 
 def _in_cells(balance: Balance, condition: Sequence[Value]) -> Value:
     """As `flowmorph.samples.balance.in_cells`."""
-    chosen = np.flatnonzero(balance.discrete)
-    if not len(chosen):
+    chosen = np.flatnonzero(balance.discrete).tolist()
+    if not chosen:
         return 0.0 * condition[0] + balance.ratios[0]
     same = [
         abs(condition[i].unsqueeze(1) - cells) <= reach(cells)
