@@ -162,7 +162,7 @@ def test_cells_of_csv(tmp_path):
         (np.array([{}, []], object), "column 'era' has no single value a row"),
         (ak.Array([{"a": 1}]), "column 'era' has struct<"),
     ],
-    ids=repr,
+    ids=["fraction", "fraction, arrow", "table", "list", "date", "bytes", "objects", "record"],
 )
 def test_what_is_no_category_is_refused(column, message):
     with pytest.raises(InputError) as caught:
