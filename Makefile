@@ -36,7 +36,7 @@ report: all  ## one HTML file with every figure, table and loss curve
 	$(SNAKEMAKE) --report results/report.html
 
 test: $(INSTALLED) $(PYJET)  ## all tests but the long ones
-	$(ACTIVATE) && python -m pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
+	$(ACTIVATE) && python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(INSTALLED)  ## style, formats and types of the code, and of the workflow
 	$(ACTIVATE) && ruff check .

@@ -10,20 +10,10 @@ import pytest
 from flowmorph.samples import moved
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests, whose fixtures take minutes, in one process of ``-n``; long files first.
-
-    The tests on the SLURM cluster and those of the whole workflow share a cluster and a run.
-    """
+    """Start the files that take longest first, so that processes of ``-n`` end together."""
     slow = {item.path for item in items if item.get_closest_marker("workflow")}
-    rank = {}
-    for item in items:
-        names = {item.path.parent.name, item.path.stem}
-        group = "workflow" if names & {"slurm", "test_workflow"} else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
-        rank[item] = (group != "workflow", item.path not in slow)
-    items.sort(key=rank.__getitem__)
+    items.sort(key=lambda item: (item.path.parent.name != "slurm", item.path not in slow))
 
 
 @pytest.fixture(scope="session")
