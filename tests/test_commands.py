@@ -54,7 +54,10 @@ def install(clone):
     [
         ("all", "snakemake --cores all"),
         ("quick", "snakemake --cores all --configfile config/quick.yaml"),
-        ("test", "python -m pytest"),
+        (
+            "test",
+            "python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder",
+        ),
         ("lint", "snakemake --lint"),
     ],
 )
