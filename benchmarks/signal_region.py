@@ -21,10 +21,8 @@ import numpy as np
 from flowmorph.metrics import comparison
 from flowmorph.metrics.measures import CEILING, FLOOR
 from flowmorph.plan import paths
-from flowmorph.plan.tasks import ENSEMBLE
+from flowmorph.plan.tasks import COLLIDER_FEATURES, ENSEMBLE
 from flowmorph.samples.moved import MovedSample
-
-FEATURES = ("m_j1", "delta_m_jj", "tau21_j1", "tau21_j2", "delta_r_jj")
 
 
 def aucs(sample: MovedSample, block: int) -> dict[str, float]:
@@ -33,7 +31,13 @@ def aucs(sample: MovedSample, block: int) -> dict[str, float]:
     for number in range(len(sample) // block):
         part = sample.select(np.arange(number * block, (number + 1) * block))
         setting = comparison.Setting(
-            tuple(sample.methods), FEATURES, "shared", False, 4.0, number, two_sample_points=block
+            tuple(sample.methods),
+            COLLIDER_FEATURES,
+            "shared",
+            False,
+            4.0,
+            number,
+            two_sample_points=block,
         )
         names = (FLOOR, CEILING, *sample.methods)
         for each in comparison.compare(part, setting, None, names):

@@ -190,6 +190,9 @@ def test_a_task_is_measured_against_its_floor_and_ceiling():
     auc = {name: numbers[name, "", "auc"] for name in ("floor", "good", "ceiling", "far")}
     assert auc["good"] < 0.55 < auc["ceiling"] < 0.99 < auc["far"]
     assert abs(auc["floor"] - 0.5) < 0.06
+    width = {n: numbers[n, "", "auc_high"] - numbers[n, "", "auc_low"] for n in ("floor", "good")}
+    # Halves of half as many points, but the mean of five ways to cut: sqrt(2 / 5).
+    assert width["floor"] < 0.75 * width["good"]
     assert numbers["good", "", "sliced_wasserstein"] < numbers["ceiling", "", "sliced_wasserstein"]
     assert numbers["ceiling", "x1", "ks"] == pytest.approx(0.25, abs=0.05)
     assert numbers["ceiling", "x2", "ks_pvalue"] > 1e-3 > numbers["ceiling", "x1", "ks_pvalue"]

@@ -31,16 +31,6 @@ class Sample:
         weights = None if self.weights is None else self.weights[rows]
         return Sample(self.points[rows], self.condition[rows], weights)
 
-    def __add__(self, other: Sample) -> Sample:
-        weights = None
-        if self.weights is not None:
-            weights = np.concatenate([self.weights, other.weights])
-        points, condition = (
-            np.concatenate([ours, theirs])
-            for ours, theirs in ((self.points, other.points), (self.condition, other.condition))
-        )
-        return Sample(points, condition, weights)
-
     def __len__(self) -> int:
         return len(self.points)
 
@@ -145,7 +135,8 @@ def _two_sample(
         summed = _against_target(whole, balanced, setting, moved.MovedSample.signed)
     for name in names:
         one, other = compared[name]
-        auc = _floor(compared[name], setting) if name == FLOOR else _auc(one, other, setting)
+        target = compared[CEILING][1]
+        auc = _floor(target, setting) if name == FLOOR else _auc(one, other, setting)
         yield Number(name, "", "points", len(one))
         if one.weights is not None:
             effective = unweighting.effective_points(signed[name][0].weights)
@@ -191,18 +182,17 @@ def _auc(one: Sample, other: Sample, setting: Setting, number: int = 0) -> two_s
     )
 
 
-def _floor(halves: tuple[Sample, Sample], setting: Setting) -> two_sample.Auc:
+def _floor(target: Sample, setting: Setting) -> two_sample.Auc:
     """The mean AUC of the target against itself, over several ways to cut it in two.
 
     What a point is called, one half or the other, is independent from cut to cut, and so are the
     AUCs: their mean is as many times as certain as the root of their number.
     """
-    target = halves[0] + halves[1]
-    rng = np.random.default_rng(setting.seed)
+    rng, half = np.random.default_rng(setting.seed), len(target) // 2
     found = []
     for number in range(HALVINGS):
         rows = rng.permutation(len(target))
-        one, other = target[rows[: len(halves[0])]], target[rows[len(halves[0]) :]]
+        one, other = target[rows[:half]], target[rows[half:]]
         found.append(_auc(one, other, setting, number))
     value, low, high = np.mean(found, axis=0)
     below, above = (value - low) / HALVINGS**0.5, (high - value) / HALVINGS**0.5

@@ -70,19 +70,10 @@ class Logit(Map):
 
     @classmethod
     def fit(cls, name, values, shares, low, high, integer, options) -> Logit:
-        """Take the bounds given, or else the range of the values.
+        """Take the bounds given, or else the range of the values, whatever their weights.
 
-        Args:
-            name: of the feature, for messages.
-            values: of each sample, (N,).
-            shares: weights of these values, (N,), which are not used.
-            low: lower end of the scaled range.
-            high: upper end of the scaled range.
-            integer: whether the feature holds whole numbers, each spread evenly over +- 1/2.
-            options: ``bounds`` (low, high), if there are any, in the feature's unit.
-
-        Raises:
-            InputError: another option, bounds that are no interval, or a value outside of them.
+        Arguments as in `Map.fit`; the option ``bounds`` is (low, high), in the feature's unit.
+        Raises InputError for another option, as `check_bounds` does, and for a value outside.
         """
         only(name, options, "bounds")
         lowest, highest = value_range(values, integer)

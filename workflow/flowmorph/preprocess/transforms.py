@@ -129,19 +129,9 @@ class MinMax(Map):
 
     @classmethod
     def fit(cls, name, values, shares, low, high, integer, options) -> MinMax:
-        """Take the range over all values.
+        """Take the range over all values, whatever their weights; there are no options.
 
-        Args:
-            name: of the feature, for messages.
-            values: of each sample, (N,).
-            shares: weights of these values, (N,), which are not used.
-            low: lower end of the scaled range.
-            high: upper end of the scaled range.
-            integer: whether the feature holds whole numbers, each spread evenly over +- 1/2.
-            options: must be empty.
-
-        Raises:
-            InputError: any option.
+        Arguments and errors as in `Map.fit`.
         """
         only(name, options)
         return cls(*value_range(values, integer), low, high)
@@ -186,19 +176,9 @@ class Quantile(Map):
 
     @classmethod
     def fit(cls, name, values, shares, low, high, integer, options) -> Quantile:
-        """Take quantiles of all values with their weights.
+        """Take quantiles of all values with their weights; there are no options.
 
-        Args:
-            name: of the feature, for messages.
-            values: of each sample, (N,).
-            shares: weights of these values, (N,), which add up to 1 in each sample.
-            low: lower end of the scaled range.
-            high: upper end of the scaled range.
-            integer: whether the feature holds whole numbers, each spread evenly over +- 1/2.
-            options: must be empty.
-
-        Raises:
-            InputError: any option.
+        Arguments and errors as in `Map.fit`.
         """
         only(name, options)
         data, weight = np.concatenate(values), np.concatenate(shares)
