@@ -242,7 +242,7 @@ def test_pictures_of_trainings_are_titled_in_the_words_of_figures(tmp_path):
     density = paths.loss_picture(paths.density(OUT, "star_twin", 1))
     printed = Project(tmp_path).snakemake("--dry-run", "--printshellcmds", picture, density).stdout
     assert "'rotated star → star, movement penalty'" in printed
-    assert "'density of star twin'" in printed
+    assert "'density of star, twin'" in printed
 
 
 def test_a_flow_method_is_added_by_one_line_in_the_registry(tmp_path):
