@@ -104,6 +104,13 @@ rule search_draw:
             paths.alternative_for_search(OUT, method)
             for method in targets.search_alternatives(config)
         ],
+        sidebands=paths.moved(
+            OUT, tasks.COLLIDER.name, targets.search_templates(config), tasks.COLLIDER.family.held_out
+        ),
+        sideband_alternatives=[
+            paths.alternative(OUT, tasks.COLLIDER.name, 1, method)
+            for method in targets.search_alternatives(config)
+        ],
         signal=paths.searched(OUT, tasks.SIGNAL),
         script=script("measure/search_draw.py"),
         code=code("measure/search_draw.py"),
@@ -126,7 +133,9 @@ rule search_draw:
         job=lambda wildcards: to_json(JOBS.search(wildcards.fraction, int(wildcards.draw))),
     shell:
         "python {input.script} --job {params.job:q} --moved {input.moved} "
-        " --alternatives {input.alternatives} --output {output.curves} --measures {output.csv} > {log} 2>&1"
+        " --alternatives {input.alternatives} --sidebands {input.sidebands} "
+        " --sideband-alternatives {input.sideband_alternatives} "
+        " --output {output.curves} --measures {output.csv} > {log} 2>&1"
 
 
 rule fig_search:

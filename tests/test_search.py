@@ -64,6 +64,36 @@ def test_without_signal_only_a_wrong_template_has_an_excess():
     assert search.numbers(wrong)["excess"] > 5
 
 
+def test_a_wrong_template_is_calibrated_by_what_is_wrong_in_the_sidebands_too():
+    rng = np.random.default_rng(9)
+    wrong = background(8000, rng, shift=0.5)
+    alike = search.Sidebands(background(8000, rng), background(8000, rng, shift=0.5))
+    right = search.Sidebands(background(8000, rng), background(8000, rng))
+    none, some = data(0.0, rng), data(0.03, rng)
+    found = [
+        search.numbers(search.weakly_supervised(wrong, events, CLASSIFIER, 3, None, sidebands))
+        for events, sidebands in ((none, alike), (none, right), (some, alike))
+    ]
+    assert found[0]["excess"] > 5
+    assert abs(found[0]["excess_calibrated"]) < 2
+    assert abs(found[0]["excess_calibrated_share"]) < 0.3
+    # Sidebands in which the template is right leave it as wrong as it is.
+    assert found[1]["excess_calibrated_share"] > 1
+    # The signal stays: as many events again as the cut leaves, less those that are not behind it.
+    assert found[2]["excess_calibrated"] > found[0]["excess_calibrated"] + 1
+
+
+def test_sidebands_change_no_score():
+    rng = np.random.default_rng(10)
+    events, template = data(0.03, rng, size=500), background(500, rng)
+    sidebands = search.Sidebands(background(300, rng), background(200, rng))
+    plain = search.weakly_supervised(template, events, CLASSIFIER, 7)
+    calibrated = search.weakly_supervised(template, events, CLASSIFIER, 7, None, sidebands)
+    assert all(np.array_equal(a, b) for a, b in zip(plain[:4], calibrated[:4], strict=True))
+    assert calibrated.sidebands.target.shape == (CLASSIFIER.folds, 300)
+    assert calibrated.sidebands.template.shape == (CLASSIFIER.folds, 200)
+
+
 def test_weights_make_a_template_right():
     rng = np.random.default_rng(4)
     events = data(0.03, rng)
@@ -129,6 +159,31 @@ def test_an_excess_is_counted_in_its_errors():
     # Weights of one half say the same with half of the points as errors.
     weighted = search.numbers(doubled, np.full(10_000, 0.5))
     assert weighted["excess"] == pytest.approx(found["excess"])
+
+
+def test_a_calibrated_excess_has_the_errors_of_all_four_samples():
+    template = np.arange(10_000) / 10_000
+    data_scores = np.concatenate([template, template[-100:]])
+    # Of 10,000 sideband events each, 200 of the target and 100 of the template are behind the cut.
+    beside = np.arange(10_000) / 10_000
+    twice = np.where(beside >= 0.98, 0.995, beside)
+    sidebands = search.SidebandScores(np.tile(twice, (3, 1)), np.tile(beside, (3, 1)))
+    scores = Scores(data_scores, np.empty(0), np.ones(1), template, sidebands)
+    found = search.numbers(scores)
+    expected = 101 * 2
+    assert found["excess_calibrated_share"] == pytest.approx(200 / expected - 1, abs=0.03)
+    error = np.sqrt(expected + expected**2 * (1 / 100 + 1 / 200 + 1 / 100))
+    assert found["excess_calibrated"] == pytest.approx((200 - expected) / error, abs=0.1)
+    # Weights of one half say the same with half of the points as errors.
+    halves = np.full(10_000, 0.5)
+    assert search.numbers(scores, halves, halves) == pytest.approx(found)
+
+
+def test_without_an_event_behind_the_cut_nothing_is_calibrated():
+    template = np.arange(1000) / 1000
+    empty = search.SidebandScores(np.zeros((2, 10)), np.ones((2, 10)))
+    found = search.numbers(Scores(template, np.empty(0), np.ones(1), template, empty))
+    assert "excess" in found and "excess_calibrated" not in found
 
 
 def features(path, masses: np.ndarray, mark: float = 0.0) -> str:
@@ -208,6 +263,7 @@ def drawn(tmp_path, size: int = 600, **changes) -> dict[tuple[str, str], float]:
     settings = {
         "task": "collider",
         "split": "search",
+        "sideband_split": "validation",
         "draw": 1,
         "fraction": 0.05,
         "background_events": 300,
@@ -220,6 +276,7 @@ def drawn(tmp_path, size: int = 600, **changes) -> dict[tuple[str, str], float]:
     job = SearchJob(**(settings | changes))
     outputs = [str(tmp_path / name) for name in ("curves.npz", "numbers.csv")]
     options = ["--job", to_json(job), "--moved", str(tmp_path / "moved.npz")]
+    options += ["--sidebands", str(tmp_path / "moved.npz")]
     script("search_draw").main([*options, "--output", outputs[0], "--measures", outputs[1]])
     with np.load(outputs[0]) as curves:
         assert {len(curves[name]) for name in curves} == {len(search.EFFICIENCIES)}

@@ -12,6 +12,7 @@ from flowmorph.metrics.measures import Measure
 from flowmorph.metrics.search import (
     EFFICIENCIES,
     EXCESS_EFFICIENCY,
+    IDEALISED,
     SUPERVISED,
     mean_and_error,
 )
@@ -52,13 +53,16 @@ def search_figure(
     left.set_xlim(0, 1)
     left.set_ylim(bottom=0)
     names = [name for name in curves if name != SUPERVISED]
+    signals = [fraction for fraction in numbers if fraction > 0]
     for i, name in enumerate(names):
         offset = (i - (len(names) - 1) / 2) * 0.09
         look = looks.look(name)
-        for ax, metric, fractions in (
-            (middle, "sic_max", [fraction for fraction in numbers if fraction > 0]),
-            (right, "excess", list(numbers)),
-        ):
+        drawn = [
+            (middle, "sic_max", signals, True),
+            (right, "excess_calibrated", list(numbers), True),
+        ]
+        drawn.append((right, "excess", list(numbers), name == IDEALISED))
+        for ax, metric, fractions, filled in drawn:
             for place, fraction in enumerate(fractions):
                 values = [
                     m.value for m in numbers[fraction] if (m.method, m.metric) == (name, metric)
@@ -73,15 +77,18 @@ def search_figure(
                     color=look.colour,
                     fmt=look.marker,
                     ms=3,
-                    mew=0,
+                    mew=0 if filled else 0.6,
+                    mfc=look.colour if filled else "white",
                     elinewidth=0.7,
                 )
-            ax.set_xticks(range(len(fractions)), [f"{100 * f:g} %" for f in fractions])
-            ax.set_xlim(-0.6, len(fractions) - 0.4)
-            ax.set_xlabel("signal in the data")
+    for ax, fractions in ((middle, signals), (right, list(numbers))):
+        ax.set_xticks(range(len(fractions)), [f"{100 * f:g} %" for f in fractions])
+        ax.set_xlim(-0.6, len(fractions) - 0.4)
+        ax.set_xlabel("signal in the data")
     middle.set_ylim(bottom=0)
     middle.set_ylabel(r"largest $\varepsilon_S/\sqrt{\varepsilon_B}$")
     right.axhline(0, color="0.6", lw=0.6, zorder=0)
     right.set_ylabel(f"excess behind a cut at {100 * EXCESS_EFFICIENCY:g} % [σ]")
+    right.set_title("open: not calibrated in the sidebands", fontsize=7)
     fig.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=5)
     return fig

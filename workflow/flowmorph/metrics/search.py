@@ -3,7 +3,8 @@
 The data of the signal region are background with some signal; the template is what the background
 is believed to be. The score of a classifier that tells them apart grows with the ratio of signal
 and background if the template is right, and follows the differences of template and background if
-it is not (classification without labels, arXiv:1708.02949).
+it is not (classification without labels, arXiv:1708.02949). What the same cut keeps of both in the
+sidebands, where there is no signal, tells how many events too many a wrong template lets pass.
 """
 
 from __future__ import annotations
@@ -40,6 +41,21 @@ class Data(NamedTuple):
         return np.concatenate([self.background, self.injected])
 
 
+class Sidebands(NamedTuple):
+    """Sideband events that no flow was trained on, (n, D), and weights of the template's, (n,)."""
+
+    target: np.ndarray
+    template: np.ndarray
+    weights: np.ndarray | None = None
+
+
+class SidebandScores(NamedTuple):
+    """Scores, (folds, n), of `Sidebands` by the classifiers of every fold."""
+
+    target: np.ndarray
+    template: np.ndarray
+
+
 class Scores(NamedTuple):
     """How signal-like events are: each score is a quantile, 0 to 1, of the data of its own fold.
 
@@ -51,6 +67,7 @@ class Scores(NamedTuple):
     injected: np.ndarray
     judged: np.ndarray
     template: np.ndarray | None = None
+    sidebands: SidebandScores | None = None
 
     @property
     def signal(self) -> np.ndarray:
@@ -64,6 +81,7 @@ def weakly_supervised(
     settings: SearchClassifier,
     seed: int,
     weights: np.ndarray | None = None,
+    sidebands: Sidebands | None = None,
 ) -> Scores:
     """Score events by classifiers of template against data, none of which has seen its events.
 
@@ -73,21 +91,29 @@ def weakly_supervised(
         settings: of the classifiers.
         seed: of folds and classifiers.
         weights: of the template's points, (n,); None for all the same.
+        sidebands: events to calibrate the template by; None for none.
     """
     counts = np.ones(len(template)) if weights is None else weights
     samples = data.events, template, data.judged
     rng = np.random.default_rng(seed)
     folds = [rng.permutation(len(sample)) % settings.folds for sample in samples]
     scores = [np.empty(len(sample)) for sample in samples]
+    beside = [] if sidebands is None else [sidebands.target, sidebands.template]
+    calibrating: list[list[np.ndarray]] = [[] for _ in beside]
     for fold in range(settings.folds):
         train = [fold != own for own in folds[:2]]
         events, points = (sample[rows] for sample, rows in zip(samples, train, strict=False))
         held = [sample[own == fold] for sample, own in zip(samples, folds, strict=True)]
-        found = _ranked(_classified(points, events, counts[train[1]], settings, rng, held))
-        for score, own, values in zip(scores, folds, found, strict=True):
+        found = _ranked(
+            _classified(points, events, counts[train[1]], settings, rng, [*held, *beside])
+        )
+        for score, own, values in zip(scores, folds, found, strict=False):
             score[own == fold] = values
+        for each, values in zip(calibrating, found[len(held) :], strict=True):
+            each.append(values)
     background, injected = np.split(scores[0], [len(data.background)])
-    return Scores(background, injected, scores[2], scores[1])
+    calibration = SidebandScores(*map(np.stack, calibrating)) if beside else None
+    return Scores(background, injected, scores[2], scores[1], calibration)
 
 
 def supervised(
@@ -153,18 +179,25 @@ def background_efficiency(scores: Scores) -> np.ndarray:
     return np.where(left < LEAST_BACKGROUND, np.nan, left / len(scores.background))
 
 
-def numbers(scores: Scores, weights: np.ndarray | None = None) -> dict[str, float]:
+def numbers(
+    scores: Scores,
+    weights: np.ndarray | None = None,
+    sideband_weights: np.ndarray | None = None,
+) -> dict[str, float]:
     """What a search with these scores finds, by metric.
 
     ``sic_max``: the largest significance improvement, eps_S / sqrt(eps_B), of all cuts;
     ``sic_at_...``: that at a background efficiency; ``signal_auc``: area under the ROC curve of
     signal and background; ``excess``: events behind the cut that leaves `EXCESS_EFFICIENCY` of the
     template, above those that the template lets expect, in standard deviations; ``excess_share``:
-    the same as a part of those expected. What too few events are left for is not there.
+    the same as a part of those expected; ``excess_calibrated``, ``excess_calibrated_share``: the
+    same where those expected are multiplied by the ratio of what the same cut keeps of target and
+    template in the sidebands. What too few events are left for is not there.
 
     Args:
         scores: of all events.
         weights: of the template's points, (n,); None for all the same.
+        sideband_weights: of the template's points in the sidebands, likewise.
     """
     background, signal = np.sort(scores.background), scores.signal
     cuts = np.concatenate([[-np.inf], np.unique(background)])  # the first one is no cut
@@ -184,7 +217,7 @@ def numbers(scores: Scores, weights: np.ndarray | None = None) -> dict[str, floa
     )
     found["signal_auc"] = float(below.mean() / (2 * len(background)))
     if scores.template is not None:
-        found |= _excess(scores, weights)
+        found |= _excess(scores, weights, sideband_weights)
     return found
 
 
@@ -199,20 +232,55 @@ def _above(values: np.ndarray, cuts: np.ndarray) -> np.ndarray:
     return len(values) - np.searchsorted(np.sort(values), cuts, "left")
 
 
-def _excess(scores: Scores, weights: np.ndarray | None) -> dict[str, float]:
+def _excess(
+    scores: Scores, weights: np.ndarray | None, sideband_weights: np.ndarray | None
+) -> dict[str, float]:
     data = np.concatenate([scores.background, scores.injected])
     w = np.ones(len(scores.template)) if weights is None else weights
-    scale = len(data) / w.sum()
     order = np.argsort(scores.template)[::-1]
     behind = np.searchsorted(np.cumsum(w[order]), EXCESS_EFFICIENCY * w.sum())
     cut = scores.template[order[min(behind, len(order) - 1)]]
-    passing = w[scores.template > cut]
-    expected = scale * passing.sum()
+    template = _share_behind(scores.template[None], cut, weights)
+    expected = len(data) * template.mean
     if expected == 0:
         return {}
-    found = (data > cut).sum()
-    error = np.sqrt(expected + scale**2 * (passing**2).sum())
+    count = int((data > cut).sum())
+    found = _compared("excess", count, expected, template.variance)
+    if scores.sidebands is not None:
+        target = _share_behind(scores.sidebands.target, cut, None)
+        beside = _share_behind(scores.sidebands.template, cut, sideband_weights)
+        if target.mean > 0 and beside.mean > 0:
+            found |= _compared(
+                "excess_calibrated",
+                count,
+                expected * target.mean / beside.mean,
+                template.variance + target.variance + beside.variance,
+            )
+    return found
+
+
+class _Share(NamedTuple):
+    """A share of a sample, and its relative variance."""
+
+    mean: float
+    variance: float
+
+
+def _share_behind(scores: np.ndarray, cut: float, weights: np.ndarray | None) -> _Share:
+    """The part of events, with scores (folds, n), behind a cut: mean over folds."""
+    # Classifiers of several folds judge the same events: their variance is that of these events.
+    passing = (scores > cut).mean(axis=0)
+    if weights is None:
+        weights = np.ones(len(passing))
+    total = (weights * passing).sum()
+    variance = ((weights * passing) ** 2).sum() / total**2 if total else np.inf
+    return _Share(float(total / weights.sum()), float(variance))
+
+
+def _compared(name: str, count: int, expected: float, variance: float) -> dict[str, float]:
+    """A count against what is expected, with the relative variance of the expectation."""
+    error = np.sqrt(expected + expected**2 * variance)
     return {
-        "excess": float((found - expected) / error),
-        "excess_share": float(found / expected - 1),
+        name: float((count - expected) / error),
+        f"{name}_share": float(count / expected - 1),
     }

@@ -15,6 +15,8 @@ METRICS = {
     "signal_auc": ("AUC of the signal", 3),
     "excess": ("excess [σ]", 2),
     "excess_share": ("excess / expected", 3),
+    "excess_calibrated": ("excess, calibrated [σ]", 2),
+    "excess_calibrated_share": ("excess / expected, calibrated", 3),
 }
 
 

@@ -21,6 +21,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--job", required=True, help="SearchJob (JSON)")
     parser.add_argument("--moved", required=True, help="moved points of the region (npz)")
     parser.add_argument("--alternatives", nargs="*", default=[], help="npz, of job.alternatives")
+    parser.add_argument("--sidebands", required=True, help="moved points of the sidebands (npz)")
+    parser.add_argument(
+        "--sideband-alternatives", nargs="*", default=[], help="npz, of job.alternatives"
+    )
     parser.add_argument("--output", required=True, help="efficiencies (npz)")
     parser.add_argument("--measures", required=True, help="numbers (CSV)")
     args = parser.parse_args(argv)
@@ -28,6 +32,10 @@ def main(argv: list[str] | None = None) -> None:
     job = form.read(SearchJob, args.job)
     sample = MovedSample.load(args.moved, job.methods)
     sample = sample.with_alternatives(job.alternatives, args.alternatives, job.split)
+    beside = MovedSample.load(args.sidebands, job.methods)
+    beside = beside.with_alternatives(
+        job.alternatives, args.sideband_alternatives, job.sideband_split
+    )
     signal, _ = datasets.load(job.signal, job.split)
     rng = np.random.default_rng(job.seed)
     # Draws of one number share background and order of the signal, whatever its fraction.
@@ -43,9 +51,14 @@ def main(argv: list[str] | None = None) -> None:
     rows = rng.permutation(len(sample))[: len(others)]  # as large as the idealised template
     curves, found = {}, []
 
-    def add(name: str, scores: search.Scores, weights: np.ndarray | None = None) -> None:
+    def add(
+        name: str,
+        scores: search.Scores,
+        weights: np.ndarray | None = None,
+        sideband_weights: np.ndarray | None = None,
+    ) -> None:
         curves[name] = search.background_efficiency(scores)
-        numbers = search.numbers(scores, weights)
+        numbers = search.numbers(scores, weights, sideband_weights)
         found.extend(
             measures.Measure(job.task, job.split, str(job.draw), name, "", *number)
             for number in numbers.items()
@@ -59,8 +72,9 @@ def main(argv: list[str] | None = None) -> None:
         weights = sample.weights(name)
         weights = None if weights is None else weights[rows]
         template = sample.points(name)[rows]
-        scores = search.weakly_supervised(template, data, job.classifier, seed, weights)
-        add(name, scores, weights)
+        sidebands = search.Sidebands(beside.target, beside.points(name), beside.weights(name))
+        scores = search.weakly_supervised(template, data, job.classifier, seed, weights, sidebands)
+        add(name, scores, weights, sidebands.weights)
     with atomic(args.output) as part:
         np.savez(part, **{name: np.ascontiguousarray(a) for name, a in sorted(curves.items())})
     measures.write(found, args.measures)

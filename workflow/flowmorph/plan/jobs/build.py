@@ -228,6 +228,7 @@ class Jobs:
         return SearchJob(
             COLLIDER.name,
             tasks.SEARCH,
+            COLLIDER.family.held_out,
             draw,
             float(fraction),
             section["background_events"],

@@ -31,6 +31,7 @@ class SearchJob:
     Attributes:
         task: name of the task.
         split: name of the events in the files.
+        sideband_split: name of the sideband events by which templates are calibrated.
         draw: number of the draw.
         fraction: signal events for each background event in the data.
         background_events: background events in the data.
@@ -43,6 +44,7 @@ class SearchJob:
 
     task: str
     split: str
+    sideband_split: str
     draw: int
     fraction: float
     background_events: Count
