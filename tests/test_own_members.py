@@ -52,6 +52,21 @@ def test_variations_have_each_fold(config):
     assert (bundle.folds, bundle.variations) == (2, 3)
 
 
+@pytest.mark.parametrize(
+    "settings, key",
+    [
+        ({"folds": 100_000}, "own.folds"),
+        ({"variations": {"seeds": 0, "bootstrap": 500}}, "own.variations.bootstrap"),
+        ({"variations": {"seeds": 500, "bootstrap": 0}}, "own.variations.seeds"),
+    ],
+)
+def test_more_trainings_than_anyone_waits_for_are_refused(config, settings, key):
+    # Snakemake would look for hours at a graph of so many jobs.
+    config["own"] |= settings
+    with pytest.raises(InputError, match=f"{key}: .*greater than the maximum"):
+        check(config, SCHEMA)
+
+
 def test_settings_that_do_not_go_together(config):
     config["seeds"]["own"] = 2
     config["own"]["folds"] = 2
