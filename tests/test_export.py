@@ -18,7 +18,7 @@ from transports import make, table
 
 import flowmorph
 from flowmorph import user
-from flowmorph.__main__ import main
+from flowmorph.__main__ import FURTHER_OUTPUTS, main
 from flowmorph.errors import InputError
 from flowmorph.preprocess.categories import Categories
 from flowmorph.user import export
@@ -227,6 +227,10 @@ def test_choices_that_there_are_not_are_named(tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             export.export(transport, tmp_path / "t.onnx", **options)
+
+
+def test_the_command_offers_every_further_output():
+    assert set(FURTHER_OUTPUTS) == set(model.EXTRAS)
 
 
 def test_the_command_writes_the_same_file(tmp_path, capsys):

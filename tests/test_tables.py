@@ -20,10 +20,11 @@ from flowmorph.metrics.distances import (
     per_feature,
     summarise,
 )
+from flowmorph.plan import tasks as plan_tasks
 from flowmorph.plan.methods import METHODS, PUBLISHED
 from flowmorph.samples import moved
 from flowmorph.tables import table as tables
-from flowmorph.tables.table import Column, Table
+from flowmorph.tables.table import FEATURES, Column, Table
 
 ROOT = Path(__file__).parent.parent
 PAPER = ROOT / "config/paper_numbers.yaml"
@@ -134,6 +135,16 @@ def test_the_page_of_a_table_has_full_numbers_for_sorting_and_tasks_in_words(tmp
     values = [cell.get("data-value") for cell in page.iter("td")]
     assert values[1] == "0.51234" and values[-2] == ""
     assert [head.get("class") for head in page.iter("th")] == [None, "number", None]
+
+
+def test_the_page_of_a_table_has_the_papers_symbols(tmp_path):
+    columns = (Column("task", "task"), Column("feature", "feature"))
+    named = [("collider", "tau21_j1"), ("collider", ""), ("own", "pt"), ("collider", None)]
+    rows = [dict(zip(("task", "feature"), row, strict=True)) for row in named]
+    table = Table(columns, rows)
+    assert all(f">{name}</td>" in table.html("x") for name in ("τ21(J1)", "pt"))
+    assert "tau21_j1" in table.markdown()  # as in the data
+    assert set(FEATURES) == set(plan_tasks.COLLIDER_FEATURES)
 
 
 def test_distance_table_script_pools_the_tasks_of_a_block(tmp_path):

@@ -8,6 +8,10 @@ import sys
 from flowmorph import __version__
 from flowmorph.errors import InputError, cli
 
+#: What a model may give beside the moved row: names of `user.export.model.EXTRAS`, which takes
+#: seconds to import.
+FURTHER_OUTPUTS = ("log_det", "log_reference", "log_target", "balance_factor")
+
 
 def main(argv: list[str] | None = None) -> None:
     """Run one command; raises InputError for input that cannot be used."""
@@ -57,8 +61,8 @@ def _add_export(commands) -> None:
     export.add_argument("--arithmetic", choices=("float32", "float64"), default="float64",
                         help="of the flows; float32 is faster and rounds as move")  # fmt: skip
     export.add_argument("--also", nargs="+", action="extend", default=[],
-                        choices=("log_det", "log_reference", "log_target", "balance_factor"),
-                        help="further outputs, docs/export.md has them")  # fmt: skip
+                        choices=FURTHER_OUTPUTS, metavar="OUTPUT",
+                        help="further outputs: " + ", ".join(FURTHER_OUTPUTS))  # fmt: skip
     export.add_argument("--variation", type=int, default=0, help="0 for the nominal map")
     export.add_argument("--fold", type=int, help="whose training is taken, where there are folds")
     export.set_defaults(run=_export)

@@ -19,6 +19,15 @@ from flowmorph.metrics.measures import BASELINE
 from flowmorph.plan.tasks import words
 from flowmorph.tables.page import page
 
+#: The collider's columns as the paper writes them, in plain text.
+FEATURES: dict[str, str] = {
+    "m_j1": "m(J1)",
+    "delta_m_jj": "Δm(JJ)",
+    "tau21_j1": "τ21(J1)",
+    "tau21_j2": "τ21(J2)",
+    "delta_r_jj": "ΔR(JJ)",
+}
+
 # Table 1 of the paper, in the common subset of LaTeX, matplotlib's mathtext and Markdown viewers.
 HEURISTICS: dict[str, str] = {
     "base_transfer": r"p_R \rightarrow \mathcal{N}(0, 1) \rightarrow p_T",
@@ -89,10 +98,12 @@ class Table:
         return "".join(f"| {' | '.join(line)} |\n" for line in lines) + notes
 
     def html(self, title: str) -> str:
-        """Give a page with the table for the report, with names of tasks in words."""
+        """Give a page with the table for the report, with names of tasks and features in words."""
+        said = {"task": words, "feature": lambda name: FEATURES.get(name, name)}
         rows = []
         for row in self.rows:
-            shown = row | ({"task": words(str(row["task"]))} if "task" in row else {})
+            # No feature is named where a row is about all of them.
+            shown = row | {key: said[key](row[key]) for key in said if row.get(key)}
             rows.append([(_plain(shown[c.key]), _rounded(shown[c.key], c.decimals))
                          for c in self.columns])  # fmt: skip
         numeric = [all(not isinstance(r[c.key], str) for r in self.rows) for c in self.columns]
