@@ -174,9 +174,19 @@ def test_a_calibrated_excess_has_the_errors_of_all_four_samples():
     assert found["excess_calibrated_share"] == pytest.approx(200 / expected - 1, abs=0.03)
     error = np.sqrt(expected + expected**2 * (1 / 100 + 1 / 200 + 1 / 100))
     assert found["excess_calibrated"] == pytest.approx((200 - expected) / error, abs=0.1)
+    common = expected * np.sqrt(1 / 100 + 1 / 200) / error
+    assert found["excess_calibrated_common"] == pytest.approx(common, rel=0.02)
     # Weights of one half say the same with half of the points as errors.
     halves = np.full(10_000, 0.5)
     assert search.numbers(scores, halves, halves) == pytest.approx(found)
+
+
+def test_what_draws_share_does_not_average_out():
+    values = [1.0, 2.0, 3.0, 2.0]
+    mean, error = search.mean_and_error(values)
+    assert (mean, error) == pytest.approx((2, np.std(values, ddof=1) / 2))
+    assert search.mean_and_error(values, [0.5] * 4)[1] == pytest.approx(np.hypot(error, 0.5))
+    assert search.mean_and_error([1.0], [0.5]) == (1.0, None)
 
 
 def test_without_an_event_behind_the_cut_nothing_is_calibrated():

@@ -64,12 +64,13 @@ def search_figure(
         drawn.append((right, "excess", list(numbers), name == IDEALISED))
         for ax, metric, fractions, filled in drawn:
             for place, fraction in enumerate(fractions):
-                values = [
-                    m.value for m in numbers[fraction] if (m.method, m.metric) == (name, metric)
-                ]
+                values, common = (
+                    [m.value for m in numbers[fraction] if (m.method, m.metric) == (name, key)]
+                    for key in (metric, f"{metric}_common")
+                )
                 if not values:  # too few events were behind the cut
                     continue
-                mean, error = mean_and_error(values)
+                mean, error = mean_and_error(values, common)
                 ax.errorbar(
                     place + offset,
                     mean,

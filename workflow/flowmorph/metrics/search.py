@@ -192,7 +192,9 @@ def numbers(
     template, above those that the template lets expect, in standard deviations; ``excess_share``:
     the same as a part of those expected; ``excess_calibrated``, ``excess_calibrated_share``: the
     same where those expected are multiplied by the ratio of what the same cut keeps of target and
-    template in the sidebands. What too few events are left for is not there.
+    template in the sidebands; ``excess_calibrated_common``: the standard deviation of the first of
+    them that comes from the sideband events, which all draws of data share. What too few events are
+    left for is not there.
 
     Args:
         scores: of all events.
@@ -221,10 +223,19 @@ def numbers(
     return found
 
 
-def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
-    """Mean over draws, and the error of this mean; None for a single draw, which has no spread."""
-    spread = np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else None
-    return float(np.mean(values)), None if spread is None else float(spread)
+def mean_and_error(
+    values: Sequence[float], common: Sequence[float] = ()
+) -> tuple[float, float | None]:
+    """Mean over draws, and the error of this mean; None for a single draw, which has no spread.
+
+    ``common`` are each value's standard deviations by what all draws share; empty for none.
+    """
+    if len(values) < 2:
+        return float(np.mean(values)), None
+    shared = float(np.mean(common)) if len(common) else 0.0
+    return float(np.mean(values)), float(
+        np.hypot(np.std(values, ddof=1) / len(values) ** 0.5, shared)
+    )
 
 
 def _above(values: np.ndarray, cuts: np.ndarray) -> np.ndarray:
@@ -245,17 +256,18 @@ def _excess(
     if expected == 0:
         return {}
     count = int((data > cut).sum())
-    found = _compared("excess", count, expected, template.variance)
+    found, _ = _compared("excess", count, expected, template.variance)
     if scores.sidebands is not None:
         target = _share_behind(scores.sidebands.target, cut, None)
         beside = _share_behind(scores.sidebands.template, cut, sideband_weights)
         if target.mean > 0 and beside.mean > 0:
-            found |= _compared(
-                "excess_calibrated",
-                count,
-                expected * target.mean / beside.mean,
-                template.variance + target.variance + beside.variance,
+            expected *= target.mean / beside.mean
+            common = target.variance + beside.variance
+            calibrated, error = _compared(
+                "excess_calibrated", count, expected, template.variance + common
             )
+            found |= calibrated
+            found["excess_calibrated_common"] = float(expected * np.sqrt(common) / error)
     return found
 
 
@@ -277,10 +289,13 @@ def _share_behind(scores: np.ndarray, cut: float, weights: np.ndarray | None) ->
     return _Share(float(total / weights.sum()), float(variance))
 
 
-def _compared(name: str, count: int, expected: float, variance: float) -> dict[str, float]:
-    """A count against what is expected, with the relative variance of the expectation."""
-    error = np.sqrt(expected + expected**2 * variance)
-    return {
+def _compared(
+    name: str, count: int, expected: float, variance: float
+) -> tuple[dict[str, float], float]:
+    """A count against what is expected, with the relative variance of that; and the error."""
+    error = float(np.sqrt(expected + expected**2 * variance))
+    found = {
         name: float((count - expected) / error),
         f"{name}_share": float(count / expected - 1),
     }
+    return found, error

@@ -16,7 +16,6 @@ METRICS = {
     "excess": ("excess [σ]", 2),
     "excess_share": ("excess / expected", 3),
     "excess_calibrated": ("excess, calibrated [σ]", 2),
-    "excess_calibrated_share": ("excess / expected, calibrated", 3),
 }
 
 
@@ -38,7 +37,8 @@ def search_table(numbers: Mapping[float, Sequence[Measure]]) -> Table:
             }
             for metric in METRICS:
                 found = values.get((method, metric), [])
-                both = mean_and_error(found) if found else (None, None)
+                common = values.get((method, f"{metric}_common"), [])
+                both = mean_and_error(found, common) if found else (None, None)
                 row[metric], row[f"{metric}_error"] = both
             rows.append(row)
     columns = [Column("signal", "signal"), Column("template", "template"), Column("draws", "draws")]
