@@ -90,6 +90,6 @@ def search_figure(
     middle.set_ylabel(r"largest $\varepsilon_S/\sqrt{\varepsilon_B}$")
     right.axhline(0, color="0.6", lw=0.6, zorder=0)
     right.set_ylabel(f"excess behind a cut at {100 * EXCESS_EFFICIENCY:g} % [σ]")
-    right.set_title("open: not calibrated in the sidebands", fontsize=7)
+    right.set_title("filled: calibrated; open: not", fontsize=7)
     fig.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=5)
     return fig
