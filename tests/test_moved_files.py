@@ -71,7 +71,7 @@ def test_files_come_out_as_they_went_in(transport, tmp_path, kind):
 
 
 @pytest.mark.parametrize("columns", ["append", "replace"])
-# Pandas writes no empty table: tests/test_hdf5.py makes one.
+# Pandas writes no empty table: tests/test_hdf5_pandas.py makes one.
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "pandas-table"])
 def test_a_file_without_rows_gives_one_with_all_columns(transport, tmp_path, kind, columns):
     suffix = SUFFIXES.get(kind, "h5")
