@@ -236,7 +236,7 @@ NAN = REFERENCE | {"x": np.where(np.arange(500) == 7, np.nan, REFERENCE["x"])}
         ({"device": "tpu"}, "^device: 'tpu' is not one of"),
         ({"features": "n", "condition": (), "variations": {"bootstrap": 1}}, "need event"),
         ({"event": ["one"], "folds": 2, **ONE}, "^reference: event: 'one': the same in all 400"),
-        ({"folds": 1000}, "^reference: folds: the 400 rows .* fill .* of 1000 folds: name fewer"),
+        ({"folds": 100}, "^reference: folds: the 400 rows .* fill .* of 100 folds: name fewer"),
     ],
     ids=str,
 )  # fmt: skip
