@@ -105,7 +105,10 @@ rule search_draw:
             for method in targets.search_alternatives(config)
         ],
         sidebands=paths.moved(
-            OUT, tasks.COLLIDER.name, targets.search_templates(config), tasks.COLLIDER.family.held_out
+            OUT,
+            tasks.COLLIDER.name,
+            targets.search_templates(config),
+            tasks.COLLIDER.family.held_out,
         ),
         sideband_alternatives=[
             paths.alternative(OUT, tasks.COLLIDER.name, 1, method)

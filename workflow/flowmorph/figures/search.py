@@ -60,8 +60,8 @@ def search_figure(
         drawn = [
             (middle, "sic_max", signals, True),
             (right, "excess_calibrated", list(numbers), True),
+            (right, "excess", list(numbers), name == IDEALISED),
         ]
-        drawn.append((right, "excess", list(numbers), name == IDEALISED))
         for ax, metric, fractions, filled in drawn:
             for place, fraction in enumerate(fractions):
                 values, common = (
