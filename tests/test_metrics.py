@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
 from flowmorph.errors import InputError
@@ -20,6 +21,7 @@ from flowmorph.metrics import (
     two_sample,
 )
 from flowmorph.samples import moved
+from flowmorph.samples.quantile_bins import QuantileBins
 
 
 def test_divergence_of_two_gaussians():
@@ -68,6 +70,22 @@ def test_classifier_cannot_tell_equal_samples_apart():
     auc = two_sample.classifier_auc(rng.normal(size=(4000, 3)), rng.normal(size=(4000, 3)), seed=1)
     assert auc.low < auc.value < auc.high
     assert auc.value == pytest.approx(0.5, abs=2 * (auc.high - auc.low))
+
+
+def test_trees_of_quantile_bins_are_the_trees_of_the_values():
+    rng = np.random.default_rng(4)
+    few, many = rng.integers(0, 9, (3000, 1)) ** 2, rng.normal(size=(3000, 2))
+    x = np.concatenate([few, many, np.ones((3000, 1))], axis=1)
+    y = x[:, 0] + 20 * x[:, 1] * x[:, 2] > rng.normal(20, 20, 3000)
+    bins = QuantileBins(x)
+    of_values, of_bins = (
+        HistGradientBoostingClassifier(max_iter=20, early_stopping=False).fit(each, y)
+        for each in (x, bins(x))
+    )
+    assert bins(x).max() == 254
+    assert (of_values.predict_proba(x) == of_bins.predict_proba(bins(x))).all()
+    far = np.array([[-5.0, -50.0, 50.0, 2.0]])
+    assert (of_values.predict_proba(far) == of_bins.predict_proba(bins(far))).all()
 
 
 def test_classifier_uses_the_condition():

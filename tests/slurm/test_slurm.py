@@ -104,11 +104,9 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(cluster, project, loc
     star = {"toy": {"density": {"batch": 200, "epochs": 2400}}}
     override = {"engine": "eager", "checkpoint_minutes": 600, "training": star}
     before = len(cluster.jobs())
-    # The profile wants the signal two minutes before the end: at once in a job of two minutes.
-    limit = ["--set-resources", "train_density:runtime=2 if attempt == 1 else 30"]
     with ThreadPoolExecutor() as threads:
         target = paths.flow(STAR)
-        run = threads.submit(project.snakemake, target, *SLURM, *limit, override=override)
+        run = threads.submit(project.snakemake, target, *SLURM, override=override)
         alone = threads.submit(local.snakemake, "--cores", "1", target, override=override)
 
         def wait_for(what):
@@ -122,6 +120,11 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(cluster, project, loc
             wait_for(lambda: cluster.jobs()[before + number - 1 :] or None)
             return max((job for job, _, _ in cluster.jobs()), key=int)
 
+        first = submission(1)
+        wait_for(lambda: listening(first))
+        # The profile wants the signal two minutes before the end: now, in a job of two minutes.
+        # Were the limit so short from the start, it could come before a training is there.
+        cluster.run("scontrol", "update", f"JobId={first}", "TimeLimit=2")
         second = submission(2)
         wait_for(lambda: listening(second))
         cluster.run("scancel", second)

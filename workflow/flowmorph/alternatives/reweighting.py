@@ -14,6 +14,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import StratifiedKFold
 
 from flowmorph.alternatives.interface import Morph, Morphed, Points
+from flowmorph.samples.quantile_bins import QuantileBins
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ def fit(reference: Points, target: Points, settings: Settings, seed: int) -> Mor
     as well.
     """
     x = np.concatenate([np.concatenate(sample, axis=1) for sample in (reference, target)])
+    bins = QuantileBins(x)
     is_target = np.repeat([False, True], [len(reference[0]), len(target[0])])
     state = seed % 2**32
     # Both samples count the same in total, so that p = 1/2 where the densities are equal.
@@ -45,10 +47,10 @@ def fit(reference: Points, target: Points, settings: Settings, seed: int) -> Mor
     )
     folds = StratifiedKFold(settings.folds, shuffle=True, random_state=state)
     classifier = CalibratedClassifierCV(trees, method="sigmoid", cv=folds)
-    classifier.fit(x, is_target, sample_weight=counts)
+    classifier.fit(bins(x), is_target, sample_weight=counts)
 
     def weigh(points: np.ndarray, condition: np.ndarray) -> Morphed:
-        p = classifier.predict_proba(np.concatenate([points, condition], axis=1))[:, 1]
+        p = classifier.predict_proba(bins(np.concatenate([points, condition], axis=1)))[:, 1]
         weights = p / (1 - p)
         return Morphed(points, weights / weights.mean())
 

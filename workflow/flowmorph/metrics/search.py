@@ -16,6 +16,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from flowmorph.plan.jobs.searching import SearchClassifier
+from flowmorph.samples.quantile_bins import QuantileBins
 
 SUPERVISED, IDEALISED = "supervised", "idealised"  # what templates are compared with
 #: Background events that a cut must leave: its background efficiency is then known to 20 %.
@@ -143,6 +144,8 @@ def _classified(
     from sklearn.ensemble import HistGradientBoostingClassifier  # figures start without it
 
     x = np.concatenate([template, events])
+    bins = QuantileBins(x)
+    x, held = bins(x), [bins(sample) for sample in held]
     is_event = np.repeat([False, True], [len(template), len(events)])
     # Both sides count the same in all, however many points each has.
     counts = np.concatenate([weights * (len(events) / weights.sum()), np.ones(len(events))])

@@ -10,6 +10,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
+from flowmorph.samples.quantile_bins import QuantileBins
 from flowmorph.samples.unweighting import effective_points, relative
 
 
@@ -86,6 +87,7 @@ def classifier_auc(
     if weights is not None:
         weights = relative(weights)
         counts[: len(sample)] = weights / weights.mean()
+        x = QuantileBins(x)(x)
     state = seed % 2**32
     splitter = StratifiedKFold(folds, shuffle=True, random_state=state)
     rng = np.random.default_rng(state)
