@@ -122,9 +122,10 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(cluster, project, loc
 
         first = submission(1)
         wait_for(lambda: listening(first))
-        # The profile wants the signal two minutes before the end: now, in a job of two minutes.
+        # The profile wants the signal two minutes before the end: now, where at most two are left.
         # Were the limit so short from the start, it could come before a training is there.
-        cluster.run("scontrol", "update", f"JobId={first}", "TimeLimit=2")
+        *_, minutes, _ = cluster.run("squeue", "--noheader", "--format=%M", "-j", first).split(":")
+        cluster.run("scontrol", "update", f"JobId={first}", f"TimeLimit={int(minutes) + 2}")
         second = submission(2)
         wait_for(lambda: listening(second))
         cluster.run("scancel", second)
