@@ -40,7 +40,7 @@ UNIDIRECTIONAL = Quantity("distance_mean", ("unidirectional",), "both")
 
 
 PAPER = tables.paper_numbers(ROOT / "config/paper_numbers.yaml")
-EVIDENCE = causes.Evidence(0.1, 0.0131, 0.15, 0.5, 1000, PAPER)
+EVIDENCE = causes.Evidence(0.1, 0.0131, 0.15, 0.5, 1000, 2.0, PAPER)
 CLAIMS, LIMITS = claims.load(ROOT / "config/claims.yaml")
 #: The least and the largest value that a metric of the claims can have.
 RANGES = {
@@ -116,6 +116,19 @@ def test_collider_claims_ask_for_a_difference_and_for_training(low, shown, cause
     }  # fmt: skip
     measures = [
         Measure("collider", "", "1", name, "", m, value) for (name, m), value in numbers.items()
+    ]
+    assert why(claim, *measures).startswith(cause)
+
+
+@pytest.mark.parametrize(
+    ("idealised", "cause"), [(1.6, "data: the signal events are few "), (3.0, "paper: ")]
+)
+def test_a_search_needs_signal_events(idealised, cause):
+    claim = {"number": Quantity("sic_max", ("flows_for_flows",), "collider_search")}
+    numbers = {"flows_for_flows": 1.4, "idealised": idealised}
+    measures = [
+        Measure("collider", "search", "1", name, "", "sic_max", value)
+        for name, value in numbers.items()
     ]
     assert why(claim, *measures).startswith(cause)
 
@@ -289,7 +302,7 @@ def test_numbers_that_can_be_decide_every_claim_both_ways(claim, holds):
             ("floor", "auc_high", 0.5),
             ("baseline", "distance_mean", 3.0),
         )
-    }
+    } | {("collider_search", "idealised", "", "sic_max"): 3.0}
     found = [
         Measure(task, "", "1", method, feature, metric, value)
         for (task, method, feature, metric), value in (judged | numbers).items()

@@ -4,7 +4,8 @@ The rule is stated in ``config/claims.yaml``, which also holds its limits, and a
 
 1. *data*: are the samples others than the paper's? The toys are not. The collider's are if the
    claim is about distances and the baseline distance, which no training enters, is off the paper's;
-   or if the classifier cannot tell the reference from the target in the first place.
+   or if the classifier cannot tell the reference from the target in the first place; or if so few
+   signal events are searched for that not even independent background of the target finds them.
 2. *budget*: are the flows that should do well in the claim less trained than they could be? They
    are if their moved densities are farther from the exact target than a well trained one, be it a
    learned density or one that a transport moves, or, where no density is exact, if they were shown
@@ -20,14 +21,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from flowmorph.metrics.measures import BASELINE, CEILING, FLOOR
+from flowmorph.metrics.search import IDEALISED
 from flowmorph.plan.methods import UNTRAINED
-from flowmorph.plan.tasks import COLLIDER, named
+from flowmorph.plan.tasks import COLLIDER, SEARCH, named
 from flowmorph.tables.table import DISTANCE_BLOCKS
 
 #: What the collider task's points are called in tables, in the sidebands and beyond.
 COLLIDER_POINTS = {
     named(COLLIDER.name, split) for split in (COLLIDER.family.held_out, COLLIDER.family.beyond)
 }
+
+#: What the data of a search are called there.
+SEARCHED = named(COLLIDER.name, SEARCH)
 
 Numbers = Mapping[tuple[str, str, str, str], float]
 
@@ -39,7 +44,8 @@ class Evidence:
     ``baseline`` is the part by which a baseline distance may be off the paper's; ``divergence`` and
     ``divergence_transport`` (nats) are what may be left of a learned density, and of one that a
     transport moves; ``shown`` is the part of the paper's training points that a collider flow must
-    be shown, ``paper_shown`` their number. ``paper`` are the paper's numbers
+    be shown, ``paper_shown`` their number; ``improvement`` is the largest significance improvement
+    that the idealised template of a search must have. ``paper`` are the paper's numbers
     (``config/paper_numbers.yaml``).
     """
 
@@ -48,6 +54,7 @@ class Evidence:
     divergence_transport: float
     shown: float
     paper_shown: float
+    improvement: float
     paper: Mapping
 
 
@@ -67,6 +74,7 @@ def cause(
     return (
         _baseline(metric, group, tasks, numbers, evidence)
         or _alike(tasks, numbers)
+        or _few(tasks, numbers, evidence)
         or _divergence(tasks, trained, numbers, evidence)
         or _shown(tasks, trained, numbers, evidence)
         or "paper: samples and training give no other reason"
@@ -95,6 +103,18 @@ def _alike(tasks, numbers: Numbers) -> str:
     return (
         f"data: reference and target are alike (AUC from {low:.3f}; "
         f"target against itself up to {high:.3f})"
+    )
+
+
+def _few(tasks, numbers: Numbers, evidence: Evidence) -> str:
+    if SEARCHED not in tasks:
+        return ""
+    found = numbers[SEARCHED, IDEALISED, "", "sic_max"]
+    if found >= evidence.improvement:
+        return ""
+    return (
+        "data: the signal events are few (largest improvement by the idealised template "
+        f"{found:.2f}; needed: {evidence.improvement:g})"
     )
 
 
