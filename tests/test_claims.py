@@ -17,6 +17,7 @@ from test_workflow import CONFIG
 from flowmorph.errors import InputError
 from flowmorph.metrics import measures
 from flowmorph.metrics.measures import Measure
+from flowmorph.metrics.search import IDEALISED
 from flowmorph.plan import targets, tasks
 from flowmorph.plan.config import check
 from flowmorph.plan.jobs.build import Jobs
@@ -376,7 +377,7 @@ def every_measure(value: float) -> list[Measure]:
     names = (*PUBLISHED, "baseline", "floor", "ceiling", "reweighting")
     found = [
         Measure("collider", tasks.SEARCH, "1", name, "", metric, value)
-        for name in ("reference", *PUBLISHED)
+        for name in ("reference", IDEALISED, *PUBLISHED)
         for metric in search.METRICS
     ]
     return found + [
