@@ -34,7 +34,7 @@ from flowmorph.transfer import density
 from flowmorph.transfer.batches import Points
 from flowmorph.transfer.checkpoint import Checkpoint
 from flowmorph.transfer.points import Splits
-from flowmorph.transfer.training import train
+from flowmorph.transfer.running import train
 
 CONFIG = Path(__file__).parents[1] / "config/config.yaml"
 

@@ -25,7 +25,8 @@ from flowmorph.transfer.batches import Points, Sample
 from flowmorph.transfer.checkpoint import Checkpoint
 from flowmorph.transfer.morph import DensityPair, context_size, morph
 from flowmorph.transfer.points import Splits
-from flowmorph.transfer.training import Phase, Problem, Training, train
+from flowmorph.transfer.running import train
+from flowmorph.transfer.training import Phase, Problem, Training
 
 
 @pytest.fixture(scope="module")

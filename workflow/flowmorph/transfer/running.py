@@ -1,15 +1,18 @@
-"""A training as a job: it goes on from its checkpoint, and its results say what made them."""
+"""A training from its first step to its files, which goes on from its checkpoint."""
 
 from __future__ import annotations
 
+import csv
+from contextlib import nullcontext
 from dataclasses import dataclass
 
+from flowmorph.files import atomic
 from flowmorph.flows import storage
 from flowmorph.plan.jobs.form import as_dict
 from flowmorph.plan.jobs.training import DensityJob, TransportJob
 from flowmorph.transfer.checkpoint import Checkpoint, checkpoint_minutes, fingerprint
-from flowmorph.transfer.progress import Progress
-from flowmorph.transfer.training import Problem, train, write_history
+from flowmorph.transfer.progress import Lines, Progress
+from flowmorph.transfer.training import Problem, Training
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,36 @@ class Files:
 
     flow: str
     history: str
+
+
+def train(
+    problem: Problem,
+    checkpoint: Checkpoint | None = None,
+    graphs: bool = False,
+    progress: Progress | None = None,
+) -> list[dict[str, float]]:
+    """Train and return the history: one row per validation; ``graphs`` is for a GPU.
+
+    With a ``checkpoint`` it goes on where it was stopped, and takes signals that ask it to stop.
+    ``progress`` says how far it is, as lines if it is None. A training that has lost what it had
+    learnt goes back (`flowmorph.transfer.rollback`). Raises InputError when the loss is not finite
+    and there is no return left, since nothing after that step has meaning, and when a signal asked
+    it to stop.
+    """
+    progress = progress or Lines()
+    training = Training(problem, graphs, progress.say)
+    if checkpoint:
+        training.restore(checkpoint)
+    with progress.of(training), checkpoint.listening() if checkpoint else nullcontext():
+        while training.done < problem.steps:
+            training.step()
+            if training.due():
+                training.record()
+            progress.step()
+            if checkpoint and checkpoint.due() and training.done < problem.steps:
+                training.save(checkpoint)
+    training.finish()
+    return training.history
 
 
 def run(
@@ -38,7 +71,7 @@ def run(
     """
     history = train(problem, checkpoint, problem.prepare(job.engine), progress)
     storage.save(problem.flow, files.flow, _note(job))
-    write_history(history, files.history)
+    _write_history(history, files.history)
     if checkpoint:
         checkpoint.remove()
 
@@ -62,3 +95,10 @@ def checkpoint_of(
 
 def _note(job: DensityJob | TransportJob) -> dict:
     return storage.provenance(as_dict(job), job.seed)
+
+
+def _write_history(history: list[dict[str, float]], path: str) -> None:
+    with atomic(path) as part, open(part, "w", newline="") as file:
+        writer = csv.DictWriter(file, history[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({k: f"{v:.8g}" for k, v in row.items()} for row in history)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from flowmorph.errors import InputError
-from flowmorph.files import atomic
 from flowmorph.flows import engine
 from flowmorph.flows.flow import Flow
 from flowmorph.flows.graphs import Batch, Recorder
@@ -24,7 +20,6 @@ from flowmorph.plan.jobs.training import Recipe
 from flowmorph.plan.seeds import seed_for
 from flowmorph.transfer.batches import Sample
 from flowmorph.transfer.checkpoint import Checkpoint
-from flowmorph.transfer.progress import Lines, Progress
 from flowmorph.transfer.rollback import FAR, RETURNS, is_lost
 
 VALIDATIONS = 20  # evaluations of the validation loss in one training ...
@@ -120,7 +115,7 @@ class Training:
     """
 
     def __init__(
-        self, problem: Problem, graphs: bool = False, say: Callable[[str], None] = Lines.say
+        self, problem: Problem, graphs: bool = False, say: Callable[[str], None] = print
     ) -> None:
         self.say = say
         self.problem, self.flow, self.samples = problem, problem.flow, problem.samples
@@ -351,41 +346,3 @@ class Training:
             above = best["validation_loss"] - self.problem.floor
             warning = "warning: " if above > FAR else ""
             self.say(f"{name}: {warning}ends {above:.4f} nats above the exact density")
-
-
-def train(
-    problem: Problem,
-    checkpoint: Checkpoint | None = None,
-    graphs: bool = False,
-    progress: Progress | None = None,
-) -> list[dict[str, float]]:
-    """Train and return the history: one row per validation; ``graphs`` is for a GPU.
-
-    With a ``checkpoint`` it goes on where it was stopped, and takes signals that ask it to stop.
-    ``progress`` says how far it is, as lines if it is None. A training that has lost what it had
-    learnt goes back (`flowmorph.transfer.rollback`). Raises InputError when the loss is not finite
-    and there is no return left, since nothing after that step has meaning, and when a signal asked
-    it to stop.
-    """
-    progress = progress or Lines()
-    training = Training(problem, graphs, progress.say)
-    if checkpoint:
-        training.restore(checkpoint)
-    with progress.of(training), checkpoint.listening() if checkpoint else nullcontext():
-        while training.done < problem.steps:
-            training.step()
-            if training.due():
-                training.record()
-            progress.step()
-            if checkpoint and checkpoint.due() and training.done < problem.steps:
-                training.save(checkpoint)
-    training.finish()
-    return training.history
-
-
-def write_history(history: list[dict[str, float]], path: str | Path) -> None:
-    """Write the loss history as CSV."""
-    with atomic(path) as part, open(part, "w", newline="") as file:
-        writer = csv.DictWriter(file, history[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({k: f"{v:.8g}" for k, v in row.items()} for row in history)
