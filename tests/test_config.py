@@ -205,8 +205,16 @@ def test_paper_is_the_paper():
                 beta2=0.999, condition_noise=0.0, starts=1, start_share=recipe.start_share,
             )  # fmt: skip
         assert targets.smoothing(tasks.FAMILIES[family], paper) == Smoothing()
-    assert paper["penalty"] == {"toy": 1.0, "rotated": 1.0, "collider": 0.05, "own": 0.05}
+    assert paper["penalty"] == {"toy": 1.0, "rotated": 1.0, "collider": 0.05, "own": 0.01}
     assert paper["rotated"]["angles_deg"] == [7.5, 15, 22.5, 30, 37.5, 45]
+
+
+def test_own_samples_are_trained_as_the_collider_task():
+    default = read("config")
+    for config in (default, merged("own")):
+        assert config["training"]["own"] == default["training"]["collider"]
+        assert config["penalty"]["own"] == default["penalty"]["collider"]
+        assert config["flows"] == default["flows"]
 
 
 def test_tasks_and_how_their_conditions_enter():
