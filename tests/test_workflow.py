@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flowmorph.plan import figures, methods, paths, tables, targets, tasks
+from flowmorph.plan import defaults, figures, methods, paths, tables, targets, tasks
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "rules", "workflow", "config", "profiles", "envs")
@@ -350,7 +350,8 @@ def test_a_second_seed_of_the_collider_task_adds_its_trainings_and_reruns_none(p
 
 
 def test_the_penalty_scan_trains_the_strengths_that_no_run_has(project):
-    pending = project.pending("penalty_scan", override={"penalty_scan": [0.02, 0.5, 1.0]})
+    in_use = defaults.config()["penalty"]["collider"]
+    pending = project.pending("penalty_scan", override={"penalty_scan": [in_use, 0.5, 1.0]})
     assert pending["train_scanned_transport"] == 2
     for rule in ("move_scanned_samples", "measure_scan", "fig_penalty_scan"):
         assert pending[rule] == 1
