@@ -13,6 +13,8 @@ from flowmorph.metrics.measures import CEILING, FLOOR, Measure
 from flowmorph.plan.methods import PUBLISHED
 
 ROWS = (FLOOR, CEILING, *PUBLISHED)
+#: What trainings scatter by: a bar without caps, which would lengthen it.
+BAND = {"color": "0.75", "lw": 5, "solid_capstyle": "butt", "zorder": 1}
 # Hollow and filled, so that the regions differ without colour.
 REGIONS = {"sidebands": "white", "signal region": "black"}
 
@@ -49,7 +51,7 @@ def closure_figure(regions: Mapping[str, Sequence[Measure]], further: Sequence[s
                 if ax is not area:
                     ax.errorbar(value, y, **marker)
                 if spread:
-                    ax.plot((value - spread, value + spread), (y, y), color="0.75", lw=5, zorder=1)
+                    ax.plot((value - spread, value + spread), (y, y), **BAND)
     area.axvline(0.5, color="0.6", lw=0.6, zorder=0)
     if further:
         for ax in (area, sliced, distance):
