@@ -129,7 +129,7 @@ class Learned:
     def log_density(self, x: np.ndarray, c: np.ndarray) -> np.ndarray:
         """As `Toy.log_density`."""
         scaled = tensor(self.scaling.forward(x, c)), tensor(c[:, None])
-        found = setup.in_chunks(self.flow.log_prob, *scaled, size=256).double().numpy()
+        found = setup.in_chunks(self.flow.log_prob, *scaled).double().numpy()
         return found + self.scaling.log_slope(c)
 
     def moments(self, c: float, normal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
