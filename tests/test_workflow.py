@@ -147,7 +147,7 @@ def test_weights_carry_the_configuration_that_made_them(project):
     path = project.folder / paths.flow(PENALTY)
     with safe_open(path, framework="numpy") as file:
         note = json.loads(file.metadata()["flowmorph"])
-    assert note["config"]["penalty"] == 0.02
+    assert note["config"]["penalty"] == defaults.config()["penalty"]["collider"]
     assert note["config"]["recipe"]["batch"] == 100
     assert note["versions"]["nflows"] == "0.14"
 
