@@ -259,7 +259,8 @@ def test_a_flow_method_is_added_by_one_line_in_the_registry(tmp_path):
     shown = {"fig_alternatives", "fig_alternative_ratios", "count_costs"}
     assert {"train_transport", "move_samples", "measure_task", *shown} <= rules
     (trained,) = (command for command in made if command.startswith("train_transport"))
-    for setting in ('"method": "twice"', '"epochs": 1.0', '"penalty": 0.02'):
+    penalty = defaults.config()["penalty"]["collider"]
+    for setting in ('"method": "twice"', '"epochs": 1.0', f'"penalty": {penalty}'):
         assert setting in trained
 
 
