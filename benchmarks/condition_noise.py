@@ -233,6 +233,14 @@ def row(
         yield "{:.2f}, {:.2f}".format(*bias_and_spread(errors))
 
 
+def in_use() -> tuple[Network, Recipe]:
+    """Network and recipe of the collider task's densities."""
+    config = yaml.safe_load(CONFIG.read_text())
+    return Network(**config["flows"]["density"]), Recipe(
+        **config["training"]["collider"]["density"]
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -245,9 +253,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    config = yaml.safe_load(CONFIG.read_text())
-    network = Network(**config["flows"]["density"])
-    recipe = Recipe(**config["training"]["collider"]["density"])
+    network, recipe = in_use()
     recipe = replace(recipe, epochs=args.epochs or recipe.epochs)
     print(f"| {' | '.join(TITLES)} |\n{'|---' * len(TITLES)}|", flush=True)
     own = (args.points, args.strengths, args.noises, args.take_out)

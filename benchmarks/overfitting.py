@@ -18,8 +18,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-import yaml
-from condition_noise import CONFIG, EDGE, END, GAP, HELD, Learned, Scaling, Toy, sidebands, tensor
+from condition_noise import (
+    EDGE,
+    END,
+    GAP,
+    HELD,
+    Learned,
+    Scaling,
+    Toy,
+    in_use,
+    sidebands,
+    tensor,
+)
 from scipy.special import logsumexp
 
 from flowmorph.flows.flow import Flow
@@ -48,8 +58,8 @@ class Cure:
         mixed: trainings whose densities are averaged.
     """
 
-    recipe: dict = None
-    network: dict = None
+    recipe: dict | None = None
+    network: dict | None = None
     shrink: float = 1.0
     decay: float = 0.0
     decayed: str = "weight"
@@ -176,9 +186,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    config = yaml.safe_load(CONFIG.read_text())
-    network = Network(**config["flows"]["density"])
-    recipe = Recipe(**config["training"]["collider"]["density"])
+    network, recipe = in_use()
     print(f"| {' | '.join(TITLES)} |\n{'|---' * len(TITLES)}|", flush=True)
     for name in args.cures:
         found = [
