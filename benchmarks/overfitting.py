@@ -52,8 +52,6 @@ class Cure:
         recipe: other settings of the recipe.
         network: other settings of the network.
         shrink: by how much the condition is scaled, so that its weights have to be as much larger.
-        decay: weights lose this part of themselves, times the rate, a step (as AdamW's).
-        decayed: part of a weight's name for those that decay.
         drop: part of the weights that each step leaves out, others at each step.
         mixed: trainings whose densities are averaged.
     """
@@ -61,8 +59,6 @@ class Cure:
     recipe: dict | None = None
     network: dict | None = None
     shrink: float = 1.0
-    decay: float = 0.0
-    decayed: str = "weight"
     drop: float = 0.0
     mixed: int = 1
 
@@ -76,10 +72,18 @@ CURES = {
     "width 16": Cure(QUIET, {"width": 16}),
     "one layer of width 16": Cure(QUIET, {"layers": 1, "width": 16}),
     "condition scaled by 0.1": Cure(QUIET, shrink=0.1),
-    "weight decay 1": Cure(QUIET, decay=1),
-    "weight decay 10": Cure(QUIET, decay=10),
-    "decay of the condition's weights, 10": Cure(QUIET, decay=10, decayed="context"),
-    "decay of the condition's weights, 100": Cure(QUIET, decay=100, decayed="context"),
+    "weight decay 1": Cure(QUIET | {"weight_decay": 1}),
+    "weight decay 10": Cure(QUIET | {"weight_decay": 10}),
+    "decay of the condition's weights, 3": Cure(QUIET | {"condition_decay": 3}),
+    "decay of the condition's weights, 10": Cure(QUIET | {"condition_decay": 10}),
+    "decay of the condition's weights, 30": Cure(QUIET | {"condition_decay": 30}),
+    "decay of the condition's weights, 100": Cure(QUIET | {"condition_decay": 100}),
+    "both decays, 3 and 1": Cure(QUIET | {"condition_decay": 3, "weight_decay": 1}),
+    "both decays, 10 and 1": Cure(QUIET | {"condition_decay": 10, "weight_decay": 1}),
+    "both decays, 10 and 0.3": Cure(QUIET | {"condition_decay": 10, "weight_decay": 0.3}),
+    "both decays, 10 and 3": Cure(QUIET | {"condition_decay": 10, "weight_decay": 3}),
+    "decay 10 and noise 0.25": Cure({"condition_noise": 0.25, "condition_decay": 10}),
+    "decay 10 and noise 0.5": Cure({"condition_noise": 0.5, "condition_decay": 10}),
     "dropout of 5 % of the weights": Cure(QUIET, drop=0.05),
     "dropout of 20 % of the weights": Cure(QUIET, drop=0.2),
     "three trainings averaged": Cure(QUIET, mixed=3),
@@ -99,7 +103,6 @@ def named(flow: Flow, part: str) -> torch.Tensor:
 def train(training: Training, cure: Cure, seed: int) -> None:
     """Run a training to its end with a cure."""
     flow, random = training.flow, torch.Generator().manual_seed(seed)
-    decaying = cure.decay * named(flow, cure.decayed)
     droppable = named(flow, "weight")
     while training.done < training.steps:
         kept = flow.flat.detach().clone()
@@ -112,8 +115,6 @@ def train(training: Training, cure: Cure, seed: int) -> None:
         with torch.no_grad():
             if cure.drop:
                 flow.flat.add_(kept - used)
-            if cure.decay:
-                flow.flat.sub_(training.problem.rate(training.done - 1) * decaying * kept)
         if training.due():
             training.record()
     training.finish()

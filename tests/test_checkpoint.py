@@ -60,6 +60,7 @@ def run(path: Path, kill_at: int | None = None, identity: str = "a", minutes: fl
         validate,
         RECIPE,
         6.0,
+        decay=torch.full_like(flow.flat.detach(), 0.1),
     )
     history = train(problem, checkpoint)
     return flow.flat.detach(), history

@@ -37,6 +37,7 @@ def trained(device: str, recorded: bool) -> Training:
             lambda: 0.0,
             RECIPE,
             6.0,
+            decay=torch.full_like(flow.flat.detach(), 2.0),
         ),
         recorded,
     )

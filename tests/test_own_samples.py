@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +21,6 @@ from flowmorph.metrics.distances import summarise
 from flowmorph.plan import own_config, targets, tasks
 from flowmorph.plan.jobs.form import to_json
 from flowmorph.samples import moved
-from flowmorph.samples.dependence import strength
 from flowmorph.samples.own_samples import Settings, prepare
 from flowmorph.samples.unweighting import (
     accepted,
@@ -256,36 +254,14 @@ def test_a_region_without_events_says_what_to_do(samples):
 
 def test_the_gap_of_the_training_region_is_known_in_scaled_units(samples):
     """m from 0 to 3 is scaled to -3 to 3, and nothing is trained between 1 and 2."""
-    weak = {"features": {"k": {"integer": True}}}  # which does not depend on m
-    for prepared in prepare(samples, settings(**weak))[0].values():
+    for prepared in prepare(samples, settings())[0].values():
         assert prepared["condition.gaps"] == pytest.approx([2.0], abs=0.02)
     nowhere = REGIONS | {"train": [], "apply": []}
-    for changes in ({"regions": nowhere}, {"regions": REGIONS | {"train": [[0, 3]]}}):
-        assert not prepare(samples, settings(**weak, **changes))[0]["target"][
-            "condition.gaps"
-        ].any()
-    quantiles = {"condition": {"m": {"transform": "quantile"}}, **weak}
+    for regions in (nowhere, REGIONS | {"train": [[0, 3]]}):
+        assert not prepare(samples, settings(regions=regions))[0]["target"]["condition.gaps"].any()
+    quantiles = {"condition": {"m": {"transform": "quantile"}}}
     assert prepare(samples, settings(**quantiles))[0]["target"]["condition.gaps"] < 0.5
     assert prepare(samples, settings(condition={}))[0]["target"]["condition.gaps"].shape == (0,)
-
-
-def test_no_noise_blurs_a_strong_dependence(samples):
-    # The mean of x moves by three of its widths with m.
-    prepared, _, rows = prepare(samples, settings())
-    for arrays in prepared.values():
-        assert arrays["condition.gaps"] == [0.0]
-    (note,) = rows.notes
-    assert re.search("No noise on the condition m .*the mean of x moves by (2.[6-9]|3)", note)
-    assert not prepare(samples, settings(features={"k": {}}))[2].notes
-
-
-def test_the_strength_of_a_dependence():
-    rng = np.random.default_rng(3)
-    c = rng.uniform(-2, 2, 20_000)
-    x = np.stack([rng.normal(size=len(c)), rng.normal(1.5 * c), rng.normal(c**2, 2.0), c], axis=1)
-    found = strength(x, c)
-    assert found[:3] == pytest.approx([0, 6, 2], abs=0.1)
-    assert found[3] > 1e6
 
 
 def test_equal_weights_stand_for_the_given_ones():

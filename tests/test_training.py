@@ -150,6 +150,46 @@ def test_noise_is_as_wide_as_the_gap_asks():
     assert intervals.widest_gap([[0, 1]]) == 0 and intervals.widest_gap([]) == 0
 
 
+def test_weights_decay_and_those_of_a_condition_with_a_gap_more():
+    """Where the loss has no gradient, only the decay changes parameters."""
+    recipe = replace(RECIPE, warmup_steps=0, weight_decay=2.0, condition_decay=30.0)
+    points = Points(torch.randn(1000, 2), torch.rand(1000, 2))
+    splits = Splits(points, points, torch.tensor([0.0, 2.0]))
+    problem = density.problem("test", splits, NETWORK, recipe, 1)
+    still = replace(
+        problem, phases=[Phase(1, [lambda batch: 0 * problem.flow.log_prob(*batch).mean()])]
+    )
+    before, layout = problem.flow.flat.detach().clone(), problem.flow.layout
+    Training(still).step()
+    rate, seen = recipe.rate(0, 1), set()
+    for flat, old in zip(
+        problem.flow.flat.split(layout.size), before.split(layout.size), strict=True
+    ):
+        kept = layout.views(flat.detach())
+        for name, start in layout.views(old).items():
+            lost = torch.zeros(start.shape[1])
+            if name.endswith("weight"):
+                lost += 2
+            if name.endswith("context_layer.weight"):
+                lost += torch.tensor([0.0, 30.0])
+                seen.add(name)
+            torch.testing.assert_close(kept[name], start * (1 - rate * lost))
+    assert len(seen) == 1 + NETWORK.blocks
+
+
+def test_without_a_gap_conditions_do_not_decay():
+    points = Points(torch.randn(300, 2), torch.rand(300, 1))
+    gap, none = (Splits(points, points, torch.tensor([width])) for width in (2.0, 0.0))
+    recipe = replace(RECIPE, condition_decay=3.0)
+    problem = density.problem("test", gap, NETWORK, recipe, 1)
+    assert problem.decay.unique().tolist() == [0, 3]
+    assert density.problem("test", none, NETWORK, recipe, 1).decay is None
+    assert density.problem("test", gap, NETWORK, RECIPE, 1).decay is None
+    # Both conditions of a transport that is given two.
+    wide = Flow(Architecture(2, 2, 1, 1, 8, 4, 4.0))
+    assert gap.decay(recipe, wide).sum() == 3.0 * 2 * 2 * 8
+
+
 def test_the_parameters_of_the_best_validation_are_kept(tmp_path):
     torch.manual_seed(0)
     flow = Flow(Architecture(2, 0, 2, 1, 8, 4, 4.0))

@@ -108,6 +108,21 @@ class Layout:
                 views[name].copy_(mask)
         return flat
 
+    def per_weight(self, value: float, condition: Tensor) -> Tensor:
+        """Flat vector of a value at each weight, 0 at biases.
+
+        Args:
+            value: of each weight.
+            condition: what is added at the weights of each condition, (C,).
+        """
+        flat = torch.zeros(self.size)
+        for name, view in self.views(flat).items():
+            if name.endswith("weight"):
+                view.fill_(value)
+            if name.endswith("context_layer.weight"):
+                view.add_(condition)
+        return flat
+
     def read(self, network: nn.Module, flat: Tensor) -> None:
         """Copy the weights of an nflows MADE into the flat vector."""
         views, parameters = self.views(flat), dict(network.named_parameters())

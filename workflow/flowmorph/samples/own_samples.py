@@ -14,7 +14,6 @@ from flowmorph.plan.seeds import seed_for
 from flowmorph.preprocess.categories import Categories, Vocabulary
 from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.samples import own_balance, own_categories, row_hashes
-from flowmorph.samples.dependence import STRONG, strength
 from flowmorph.samples.negative_weights import Report, non_negative
 from flowmorph.samples.reading import check_pair, read_sample
 from flowmorph.samples.regions import inside
@@ -249,7 +248,7 @@ def prepare(
                 told = bool(settings.event) or row_hashes.identify(found)
                 prepared[name] |= {"train.rows": found, "train.told": np.array(told)}
     widths = _gaps(settings, preprocessing)
-    notes = _without_noise(prepared, settings, preprocessing, widths)
+    notes = []
     for name, known in categories.items():
         notes += own_categories.few(name, known, {each: train[each][name] for each in train})
     balanced = {}
@@ -336,34 +335,6 @@ def _check_sums(prepared: Mapping[str, Mapping[str, np.ndarray]]) -> None:
                     f"{name}: the weights of {min(sizes)} {split} events add up to zero or less: "
                     "give more events, or weights with fewer negative ones"
                 )
-
-
-def _without_noise(
-    prepared: Mapping[str, Mapping[str, np.ndarray]],
-    settings: Settings,
-    preprocessing: Preprocessor,
-    widths: np.ndarray,
-) -> list[str]:
-    """Set the gap of each condition that a feature depends on strongly to 0; says which and why."""
-    notes, features = [], list(settings.features)
-    for i, (column, _) in enumerate(preprocessing.names(list(settings.condition))):
-        if not widths[i]:
-            continue
-        found = np.max(
-            [
-                strength(arrays["train.points"], arrays["train.condition"][:, i])
-                for arrays in prepared.values()
-            ],
-            axis=0,
-        )
-        if found.max() > STRONG:
-            widths[i] = 0.0
-            notes.append(
-                f"No noise on the condition {column} in trainings: the mean of "
-                f"{features[found.argmax()]} moves by {found.max():.1f} of its widths with it, and "
-                "noise would blur this."
-            )
-    return notes
 
 
 def _gaps(settings: Settings, preprocessing: Preprocessor) -> np.ndarray:

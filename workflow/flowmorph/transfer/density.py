@@ -60,4 +60,5 @@ def problem(
         size / recipe.batch,
         [flow],
         None if noise else splits.floor,
+        splits.decay(recipe, flow),
     )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from flowmorph.flows import setup
+from flowmorph.flows.flow import Flow
 from flowmorph.plan.jobs.data import Data
 from flowmorph.plan.jobs.training import Recipe
 from flowmorph.samples import datasets
@@ -30,6 +31,17 @@ class Splits:
         if recipe.condition_noise and self.gaps is not None and self.gaps.any():
             noise = recipe.condition_noise * self.gaps
         return Sample(self.train, recipe.batch, seed, noise)
+
+    def decay(self, recipe: Recipe, flow: Flow) -> Tensor | None:
+        """What each of a flow's parameters (P,) loses of itself in a step, over the rate."""
+        conditions = torch.zeros(flow.arch.context)
+        if self.gaps is not None and self.gaps.any():
+            gaps = self.gaps.cpu().repeat(flow.arch.context // len(self.gaps))
+            conditions = recipe.condition_decay * (gaps > 0)
+        if not recipe.weight_decay and not conditions.any():
+            return None
+        layer = flow.layout.per_weight(recipe.weight_decay, conditions)
+        return layer.repeat(flow.arch.layers).to(flow.flat.device)
 
     @property
     def sizes(self) -> tuple[int, int]:

@@ -57,6 +57,8 @@ class Problem:
         steps_per_epoch: steps that count as one epoch in the loss history.
         uses: flows that the losses take.
         floor: validation loss of the exact density, in nats; None where it is not known.
+        decay: what each parameter (P,) loses of itself in a step, in units of the learning rate;
+            None for nothing.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Problem:
     steps_per_epoch: float
     uses: Sequence[Flow] = ()
     floor: float | None = None
+    decay: Tensor | None = None
 
     @property
     def steps(self) -> int:
@@ -216,6 +219,10 @@ class Training:
         value = loss(*batches)
         value.backward()
         torch.nn.utils.clip_grad_norm_([self.flow.flat], self.recipe.clip, foreach=False)
+        if self.problem.decay is not None:
+            rate = self.optimizer.param_groups[0]["lr"]
+            with torch.no_grad():
+                self.flow.flat.mul_(1 - rate * self.problem.decay)
         self.optimizer.step()
         self.recent += value.detach()
 

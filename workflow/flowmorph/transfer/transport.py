@@ -147,4 +147,5 @@ def problem(
         recipe,
         size / recipe.batch,
         [flow, *densities],
+        decay=reference.decay(recipe, flow),
     )

@@ -41,6 +41,9 @@ class Recipe:
         beta2: memory of Adam's mean squared gradient, 0 to 1.
         condition_noise: standard deviation of Gaussian noise on the conditions of each batch, in
             units of the widest gap between the intervals of the training region.
+        weight_decay: what weights lose of themselves in a step, in units of the learning rate
+            (AdamW, Loshchilov and Hutter 2019); biases lose nothing.
+        condition_decay: what the weights of a condition with such a gap lose besides.
         starts: trainings that are begun, of which the best one goes on.
         start_share: part of all steps after which it is chosen.
         epoch_of: the sample whose points make an epoch of a transport, the larger or the smaller.
@@ -55,6 +58,8 @@ class Recipe:
     clip: float
     beta2: float = 0.999
     condition_noise: float = 0.0
+    weight_decay: float = 0.0
+    condition_decay: float = 0.0
     starts: int = 1
     start_share: float = 0.08
     epoch_of: str = choice("larger")
