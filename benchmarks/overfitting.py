@@ -1,37 +1,29 @@
 """What keeps a conditional density from learning a dependence on the condition that is not there.
 
     PYTHONPATH=workflow python benchmarks/overfitting.py
-    PYTHONPATH=workflow python benchmarks/overfitting.py --cures "as it is" "noise, in use"
+    PYTHONPATH=workflow python benchmarks/overfitting.py --strength 6 --cures "in use" "noise 0.5"
 
-The toy of condition_noise.py, 5,000 points in two sidebands: each cure's divergence from the exact
-density in the sidebands and in the gap between them (mean and spread of the seeds, nats), and in
-the upper sideband after a training on the lower one alone, with points of which one would choose a
-cure without knowing the truth. Every training keeps the parameters of the best validation.
-docs/recipe.md holds the table.
+A toy of known conditional density has the sidebands of the collider data, scaled to [-3, 3]. The
+mean of one feature is linear in the condition, that of the other is curved and turns in the gap;
+both have a width that grows. Each cure's divergence from the exact density in the sidebands and in
+the gap between them (mean and spread of the seeds, nats), and in the upper sideband after a
+training on the lower one alone, with points of which one would choose a cure without knowing the
+truth. Every training keeps the parameters of the best validation. docs/recipe.md holds the table.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
-from condition_noise import (
-    EDGE,
-    END,
-    GAP,
-    HELD,
-    Learned,
-    Scaling,
-    Toy,
-    in_use,
-    sidebands,
-    tensor,
-)
+import yaml
 from scipy.special import logsumexp
+from torch import Tensor
 
+from flowmorph.flows import setup
 from flowmorph.flows.flow import Flow
 from flowmorph.metrics.divergence import kl_divergence
 from flowmorph.plan.jobs.training import Network, Recipe
@@ -40,8 +32,93 @@ from flowmorph.transfer.batches import Points
 from flowmorph.transfer.points import Splits
 from flowmorph.transfer.training import Training
 
+CONFIG = Path(__file__).parents[1] / "config" / "config.yaml"
+EDGE, END = 1.0, 3.0  # sidebands 2.9 to 3.3 and 3.7 to 4.1 TeV, scaled
+GAP = 2 * EDGE
+HELD = 20_000  # points of a divergence
+SLOPE = np.pi / np.sqrt(6)  # the standard deviation of Gumbel's distribution
 TITLES = ("cure", "sidebands", "gap", "from the lower sideband to the upper")
-Hook = Callable[[Training, torch.Generator], None]
+
+
+@dataclass(frozen=True)
+class Toy:
+    """Two features of Gumbel's shape, like masses; ``strength`` is how far a mean moves.
+
+    That is over all the box [-3, 3], in units of the width in its middle. The width grows by as
+    many tenths of itself from the middle to the end.
+    """
+
+    strength: float
+
+    def means(self, c: np.ndarray) -> np.ndarray:
+        """Means (N, 2) at conditions (N,)."""
+        curved = np.cos(c / 2 + 0.3) / (1 - np.cos(END / 2 + 0.3))
+        return self.strength * np.stack([c / (2 * END), curved], axis=1)
+
+    def widths(self, c: np.ndarray) -> np.ndarray:
+        """Standard deviation (N, 1) of both features."""
+        return 1 + self.strength * c[:, None] / (10 * END)
+
+    def sample(self, c: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Points (N, 2) at conditions (N,)."""
+        shape = (rng.gumbel(size=(len(c), 2)) - np.euler_gamma) / SLOPE
+        return self.means(c) + self.widths(c) * shape
+
+    def log_density(self, x: np.ndarray, c: np.ndarray) -> np.ndarray:
+        """Logarithm (N,) of the density of points (N, 2) at conditions (N,), in nats."""
+        g = np.euler_gamma + SLOPE * (x - self.means(c)) / self.widths(c)
+        return (np.log(SLOPE / self.widths(c)) - g - np.exp(-g)).sum(axis=1)
+
+
+class Scaling:
+    """Maps features to [-3, 3]; with ``trend`` their means and widths are first fitted in c.
+
+    The mean is a quadratic of c and the logarithm of the width is linear, by least squares.
+    """
+
+    def __init__(self, x: np.ndarray, c: np.ndarray, trend: bool) -> None:
+        self.mean = np.polyfit(c, x, 2 if trend else 0)
+        distance = np.log(np.abs(x - np.polyval(self.mean, c[:, None])))
+        self.log_width = np.polyfit(c, distance, 1 if trend else 0)
+        self.low, self.high = np.zeros(2), np.full(2, 2 * END)  # keeps what `forward` gets
+        reduced = self.forward(x, c) + END
+        self.low, self.high = reduced.min(axis=0), reduced.max(axis=0)
+
+    def forward(self, x: np.ndarray, c: np.ndarray) -> np.ndarray:
+        """Scale points (N, 2) at conditions (N,)."""
+        reduced = (x - np.polyval(self.mean, c[:, None])) / self._widths(c)
+        return 2 * END * (reduced - self.low) / (self.high - self.low) - END
+
+    def log_slope(self, c: np.ndarray) -> np.ndarray:
+        """Logarithm (N,) of the determinant of `forward`."""
+        return np.log(2 * END / (self.high - self.low) / self._widths(c)).sum(axis=1)
+
+    def _widths(self, c: np.ndarray) -> np.ndarray:
+        return np.exp(np.polyval(self.log_width, c[:, None]))
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A density flow of scaled features."""
+
+    flow: Flow
+    scaling: Scaling
+
+    def log_density(self, x: np.ndarray, c: np.ndarray) -> np.ndarray:
+        """As `Toy.log_density`."""
+        scaled = tensor(self.scaling.forward(x, c)), tensor(c[:, None])
+        found = setup.in_chunks(self.flow.log_prob, *scaled).double().numpy()
+        return found + self.scaling.log_slope(c)
+
+
+def tensor(values: np.ndarray) -> Tensor:
+    """As the flows take it."""
+    return torch.from_numpy(values.astype(np.float32))
+
+
+def sidebands(count: int, rng: np.random.Generator) -> np.ndarray:
+    """Conditions, uniform in both sidebands."""
+    return rng.choice([-1.0, 1.0], count) * rng.uniform(EDGE, END, count)
 
 
 @dataclass(frozen=True)
@@ -54,6 +131,7 @@ class Cure:
         shrink: by how much the condition is scaled, so that its weights have to be as much larger.
         drop: part of the weights that each step leaves out, others at each step.
         mixed: trainings whose densities are averaged.
+        trend: whether the features' trend is taken out first.
     """
 
     recipe: dict | None = None
@@ -61,59 +139,54 @@ class Cure:
     shrink: float = 1.0
     drop: float = 0.0
     mixed: int = 1
+    trend: bool = False
 
 
-QUIET = {"condition_noise": 0.0}
+NONE = {"weight_decay": 0.0, "condition_decay": 0.0}
+NOISE = NONE | {"condition_noise": 0.5}
 CURES = {
-    "as it is": Cure(QUIET),
-    "noise, in use": Cure(),
-    "a quarter of the steps": Cure(QUIET | {"epochs": 11}),
-    "a sixteenth of the steps": Cure(QUIET | {"epochs": 3}),
-    "width 16": Cure(QUIET, {"width": 16}),
-    "one layer of width 16": Cure(QUIET, {"layers": 1, "width": 16}),
-    "condition scaled by 0.1": Cure(QUIET, shrink=0.1),
-    "weight decay 1": Cure(QUIET | {"weight_decay": 1}),
-    "weight decay 10": Cure(QUIET | {"weight_decay": 10}),
-    "decay of the condition's weights, 3": Cure(QUIET | {"condition_decay": 3}),
-    "decay of the condition's weights, 10": Cure(QUIET | {"condition_decay": 10}),
-    "decay of the condition's weights, 30": Cure(QUIET | {"condition_decay": 30}),
-    "decay of the condition's weights, 100": Cure(QUIET | {"condition_decay": 100}),
-    "both decays, 3 and 1": Cure(QUIET | {"condition_decay": 3, "weight_decay": 1}),
-    "both decays, 10 and 1": Cure(QUIET | {"condition_decay": 10, "weight_decay": 1}),
-    "both decays, 10 and 0.3": Cure(QUIET | {"condition_decay": 10, "weight_decay": 0.3}),
-    "both decays, 10 and 3": Cure(QUIET | {"condition_decay": 10, "weight_decay": 3}),
-    "decay 10 and noise 0.25": Cure({"condition_noise": 0.25, "condition_decay": 10}),
-    "decay 10 and noise 0.5": Cure({"condition_noise": 0.5, "condition_decay": 10}),
-    "dropout of 5 % of the weights": Cure(QUIET, drop=0.05),
-    "dropout of 20 % of the weights": Cure(QUIET, drop=0.2),
-    "three trainings averaged": Cure(QUIET, mixed=3),
-    "noise, three trainings averaged": Cure(mixed=3),
+    "none": Cure(NONE),
+    "in use": Cure(),
+    "in use, three trainings averaged": Cure(mixed=3),
+    "in use, trend taken out": Cure(trend=True),
+    "weight decay 1": Cure(NONE | {"weight_decay": 1}),
+    "weight decay 10": Cure(NONE | {"weight_decay": 10}),
+    "condition decay 3": Cure(NONE | {"condition_decay": 3}),
+    "condition decay 10": Cure(NONE | {"condition_decay": 10}),
+    "condition decay 30": Cure(NONE | {"condition_decay": 30}),
+    "weight decay 0.3, condition decay 10": Cure({"weight_decay": 0.3, "condition_decay": 10}),
+    "weight decay 1, condition decay 10": Cure({"weight_decay": 1, "condition_decay": 10}),
+    "weight decay 3, condition decay 10": Cure({"weight_decay": 3, "condition_decay": 10}),
+    "noise 0.25": Cure(NONE | {"condition_noise": 0.25}),
+    "noise 0.5": Cure(NOISE),
+    "noise 0.5, condition decay 10": Cure(NOISE | {"condition_decay": 10}),
+    "noise 0.5, trend taken out": Cure(NOISE, trend=True),
+    "noise 0.5, three trainings averaged": Cure(NOISE, mixed=3),
+    "a quarter of the steps": Cure(NONE | {"epochs": 11}),
+    "a sixteenth of the steps": Cure(NONE | {"epochs": 3}),
+    "width 16": Cure(NONE, {"width": 16}),
+    "one layer of width 16": Cure(NONE, {"layers": 1, "width": 16}),
+    "condition scaled by 0.1": Cure(NONE, shrink=0.1),
+    "dropout of 5 % of the weights": Cure(NONE, drop=0.05),
+    "dropout of 20 % of the weights": Cure(NONE, drop=0.2),
+    "three trainings averaged": Cure(NONE, mixed=3),
 }
-
-
-def named(flow: Flow, part: str) -> torch.Tensor:
-    """Which of a flow's parameters (all layers') have a name with this part."""
-    marks = torch.zeros_like(flow.flat)
-    for layer in marks.split(flow.layout.size):
-        for name, view in flow.layout.views(layer).items():
-            view.fill_(float(part in name))
-    return marks
 
 
 def train(training: Training, cure: Cure, seed: int) -> None:
     """Run a training to its end with a cure."""
     flow, random = training.flow, torch.Generator().manual_seed(seed)
-    droppable = named(flow, "weight")
+    weights = flow.layout.per_weight(1.0, torch.zeros(flow.arch.context)).repeat(flow.arch.layers)
     while training.done < training.steps:
-        kept = flow.flat.detach().clone()
         if cure.drop:
+            kept = flow.flat.detach().clone()
             left = torch.rand(len(kept), generator=random) >= cure.drop
-            used = kept * torch.where(droppable > 0, left / (1 - cure.drop), 1.0)
+            used = kept * torch.where(weights > 0, left / (1 - cure.drop), 1.0)
             with torch.no_grad():
                 flow.flat.copy_(used)
         training.step()
-        with torch.no_grad():
-            if cure.drop:
+        if cure.drop:
+            with torch.no_grad():
                 flow.flat.add_(kept - used)
         if training.due():
             training.record()
@@ -139,7 +212,7 @@ def learn(
     """A density of points (N, 2) at conditions (N,), a fifth of them for validation."""
     recipe = replace(recipe, **(cure.recipe or {}))
     network = replace(network, **(cure.network or {}))
-    scaling = Scaling(x, c, trend=False)
+    scaling = Scaling(x, c, cure.trend)
     y, conditions = tensor(scaling.forward(x, c)), tensor(cure.shrink * c[:, None])
     held = len(c) // 5
     points, parts = [Points(y[r], conditions[r]) for r in (slice(held, None), slice(held))], []
@@ -175,6 +248,14 @@ def divergences(
         exact = toy.log_density(test, at)
         found.append(kl_divergence(exact, learned.log_density(test, at)).value)
     return found
+
+
+def in_use() -> tuple[Network, Recipe]:
+    """Network and recipe of the collider task's densities."""
+    config = yaml.safe_load(CONFIG.read_text())
+    return Network(**config["flows"]["density"]), Recipe(
+        **config["training"]["collider"]["density"]
+    )
 
 
 def main() -> None:
