@@ -481,8 +481,8 @@ RUN = {
         }
     },
     "flows": {
-        "density": {"layers": 3, "blocks": 1, "width": 32, "bins": 8},
-        "transport": {"layers": 3, "blocks": 1, "width": 32, "bins": 8},
+        "density": {"layers": 4, "blocks": 1, "width": 32, "bins": 16},
+        "transport": {"layers": 4, "blocks": 1, "width": 32, "bins": 16},
     },
     "measures": {"two_sample_points": 2000, "assignment_points": 50},
     "apply": "data/more.parquet",
