@@ -131,6 +131,7 @@ class Harmer:
         self.clock: Path | None = None
         self.faults: Counter[str] = Counter()
         self.runs = 0
+        self.failed = 0
         self.started = 0.0
         self.running: subprocess.Popen | None = None
 
@@ -254,8 +255,11 @@ class Harmer:
             if self.running.returncode == 0:
                 self.wait_for_scripts()
                 shutil.rmtree(self.folder / "results")
-            if self.runs > 2 * self.faults.total() + 5:
-                raise TimeoutError(f"not done after {self.runs} runs: see {self.log.name}")
+            else:
+                self.failed += 1
+            if self.failed > 2 * self.faults.total() + 5:
+                output = Path(self.log.name).read_text()[-3000:]
+                raise TimeoutError(f"{self.failed} runs failed; {self.log.name} ends with\n{output}")
         self.wait_for_scripts()
         self.log.close()
 
