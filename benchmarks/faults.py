@@ -258,8 +258,8 @@ class Harmer:
             else:
                 self.failed += 1
             if self.failed > 2 * self.faults.total() + 5:
-                output = Path(self.log.name).read_text()[-3000:]
-                raise TimeoutError(f"{self.failed} runs failed; {self.log.name} ends with\n{output}")
+                end = Path(self.log.name).read_text()[-3000:]
+                raise TimeoutError(f"{self.failed} runs failed; {self.log.name} ends with\n{end}")
         self.wait_for_scripts()
         self.log.close()
 
