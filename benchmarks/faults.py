@@ -35,6 +35,7 @@ PARTS = ("Snakefile", "rules", "workflow", "config", "profiles", "envs")
 # What tells of a run instead of being a result of it.
 RECORDS = ("logs", "benchmarks")
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
+SHARED_MEMORY = Path("/dev/shm")
 KILLS = ("job killed", "snakemake killed")
 SHARES = {
     "job killed": 45, "snakemake killed": 20, "Ctrl-C": 8, "second snakemake": 7,
@@ -59,6 +60,7 @@ def snakemake(folder: Path, log, *arguments: str, clock: Path | None = None) -> 
     command = [sys.executable, "-m", "snakemake", *arguments, "--configfile", "run.yaml"]
     environment = dict(os.environ)
     if clock:
+        forget_clocks_of_the_killed()
         # File times stay true, as on a file server with a right clock; so does the monotonic clock,
         # which no jump of the real one moves.
         environment |= {
@@ -70,6 +72,18 @@ def snakemake(folder: Path, log, *arguments: str, clock: Path | None = None) -> 
         command, cwd=folder, stdout=log, stderr=subprocess.STDOUT, env=environment,
         start_new_session=True,
     )  # fmt: skip
+
+
+def forget_clocks_of_the_killed() -> None:
+    """Delete what libfaketime shares between processes, where its process is no more.
+
+    A process that is killed leaves it behind, and one that later has the same number then ends with
+    "shm_open failed" before it does anything.
+    """
+    for file in SHARED_MEMORY.glob("*faketime_*"):
+        number = file.name.rpartition("_")[2]
+        if number.isdigit() and not psutil.pid_exists(int(number)):
+            file.unlink(missing_ok=True)
 
 
 def scripts_below(process: int) -> list[psutil.Process]:

@@ -100,6 +100,18 @@ def test_random_faults_change_no_byte(faults, quiet, harmer, tmp_path):
     assert faults.differing(quiet, harmer.folder) == []
 
 
+def test_what_a_killed_process_left_of_its_clock_stops_no_other(faults, monkeypatch, tmp_path):
+    monkeypatch.setattr(faults, "SHARED_MEMORY", tmp_path)
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    names = [f"{kind}_{number}" for number in (ended.pid, os.getpid())
+             for kind in ("faketime_shm", "sem.faketime_sem")]  # fmt: skip
+    for name in names:
+        (tmp_path / name).touch()
+    faults.forget_clocks_of_the_killed()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[2:])
+
+
 def test_a_second_snakemake_is_refused_and_ctrl_c_saves(faults, quiet, project):
     first = project.start()
     project.wait_for_checkpoint()
