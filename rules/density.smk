@@ -11,7 +11,7 @@ SMOOTHED = {
 rule train_density:
     """Train the density of one data set by maximum likelihood."""
     input:
-        data=lambda wildcards: JOBS.files(tasks.DATASETS[wildcards.dataset]),
+        data=lambda wildcards: JOBS.density(wildcards.dataset, int(wildcards.training)).files,
         script=script("train/train_density.py"),
         code=code("train/train_density.py"),
     output:

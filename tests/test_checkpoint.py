@@ -38,7 +38,7 @@ class Killed(Exception):
 def run(path: Path, kill_at: int | None = None, identity: str = "a", minutes: float = 0.0):
     torch.manual_seed(0)
     points = torch.randn(300, 2)
-    samples = [Sample(Points(points + shift, None), RECIPE.batch, shift) for shift in (1, 2)]
+    samples = [Sample(Points(points + shift, None), RECIPE.batch, shift) for shift in (1, 2, 3)]
     flow = Flow(Architecture(2, 0, 2, 1, 8, 4, 4.0))
 
     def loss(step: int, first: Batch, second: Batch) -> torch.Tensor:
@@ -56,7 +56,7 @@ def run(path: Path, kill_at: int | None = None, identity: str = "a", minutes: fl
         "test",
         flow,
         samples,
-        [Phase(30, losses, 0.3), Phase(STEPS - 30, losses)],
+        [Phase(30, losses, 0.3, (0, 2)), Phase(STEPS - 30, losses, draws=(0, 1))],
         validate,
         RECIPE,
         6.0,

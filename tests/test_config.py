@@ -13,6 +13,7 @@ import yaml
 from flowmorph.errors import InputError
 from flowmorph.plan import methods, targets, tasks
 from flowmorph.plan.config import check
+from flowmorph.plan.jobs.build import Jobs
 from flowmorph.plan.jobs.training import Recipe, Smoothing
 
 FOLDER = Path(__file__).parents[1] / "config"
@@ -207,6 +208,29 @@ def test_paper_is_the_paper():
         assert targets.smoothing(tasks.FAMILIES[family], paper) == Smoothing()
     assert paper["penalty"] == {"toy": 1.0, "rotated": 1.0, "collider": 0.05, "own": 0.01}
     assert paper["rotated"]["angles_deg"] == [7.5, 15, 22.5, 30, 37.5, 45]
+
+
+def test_densities_of_events_begin_on_both_samples_and_those_of_toys_do_not():
+    config = read("config")
+    for name in tasks.SAMPLES:
+        config["own"][name]["files"] = f"{name}.csv"
+    config["own"]["features"] = ["pt"]
+    jobs = Jobs(config, "out")
+    for one, other in (("reference", "target"), ("own_reference", "own_target")):
+        for name, partner in ((one, other), (other, one)):
+            job = jobs.density(name, 1)
+            assert job.other == jobs.data(tasks.DATASETS[partner], 1)
+            assert job.files == [*job.data.files, *job.other.files]
+            assert job.recipe.both_share == 0.75
+    assert jobs.density("star", 1).other is None
+    assert Jobs(merged("paper"), "out").density("reference", 1).other is None
+
+
+def test_a_toy_has_no_other_sample():
+    config = read("config")
+    config["training"]["toy"]["density"]["both_share"] = 0.5
+    with pytest.raises(InputError, match="training.toy.density.*both_share"):
+        check(config, SCHEMA)
 
 
 def test_own_samples_are_trained_as_the_collider_task():

@@ -45,6 +45,8 @@ def test_variations_have_each_fold(config):
     jobs = Jobs(config, "out")
     for job in (jobs.density("own_target", 8), jobs.density("own_target", 7)):
         assert job.data.part.bootstrap == 2
+        # What a training leaves out of one sample it leaves out of the other one, too.
+        assert job.other.part == job.data.part
     reference = jobs.transport("own", "flows_for_flows", 2).reference
     assert reference.part == Part(folds=2, fold=1)
     assert jobs.move("own", 2, "validation").reference.part == Part()

@@ -139,6 +139,43 @@ def test_each_phase_begins_with_a_warm_up_and_without_memory(tmp_path):
     torch.testing.assert_close(adam["exp_avg_sq"] / 0.001, (adam["exp_avg"] / 0.1) ** 2)
 
 
+def test_a_density_begins_on_the_points_of_both_samples():
+    """Points of the sample are positive, those of the other one negative and four times as many."""
+    points, others = torch.rand(400, 2), -torch.rand(1600, 2)
+    own, other = (Splits(Points(x, None), Points(x, None)) for x in (points, others))
+    recipe = replace(RECIPE, batch=100, epochs=10, both_share=0.75)
+    torch.manual_seed(0)
+    problem = density.problem("both", own, NETWORK, recipe, 1, other=other)
+    assert [phase.steps for phase in problem.phases] == [30, 10]
+    torch.manual_seed(0)
+    assert problem.validate() == density.problem("own", own, NETWORK, recipe, 1).validate()
+    seen = []
+    for phase in problem.phases:
+        (number,) = phase.draws
+        drawn = [problem.samples[number].draw()[0] for _ in range(phase.steps)]
+        seen.append(torch.cat(drawn, dim=1))
+    # 20 batches are an epoch of both, and 10 half of another.
+    assert (seen[0][0] < 0).double().mean() == pytest.approx(0.8, abs=0.03)
+    assert torch.equal(seen[0][0].unique(), torch.cat([points, others])[:, 0].unique())
+    assert torch.equal(seen[1][0].unique(), points[:, 0].unique())
+    training = Training(problem)
+    for _ in range(problem.steps):
+        training.step()
+    assert [sample.drawn for sample in problem.samples] == [20, 60]
+
+
+def test_joined_samples_count_as_many_points_as_they_have():
+    weights = torch.tensor([1.0, 3.0], dtype=torch.float64)
+    first = Points(torch.zeros(2, 1), torch.zeros(2, 1), 7 * weights)
+    second = Points(torch.ones(4, 1), torch.ones(4, 1))
+    joined = first.joined(second)
+    assert joined.weights.tolist() == [0.5, 1.5, 1, 1, 1, 1]
+    assert joined.x[:, 0].tolist() == joined.c[:, 0].tolist() == [0, 0, 1, 1, 1, 1]
+    plain = second.joined(Points(torch.zeros(1, 1), torch.zeros(1, 1)))
+    assert plain.weights is None and len(plain.x) == 5
+    assert Points(torch.zeros(2, 1), None).joined(Points(torch.ones(3, 1), None)).c is None
+
+
 def test_noise_is_as_wide_as_the_gap_asks():
     points = Points(torch.randn(400, 2), torch.rand(400, 1))
     recipe = replace(RECIPE, condition_noise=0.5)

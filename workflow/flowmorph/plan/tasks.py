@@ -122,6 +122,14 @@ TASKS = PAPER | {OWN.name: OWN}
 DATASETS = {each.name: each for each in (*_TOYS, *_ROTATED, *_COLLIDER, *_OWN)}
 
 
+def partner(dataset: Dataset) -> Dataset | None:
+    """The other sample of a data set's task; None for a toy, which has several tasks."""
+    for task in (COLLIDER, OWN):
+        if dataset in task.datasets:
+            return task.datasets[1 - task.datasets.index(dataset)]
+    return None
+
+
 def named(task: str, split: str) -> str:
     """Name of a task's points in a split: the task's own, if flows are trained in its region."""
     return task if split in ("validation", "evaluation", "") else f"{task}_{split}"

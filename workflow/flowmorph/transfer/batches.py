@@ -21,6 +21,20 @@ class Points:
     c: Tensor | None
     weights: Tensor | None = None
 
+    @property
+    def shares(self) -> Tensor:
+        """What each point counts, (N,), 1 on average."""
+        if self.weights is None:
+            return torch.ones(len(self.x), dtype=torch.float64)
+        return self.weights * (len(self.weights) / self.weights.sum())
+
+    def joined(self, other: Points) -> Points:
+        """These points and those of another sample, each of which counts as many as it has."""
+        c = None if self.c is None else torch.cat([self.c, other.c])
+        weighted = self.weights is not None or other.weights is not None
+        weights = torch.cat([self.shares, other.shares]) if weighted else None
+        return Points(torch.cat([self.x, other.x]), c, weights)
+
     def unweighted(self, seed: int) -> tuple[Tensor, Tensor | None]:
         """Points and conditions that count the same: their mean is that of the weighted points.
 

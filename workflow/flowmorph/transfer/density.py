@@ -1,6 +1,12 @@
-"""The training of a density by maximum likelihood (paper, eq. 1)."""
+"""The training of a density by maximum likelihood (paper, eq. 1).
+
+It may begin on the points of both samples. What they have in common, such as how features depend on
+a condition, is then learnt from twice as many; the last steps see the sample's own points only.
+"""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -10,6 +16,7 @@ from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.flows.graphs import Batch
 from flowmorph.plan.jobs.form import as_dict
 from flowmorph.plan.jobs.training import DensityJob, Network, Recipe
+from flowmorph.plan.seeds import seed_for
 from flowmorph.transfer import points
 from flowmorph.transfer.points import Splits
 from flowmorph.transfer.training import Phase, Problem
@@ -20,11 +27,18 @@ def of_job(job: DensityJob, threads: int) -> Problem:
     device = setup.start(threads, job.seed, job.device)
     name = f"density {job.data.name}" + (f" with noise {job.noise:g}" if job.noise else "")
     splits = points.load(job.data, device)
-    return problem(name, splits, job.network, job.recipe, job.seed, job.noise)
+    other = points.load(job.other, device) if job.other else None
+    return problem(name, splits, job.network, job.recipe, job.seed, job.noise, other)
 
 
 def problem(
-    name: str, splits: Splits, network: Network, recipe: Recipe, seed: int, noise: float = 0.0
+    name: str,
+    splits: Splits,
+    network: Network,
+    recipe: Recipe,
+    seed: int,
+    noise: float = 0.0,
+    other: Splits | None = None,
 ) -> Problem:
     """Set up the training of a data set's density.
 
@@ -35,6 +49,7 @@ def problem(
         recipe: settings of the training loop.
         seed: of the order of points; the flow's first parameters follow from torch's own seed.
         noise: width of a Gaussian with which the density is convolved; 0 for the density itself.
+        other: points of the other sample, with which the training begins; None for none.
     """
     device = splits.train.x.device
     features, conditions = splits.sizes
@@ -50,11 +65,18 @@ def problem(
         return -setup.in_chunks(flow.log_prob, x, c).mean().item()
 
     size = len(splits.train.x)
+    samples = [splits.sample(recipe, seed)]
+    phases = [Phase(recipe.steps(size), [loss], noise, draws=(0,))]
+    if other:
+        samples.append(splits.joined(other).sample(recipe, seed_for(seed, "both")))
+        first = int(recipe.both_share * recipe.steps(size))
+        own = replace(phases[0], steps=phases[0].steps - first)
+        phases = [Phase(first, [loss], noise, draws=(1,)), own]
     return Problem(
         name,
         flow,
-        [splits.sample(recipe, seed)],
-        [Phase(recipe.steps(size), [loss], noise)],
+        samples,
+        phases,
         validate,
         recipe,
         size / recipe.batch,

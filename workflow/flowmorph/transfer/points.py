@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -42,6 +42,10 @@ class Splits:
             return None
         layer = flow.layout.per_weight(recipe.weight_decay, conditions)
         return layer.repeat(flow.arch.layers).to(flow.flat.device)
+
+    def joined(self, other: Splits) -> Splits:
+        """The same, with the other sample's points to train on besides."""
+        return replace(self, train=self.train.joined(other.train))
 
     @property
     def sizes(self) -> tuple[int, int]:

@@ -34,11 +34,13 @@ class Phase:
         steps: number of optimizer steps.
         losses: functions of one batch (x, c) of each sample, in nats, one a step in turn.
         noise: standard deviation of Gaussian noise on the points of each batch.
+        draws: numbers of the problem's samples that batches are drawn from; None for all.
     """
 
     steps: int
     losses: Sequence[Callable[..., Tensor]]
     noise: float = 0.0
+    draws: Sequence[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Problem:
     Attributes:
         name: of the training, for its log.
         flow: the flow that is trained.
-        samples: training points, from each of which a step draws a batch.
+        samples: training points, of which a step draws batches.
         phases: what is minimised; the learning rate has one schedule over all of them. Each
             begins with a warm-up and an optimizer without memory, since gradients of a sharper loss
             are larger than the mean squares of those before.
@@ -206,7 +208,8 @@ class Training:
                 group["lr"] = rate
         turn = self.done % len(phase.losses)
         update = partial(self._update, phase.losses[turn])
-        batches = [sample.draw(phase.noise) for sample in self.samples]
+        drawn = range(len(self.samples)) if phase.draws is None else phase.draws
+        batches = [self.samples[i].draw(phase.noise) for i in drawn]
         if self.recorder is None:
             update(batches)
         else:

@@ -93,12 +93,15 @@ class Jobs:
     def density(self, dataset: str, training: int) -> DensityJob:
         """Train a data set's density."""
         row = DATASETS[dataset]
+        recipe = Recipe(**self.config["training"][row.family.name]["density"])
+        partner = tasks.partner(row) if recipe.both_share else None
         return DensityJob(
             self.data(row, training),
             Network(**self.config["flows"]["density"]),
-            Recipe(**self.config["training"][row.family.name]["density"]),
+            recipe,
             self.seed("density", key(dataset, training)),
             **self.where,
+            other=self.data(partner, training) if partner else None,
         )
 
     def smoothed(self, dataset: str, training: int, width: str) -> DensityJob:
@@ -109,6 +112,7 @@ class Jobs:
             recipe=Recipe(**recipe),
             seed=self.seed("density", key(dataset, training), width),
             noise=float(width),
+            other=None,
         )
 
     def transport(

@@ -44,6 +44,8 @@ class Recipe:
         weight_decay: what weights lose of themselves in a step, in units of the learning rate
             (AdamW, Loshchilov and Hutter 2019); biases lose nothing.
         condition_decay: what the weights of a condition with such a gap lose besides.
+        both_share: part of a density's steps, the first ones, whose batches are of the points of
+            both samples.
         starts: trainings that are begun, of which the best one goes on.
         start_share: part of all steps after which it is chosen.
         epoch_of: the sample whose points make an epoch of a transport, the larger or the smaller.
@@ -64,6 +66,7 @@ class Recipe:
     start_share: float = 0.08
     epoch_of: str = choice("larger")
     shuffled_condition: bool = choice(False)
+    both_share: float = choice(0.0)
 
     def steps(self, points: int) -> int:
         """Optimizer steps for ``points`` training points."""
@@ -98,6 +101,7 @@ class DensityJob:
         engine: auto, compile or eager, as in the configuration.
         noise: standard deviation of Gaussian noise on the points, in units of the features, for a
             smoothed density; 0 for the density itself.
+        other: data set of the other sample, where the training begins on the points of both.
     """
 
     data: Data
@@ -107,6 +111,12 @@ class DensityJob:
     device: str = "auto"
     engine: str = "auto"
     noise: float = 0.0
+    other: Data | None = choice(None)
+
+    @property
+    def files(self) -> list[str]:
+        """The files that the points are read from."""
+        return [*self.data.files, *(self.other.files if self.other else [])]
 
 
 @job
