@@ -22,9 +22,7 @@ def main(argv: list[str] | None = None) -> None:
 
     job = form.read(DensityJob, args.job)
     problem = density.of_job(job, args.threads)
-    checkpoint = checkpoint_of(
-        problem, job, args.checkpoint, __file__, job.files, args.threads
-    )
+    checkpoint = checkpoint_of(problem, job, args.checkpoint, __file__, job.files, args.threads)
     run(problem, job, Files(args.output, args.history), checkpoint)
 
 
