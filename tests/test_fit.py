@@ -112,7 +112,7 @@ def test_a_known_difference_is_learnt():
         m = rng.uniform(0, 1, 4000)
         tables.append({"x": rng.normal(shift * (1 + m), 1.0, 4000), "m": m})
     training = {
-        "density": {"batch": 250, "epochs": 12, "learning_rate": 5e-3},
+        "density": {"batch": 250, "epochs": 24, "learning_rate": 5e-3},
         "transport": {"batch": 250, "epochs": 12, "learning_rate": 5e-3},
     }
     transport = tiny(*tables, training=training)
