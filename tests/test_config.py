@@ -206,7 +206,7 @@ def test_paper_is_the_paper():
                 beta2=0.999, starts=1, start_share=recipe.start_share,
             )  # fmt: skip
         assert targets.smoothing(tasks.FAMILIES[family], paper) == Smoothing()
-    assert paper["penalty"] == {"toy": 1.0, "rotated": 1.0, "collider": 0.05, "own": 0.01}
+    assert paper["penalty"] == {"toy": 1.0, "rotated": 1.0, "collider": 0.05, "own": 0.005}
     assert paper["rotated"]["angles_deg"] == [7.5, 15, 22.5, 30, 37.5, 45]
 
 
