@@ -67,14 +67,15 @@ except InputError as error:
 # For the report, whose texts see the configuration.
 config["version"] = __version__
 
-# For every job, by its environment: neither changes a result, so neither is a reason to run again.
+# For every job, by its environment: none of it changes a result, so none is a reason to run again. POT
+# (Python Optimal Transport) would import torch, two seconds a job, which gives it numpy's arrays only.
 # Snakemake's own prefix, which this replaces, is the first word: without it a program that fails
 # before a pipe goes unnoticed. SLURM signals every process of a job, and the shell has to outlive the
 # program that saves its state.
 shell.prefix(
     "set -euo pipefail; trap : TERM USR1; "
     f"export PYTHONPATH={shlex.quote(LIBRARY)} "
-    f"FLOWMORPH_CHECKPOINT_MINUTES={config['checkpoint_minutes']}; "
+    f"FLOWMORPH_CHECKPOINT_MINUTES={config['checkpoint_minutes']} POT_BACKEND_DISABLE_PYTORCH=1; "
 )
 
 # Not where Snakemake starts itself for single jobs, as on a cluster.

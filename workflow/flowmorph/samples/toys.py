@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import i0e, log_ndtr, logsumexp
+import scipy  # its submodules are loaded at their first use, which most jobs never come to
 
 from flowmorph.errors import InputError
 from flowmorph.samples import geometry, toy_parts
@@ -115,8 +115,9 @@ def _log_density_fourcircles(x: np.ndarray) -> np.ndarray:
         # A ring convolved with a Gaussian: exp(-(r^2 + R^2) / 2 s^2) I0(r R / s^2) / (2 pi s^2).
         # The scaled Bessel function i0e(z) = exp(-z) I0(z) completes the square.
         across = _log_gaussian(r - geometry.RADIUS)
-        rings.append(across - math.log(SMEAR * math.sqrt(2 * math.pi)) + np.log(i0e(z)))
-    return logsumexp(rings, axis=0) - math.log(4)
+        along = np.log(scipy.special.i0e(z)) - math.log(SMEAR * math.sqrt(2 * math.pi))
+        rings.append(across + along)
+    return scipy.special.logsumexp(rings, axis=0) - math.log(4)
 
 
 def _sample_star(n: int, rng: np.random.Generator) -> np.ndarray:
@@ -140,9 +141,9 @@ def _log_density_star(x: np.ndarray) -> np.ndarray:
         # twenty standard deviations, so below the rounding of the first.
         d = np.abs(along - middle)
         with np.errstate(over="ignore"):
-            box = log_ndtr((half - d) / SMEAR) - math.log(2 * half)
+            box = scipy.special.log_ndtr((half - d) / SMEAR) - math.log(2 * half)
         arms.append(box + _log_gaussian(across))
-    return logsumexp(arms, axis=0) - math.log(4)
+    return scipy.special.logsumexp(arms, axis=0) - math.log(4)
 
 
 def _sample_checkerboard(n: int, rng: np.random.Generator) -> np.ndarray:

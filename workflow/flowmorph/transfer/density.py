@@ -27,6 +27,8 @@ def of_job(job: DensityJob, threads: int) -> Problem:
     device = setup.start(threads, job.seed, job.device)
     name = f"density {job.data.name}" + (f" with noise {job.noise:g}" if job.noise else "")
     splits = points.load(job.data, device)
+    if not job.noise:
+        splits = replace(splits, floor=points.floor(job.data))
     other = points.load(job.other, device) if job.other else None
     return problem(name, splits, job.network, job.recipe, job.seed, job.noise, other)
 
