@@ -40,6 +40,12 @@ rule train_density:
 
 use rule train_density as train_smoothed_density with:
     """Train the density of a data set's points with Gaussian noise, where transports begin."""
+    input:
+        data=lambda wildcards: JOBS.smoothed(
+            wildcards.dataset, int(wildcards.training), wildcards.width
+        ).files,
+        script=script("train/train_density.py"),
+        code=code("train/train_density.py"),
     output:
         flow=paths.flow(paths.smoothed(OUT, "{dataset}", "{training}", "{width}")),
         losses=paths.loss_table(paths.smoothed(OUT, "{dataset}", "{training}", "{width}")),
