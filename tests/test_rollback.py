@@ -98,7 +98,7 @@ def run(path: Path, planted: str = "", kill_at: int | None = None, minutes: floa
 
     losses = [partial(loss, step) for step in range(STEPS)]
     problem = Problem(
-        "test", flow, [sample], [Phase(STEPS, losses)], validate, RECIPE, 6.0, floor=-50.0
+        "test", flow, [sample], [Phase(STEPS, losses)], validate, RECIPE, 6.0, floor=lambda: -50.0
     )
     history = train(problem, Checkpoint(path, "a", minutes))
     return flow.flat.detach(), history

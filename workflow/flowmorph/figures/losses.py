@@ -46,10 +46,11 @@ def read_losses(path: str | os.PathLike) -> dict[str, np.ndarray]:
 def _by_start(
     losses: dict[str, np.ndarray],
 ) -> tuple[list[dict[str, np.ndarray]], dict[str, np.ndarray]]:
-    """The rows of each start that did not go on, and those of the one that did."""
-    start = losses["start"]
+    """The rows of each start whose parameters were not kept, and those of the one that was."""
+    start, validation = losses["start"], losses["validation_loss"]
     parts = {n: {name: cells[start == n] for name, cells in losses.items()} for n in set(start)}
-    went_on = parts.pop(start[-1])
+    kept = start[np.nanargmin(validation)] if np.isfinite(validation).any() else start[-1]
+    went_on = parts.pop(kept)
     return list(parts.values()), went_on
 
 
@@ -57,7 +58,7 @@ def _by_start(
 def loss_curve(losses: dict[str, np.ndarray], *, title: str = "") -> Figure:
     """Draw training and validation loss (nats) and, below, the learning rate.
 
-    Starts that did not go on are grey.
+    Starts whose parameters were not kept are grey.
     A ring marks the lowest validation loss, whose parameters are kept, a cross one at which the
     training went back to the lowest until then, and a dotted line the end of a phase.
     The loss axis covers the second half of the training with some margin, so that the first steps

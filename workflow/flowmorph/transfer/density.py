@@ -7,6 +7,7 @@ a condition, is then learnt from twice as many; the last steps see the sample's 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -83,6 +84,6 @@ def problem(
         recipe,
         size / recipe.batch,
         [flow],
-        None if noise else splits.floor,
-        splits.decay(recipe, flow),
+        floor=None if noise or splits.floor is None else partial(float, splits.floor),
+        decay=splits.decay(recipe, flow),
     )

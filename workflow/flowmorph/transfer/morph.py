@@ -65,6 +65,18 @@ class DensityPair:
             [self.reference.log_prob(points, c_reference), self.target.log_prob(points, c_target)]
         )
 
+    def lowest_losses(self, method: Method, reference: Batch, target: Batch) -> list[Tensor]:
+        """What a perfect transport would have for each of a method's losses, without a penalty.
+
+        A transport only moves a sample's density, so no loss is below that of the sample under its
+        own density.
+        """
+        own = {"forward": (self.reference, reference), "inverse": (self.target, target)}
+        return [
+            -density.log_prob(x, None if self.mode is None else c).mean()
+            for density, (x, c) in map(own.get, method.directions)
+        ]
+
     def losses(self, method: Method, flow: Flow, penalty: float) -> list[Loss]:
         """Losses of a method's directions, with a movement penalty of this strength."""
         way = {"forward": self._forward_loss, "inverse": self._inverse_loss}

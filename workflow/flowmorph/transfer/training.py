@@ -58,7 +58,9 @@ class Problem:
         recipe: settings of the training loop.
         steps_per_epoch: steps that count as one epoch in the loss history.
         uses: flows that the losses take.
-        floor: validation loss of the exact density, in nats; None where it is not known.
+        optimum: name of what has the lowest possible loss, for the log.
+        floor: gives the validation loss of that, in nats; None where it is not known.
+        far: a training that ends this much above it, in nats, is far from it.
         decay: what each parameter (P,) loses of itself in a step, in units of the learning rate;
             None for nothing.
     """
@@ -71,7 +73,9 @@ class Problem:
     recipe: Recipe
     steps_per_epoch: float
     uses: Sequence[Flow] = ()
-    floor: float | None = None
+    optimum: str = "the exact density"
+    floor: Callable[[], float] | None = None
+    far: float = FAR
     decay: Tensor | None = None
 
     @property
@@ -115,7 +119,8 @@ class Training:
     """A training that can stop after any step and go on as if it had not.
 
     It may be begun several times, with other first parameters and the same points; the start with
-    the lowest loss goes on as if it had been the only one. With ``graphs``, a GPU runs the steps as
+    the lowest loss goes on as if it had been the only one. One that ends far from the lowest
+    possible loss may begin again, and the better end is kept. With ``graphs``, a GPU runs the steps as
     CUDA graphs. ``say`` takes what there is to say of it, in lines.
     """
 
@@ -146,6 +151,11 @@ class Training:
         # validation loss so far, which is the last phase's in every phase; and its row.
         self.best: dict[str, Tensor] = {}
         self.best_row: dict[str, float] = {}
+        # The same of the best training before this one, if one ended far from the lowest possible
+        # loss.
+        self.earlier: dict[str, Tensor] = {}
+        self.earlier_row: dict[str, float] = {}
+        self.restarts = 0
         self.every = max(VALIDATION_STEPS, self.steps // VALIDATIONS)
         start_end = max(2, round(recipe.start_share * self.steps))
         # Starts are compared by their mean loss between these steps.
@@ -160,6 +170,7 @@ class Training:
         """Write all that changes from step to step."""
         tensors = self._state() | {"recent": self.recent}
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
+        tensors |= {f"earlier.{name}": value for name, value in self.earlier.items()}
         tensors |= {f"order.{i}": sample.before for i, sample in enumerate(self.samples)}
         note = {
             "step": self.done,
@@ -171,6 +182,8 @@ class Training:
             "drawn": [sample.drawn for sample in self.samples],
             "history": self.history,
             "best_row": self.best_row,
+            "restarts": self.restarts,
+            "earlier_row": self.earlier_row,
         }
         checkpoint.save(tensors, note)
 
@@ -192,6 +205,10 @@ class Training:
         self.taken, self.returns = note["taken"], note["returns"]
         self.start, self.chosen, self.best_row = note["start"], note["chosen"], note["best_row"]
         self.best = {name[5:]: value for name, value in tensors.items() if name[:5] == "best."}
+        self.restarts, self.earlier_row = note["restarts"], note["earlier_row"]
+        self.earlier = {
+            name[8:]: value for name, value in tensors.items() if name[:8] == "earlier."
+        }
         self.say(f"goes on from step {self.done} of checkpoint {checkpoint.path}")
 
     def step(self) -> None:
@@ -268,6 +285,35 @@ class Training:
             self._go_back()
         elif not finite:
             self._refuse()
+        elif self.done == self.steps and self.restarts < self.recipe.restarts and self._is_far():
+            self._begin_again()
+
+    def _above(self, row: dict[str, float]) -> float | None:
+        """How far a row is from the lowest possible loss, in nats, if that is known."""
+        return self.problem.floor and row["validation_loss"] - self.problem.floor()
+
+    def _is_far(self) -> bool:
+        above = self._above(self.best_row) if self.best else None
+        return above is not None and above > self.problem.far
+
+    def _begin_again(self) -> None:
+        """Begin again with other first parameters, since this training ended far from its goal."""
+        self.restarts += 1
+        self.say(
+            f"{self.problem.name}: ends {self._above(self.best_row):.4f} nats above "
+            f"{self.problem.optimum}: begins again, and the better one is kept (restart "
+            f"{self.restarts} of at most {self.recipe.restarts})"
+        )
+        self._take_earlier_if_better()
+        self.earlier, self.earlier_row = self.best, self.best_row
+        self.best, self.best_row = {}, {}
+        self.start = self.recipe.starts + self.restarts
+        self._begin()
+
+    def _take_earlier_if_better(self) -> None:
+        lowest = self.best_row.get("validation_loss", math.inf)
+        if self.earlier and self.earlier_row["validation_loss"] <= lowest:
+            self.best, self.best_row = self.earlier, self.earlier_row
 
     def _refuse(self) -> None:
         raise InputError(
@@ -342,6 +388,7 @@ class Training:
 
     def finish(self) -> None:
         """Take the parameters with the lowest validation loss, and say if they are bad."""
+        self._take_earlier_if_better()
         if not self.best:
             return
         with torch.no_grad():
@@ -352,7 +399,7 @@ class Training:
                 f"{name}: warning: the loss has risen after {RETURNS} returns; the parameters "
                 f"of step {best['step']} are kept"
             )
-        if self.problem.floor is not None:
-            above = best["validation_loss"] - self.problem.floor
-            warning = "warning: " if above > FAR else ""
-            self.say(f"{name}: {warning}ends {above:.4f} nats above the exact density")
+        above = self._above(best)
+        if above is not None:
+            warning = "warning: " if self._is_far() else ""
+            self.say(f"{name}: {warning}ends {above:.4f} nats above {self.problem.optimum}")

@@ -48,6 +48,8 @@ class Recipe:
             both samples.
         starts: trainings that are begun, of which the best one goes on.
         start_share: part of all steps after which it is chosen.
+        restarts: how often a transport that ends far from the lowest possible loss begins again;
+            the better one is kept.
         epoch_of: the sample whose points make an epoch of a transport, the larger or the smaller.
         shuffled_condition: whether a transport that shares its condition with the densities gets
             that of another event, as in the authors' unidirectional transfer.
@@ -64,6 +66,7 @@ class Recipe:
     condition_decay: float = 0.0
     starts: int = 1
     start_share: float = 0.08
+    restarts: int = choice(0)
     epoch_of: str = choice("larger")
     shuffled_condition: bool = choice(False)
     both_share: float = choice(0.0)
