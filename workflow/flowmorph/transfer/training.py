@@ -120,8 +120,8 @@ class Training:
 
     It may be begun several times, with other first parameters and the same points; the start with
     the lowest loss goes on as if it had been the only one. One that ends far from the lowest
-    possible loss may begin again, and the better end is kept. With ``graphs``, a GPU runs the steps as
-    CUDA graphs. ``say`` takes what there is to say of it, in lines.
+    possible loss may begin again, and the better end is kept. With ``graphs``, a GPU runs the steps
+    as CUDA graphs. ``say`` takes what there is to say of it, in lines.
     """
 
     def __init__(
