@@ -23,8 +23,8 @@ from flowmorph.transfer.morph import DensityPair, context_size
 from flowmorph.transfer.points import Splits
 from flowmorph.transfer.training import Phase, Problem
 
-# A transport that ends this much above a perfect one, in nats, is far from it. Between different toys
-# one in twenty does, of the unidirectional transfer one in three.
+# A transport that ends this much above a perfect one, in nats, is far from it. Between different
+# toys one in twenty does, of the unidirectional transfer one in three.
 FAR = 0.2
 
 
