@@ -4,62 +4,20 @@ from dataclasses import replace
 
 import pytest
 import torch
+from small_training import POINTS, Killed, run
 
 from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.plan.jobs.training import Network, Recipe
 from flowmorph.plan.methods import find
 from flowmorph.transfer import transport
-from flowmorph.transfer.batches import Points, Sample
-from flowmorph.transfer.checkpoint import Checkpoint
+from flowmorph.transfer.batches import Points
 from flowmorph.transfer.morph import DensityPair
 from flowmorph.transfer.points import Splits
-from flowmorph.transfer.running import train
-from flowmorph.transfer.training import Phase, Problem
 
 RECIPE = Recipe(batch=20, epochs=3, learning_rate=1e-3, warmup_steps=5, clip=5.0, restarts=2)
-POINTS = torch.randn(600, 2, generator=torch.Generator().manual_seed(3))
 STEPS = RECIPE.steps(600)
 NETWORK = Network(2, 1, 8, 4, 4.0)
-
-
-class Killed(Exception):
-    """Stands for the end of the process at a step."""
-
-
-def run(path, recipe: Recipe = RECIPE, floor: float = -9.0, first=None, kill_at: int = -1):
-    """Train a density; gives its parameters, its history and the first parameters of each start.
-
-    ``kill_at`` counts the steps of this process.
-    """
-    torch.manual_seed(0)
-    flow = Flow(Architecture(2, 0, 2, 1, 8, 4, 4.0))
-    if first is not None:
-        flow.flat.data.copy_(first)
-    begun, steps, initialise = [flow.flat.detach().clone()], 0, flow.initialise
-
-    def watched() -> None:
-        initialise()
-        begun.append(flow.flat.detach().clone())
-
-    flow.initialise = watched
-
-    def loss(batch) -> torch.Tensor:
-        nonlocal steps
-        steps += 1
-        if steps == kill_at:
-            raise Killed
-        return -flow.log_prob(*batch).mean()
-
-    def validate() -> float:
-        return -flow.log_prob(POINTS.T.contiguous()).mean().item()
-
-    problem = Problem(
-        "test", flow, [Sample(Points(POINTS, None), recipe.batch, 1)],
-        [Phase(recipe.steps(600), [loss])], validate, recipe, 600 / recipe.batch,
-        floor=lambda: floor,
-    )  # fmt: skip
-    history = train(problem, Checkpoint(path, "a", 0 if kill_at > 0 else 60))
-    return flow.flat.detach().clone(), history, begun
+FAR_FROM = -9.0  # a lowest loss that no training comes near
 
 
 def lowest(history) -> float:
@@ -69,7 +27,7 @@ def lowest(history) -> float:
 @pytest.fixture(scope="module")
 def far(tmp_path_factory):
     """A training that ends far from its goal each time."""
-    return run(tmp_path_factory.mktemp("far") / "c")
+    return run(tmp_path_factory.mktemp("far") / "c", RECIPE, FAR_FROM)
 
 
 def test_the_best_of_all_ends_is_kept(tmp_path, far):
@@ -90,7 +48,7 @@ def test_the_best_of_all_ends_is_kept(tmp_path, far):
 def test_an_earlier_end_is_kept_where_it_is_the_better_one(tmp_path):
     """The first training goes on from a trained flow, so that no other one ends as low."""
     trained, _, _ = run(tmp_path / "a", replace(RECIPE, restarts=0, epochs=20))
-    flat, history, _ = run(tmp_path / "b", first=trained)
+    flat, history, _ = run(tmp_path / "b", RECIPE, FAR_FROM, first=trained)
     alone, rows, _ = run(tmp_path / "c", replace(RECIPE, restarts=0), first=trained)
     assert torch.equal(flat, alone)
     assert lowest(history) == lowest(rows) < lowest([row for row in history if row["start"] > 1])
@@ -100,21 +58,28 @@ def test_a_kill_in_any_start_changes_nothing(tmp_path, far):
     for kill_at in (3, STEPS + 4, 2 * STEPS + 50):
         path = tmp_path / str(kill_at)
         with pytest.raises(Killed):
-            run(path, kill_at=kill_at)
-        flat, history, _ = run(path)
+            run(path, RECIPE, FAR_FROM, kill_at=kill_at)
+        flat, history, _ = run(path, RECIPE, FAR_FROM)
         assert torch.equal(flat, far[0]) and history == far[1]
 
 
 def test_a_training_that_ends_near_does_not_begin_again(tmp_path, capsys):
-    near, history, _ = run(tmp_path / "near", floor=99.0)
+    near, history, _ = run(tmp_path / "near", RECIPE, 99.0)
     once, rows, _ = run(tmp_path / "once", replace(RECIPE, restarts=0))
     assert torch.equal(near, once) and history == rows
     said = capsys.readouterr().out
     assert "begins again" not in said
-    run(tmp_path / "far", replace(RECIPE, restarts=1))
+    run(tmp_path / "far", replace(RECIPE, restarts=1), FAR_FROM)
     said = capsys.readouterr().out
     assert said.count("begins again, and the better one is kept (restart 1 of at most 1)") == 1
     assert "warning: ends 1" in said
+
+
+def test_a_restart_that_comes_to_nothing_leaves_the_earlier_end(tmp_path):
+    """The second training has no finite loss."""
+    once, _, _ = run(tmp_path / "once", replace(RECIPE, restarts=0))
+    flat, _, _ = run(tmp_path / "a", replace(RECIPE, restarts=1), FAR_FROM, bad_after=STEPS)
+    assert torch.equal(flat, once)
 
 
 @pytest.mark.parametrize("mode", [None, "shared", "difference", "concat"])

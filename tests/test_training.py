@@ -11,6 +11,7 @@ import pytest
 import torch
 from jobs import NETWORK, RECIPE, density_job, toy, train_density
 from scripts_by_name import script
+from small_training import Killed, run
 
 from flowmorph.errors import InputError
 from flowmorph.flows import engine, storage
@@ -247,54 +248,19 @@ def test_the_parameters_of_the_best_validation_are_kept(tmp_path):
 
 def test_the_best_start_goes_on_as_if_it_had_been_alone(tmp_path):
     """Of three starts, one at a time alone; a kill at any step changes nothing."""
-    points = torch.randn(600, 2, generator=torch.Generator().manual_seed(3))
     recipe = replace(RECIPE, starts=3, start_share=0.2)
-
-    class Killed(Exception):
-        pass
-
-    def run(recipe: Recipe, name: str, first: torch.Tensor | None = None, kill_at: int = -1):
-        torch.manual_seed(0)
-        flow = Flow(Architecture(2, 0, 2, 1, 8, 4, 4.0))
-        if first is not None:
-            flow.flat.data.copy_(first)
-        begun, steps = [flow.flat.detach().clone()], 0
-        initialise = flow.initialise
-
-        def watched() -> None:
-            initialise()
-            begun.append(flow.flat.detach().clone())
-
-        flow.initialise = watched
-
-        def loss(batch) -> torch.Tensor:
-            nonlocal steps
-            steps += 1
-            if steps == kill_at:
-                raise Killed
-            return -flow.log_prob(*batch).mean()
-
-        def validate() -> float:
-            return -flow.log_prob(points.T.contiguous()).mean().item()
-
-        sample = Sample(Points(points, None), recipe.batch, 1)
-        phases = [Phase(recipe.steps(600), [loss])]
-        problem = Problem("test", flow, [sample], phases, validate, recipe, 600 / recipe.batch)
-        history = train(problem, Checkpoint(tmp_path / name, "a", 0 if kill_at > 0 else 60))
-        return flow.flat.detach().clone(), history, begun
-
-    flat, history, begun = run(recipe, "all")
+    flat, history, begun = run(tmp_path / "all", recipe)
     ends = {row["start"]: row["train_loss"] for row in history[:6]}
     best = min(ends, key=ends.get)
     assert len(ends) == len({tuple(first.tolist()) for first in begun}) == 3
     assert {row["start"] for row in history[6:]} == {best} and len(history) > 6
-    alone, _, _ = run(replace(recipe, starts=1), "one", begun[best - 1])
+    alone, _, _ = run(tmp_path / "one", replace(recipe, starts=1), first=begun[best - 1])
     assert torch.equal(flat, alone)
     steps = recipe.steps(600)
     for kill_at in (3, steps // 5 + 2, 3 * (steps // 5) + 4):
         with pytest.raises(Killed):
-            run(recipe, f"killed {kill_at}", kill_at=kill_at)
-        again, lines, _ = run(recipe, f"killed {kill_at}")
+            run(tmp_path / f"{kill_at}", recipe, kill_at=kill_at)
+        again, lines, _ = run(tmp_path / f"{kill_at}", recipe)
         assert torch.equal(again, flat) and lines == history
 
 

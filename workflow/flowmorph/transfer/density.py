@@ -7,7 +7,6 @@ a condition, is then learnt from twice as many; the last steps see the sample's 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -84,6 +83,6 @@ def problem(
         recipe,
         size / recipe.batch,
         [flow],
-        floor=None if noise or splits.floor is None else partial(float, splits.floor),
+        floor=None if noise or splits.floor is None else lambda: splits.floor,
         decay=splits.decay(recipe, flow),
     )

@@ -283,6 +283,8 @@ class Training:
         lost = not finite or (self.done < self.steps and is_lost(self.history))
         if lost and self.best and self.returns < RETURNS:
             self._go_back()
+        elif not finite and self.earlier:
+            self.done = self.steps  # a restart that comes to nothing leaves the earlier end
         elif not finite:
             self._refuse()
         elif self.done == self.steps and self.restarts < self.recipe.restarts and self._is_far():

@@ -48,7 +48,7 @@ class Recipe:
             both samples.
         starts: trainings that are begun, of which the best one goes on.
         start_share: part of all steps after which it is chosen.
-        restarts: how often a transport that ends far from the lowest possible loss begins again;
+        restarts: how often a training that ends far from the lowest possible loss begins again;
             the better one is kept.
         epoch_of: the sample whose points make an epoch of a transport, the larger or the smaller.
         shuffled_condition: whether a transport that shares its condition with the densities gets
