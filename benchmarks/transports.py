@@ -1,12 +1,13 @@
-"""Quality of the toy transports that a run has by now, complete or not.
+"""Quality of the transports that a run has by now, complete or not.
 
     PYTHONPATH=workflow python benchmarks/transports.py results/paper
 
 For runs that take days, such as the paper's recipe, whose trainings are asked for one by one:
 `snakemake results/paper/transports/star_to_star_twin/flows_for_flows/1/flow.safetensors
---configfile config/paper.yaml`. Divergence of the moved density from the exact target (nats), a
-classifier's AUC between moved reference and target, and the distance travelled (mean and standard
-deviation). The base transfer needs both densities only.
+--configfile config/paper.yaml`. For toys and the collider's sidebands it prints the divergence of
+the moved density from the exact target (nats; toys only), a classifier's AUC between moved
+reference and target, and the distance travelled (mean and standard deviation). The base transfer
+needs both densities only.
 """
 
 from __future__ import annotations
@@ -17,17 +18,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import yaml
 
 from flowmorph.flows import setup, storage
 from flowmorph.flows.flow import Flow
 from flowmorph.metrics import distances, divergence
 from flowmorph.metrics.two_sample import classifier_auc
-from flowmorph.plan import paths, tasks
+from flowmorph.plan import paths, targets, tasks
+from flowmorph.plan.jobs.build import Jobs
 from flowmorph.plan.methods import PUBLISHED, UNTRAINED
-from flowmorph.samples import toys
+from flowmorph.samples import datasets, toys
 from flowmorph.transfer.morph import DensityPair, morph
 
 POINTS, COMPARED = 100_000, 20_000
+CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config/config.yaml").read_text())
+
+Points = tuple[torch.Tensor, torch.Tensor | None]
 
 
 def density(out: str, name: str, training: int) -> Flow | None:
@@ -37,17 +43,32 @@ def density(out: str, name: str, training: int) -> Flow | None:
 
 
 def found(out: str, training: int) -> Iterator[tuple[tasks.Task, str, DensityPair, Flow | None]]:
-    """Each toy task and method that can be judged."""
-    for task in (*tasks.IDENTICAL, *tasks.DIFFERENT):
+    """Each task and method that can be judged."""
+    for task in (*tasks.IDENTICAL, *tasks.DIFFERENT, tasks.COLLIDER):
         ends = [density(out, each.name, training) for each in task.datasets]
         if None in ends:
             continue
+        pair = DensityPair(*ends, targets.mode(task, CONFIG))
         for method in PUBLISHED:
             path = Path(paths.flow(paths.transport(out, task.name, method, training)))
             if method in UNTRAINED:
-                yield task, method, DensityPair(*ends, None), None
+                yield task, method, pair, None
             elif path.exists():
-                yield task, method, DensityPair(*ends, None), storage.load(path).compile()
+                yield task, method, pair, storage.load(path).compile()
+
+
+def points_of(task: tasks.Task, out: str, seed: int) -> tuple[Points, Points]:
+    """As many points, and their conditions, of reference and target; no training saw them."""
+    if task.reference.toy:
+        rng = np.random.default_rng(seed)
+        given = [toys.sample_toy(each.toy, POINTS, rng) for each in task.datasets]
+        drawn = [(x.astype(np.float32), np.empty((POINTS, 0))) for x in given]
+    else:
+        jobs = Jobs(CONFIG, out)
+        drawn = [datasets.load(jobs.data(each), task.family.held_out) for each in task.datasets]
+    count, device = min(len(x) for x, _ in drawn), torch.device("cpu")
+    reference, target = (setup.tensors(x[:count], c[:count], device) for x, c in drawn)
+    return reference, target
 
 
 def main() -> None:
@@ -61,18 +82,19 @@ def main() -> None:
     torch.set_num_threads(1)
     print("| task | method | divergence [nats] | AUC | distance | std |\n|---|---|---|---|---|---|")
     for task, method, pair, flow in found(args.run, args.training):
-        rng = np.random.default_rng(args.seed)
-        start, end = (toys.sample_toy(each.toy, POINTS, rng) for each in task.datasets)
-        x, y = (torch.from_numpy(points.astype(np.float32)) for points in (start, end))
+        (x, c_x), (y, c_y) = points_of(task, args.run, args.seed)
         one = morph(pair, flow)
-        image = setup.in_chunks(one.forward, x, None, None).T.double().numpy()
-        model = setup.in_chunks(one.log_prob, y, None, None).double().numpy()
-        gap = divergence.mean(toys.log_density(task.target.toy, end) - model)
-        auc = classifier_auc(image[:COMPARED], end[:COMPARED], seed=args.seed)
-        moved = distances.summarise(distances.euclidean(image, start))
-        numbers = f"{gap.value:.4f} ± {gap.error:.4f} | {auc.value:.3f}"
+        image = setup.in_chunks(one.forward, x, c_x, c_y).T.double().numpy()
+        gap = "–"
+        if task.target.toy:
+            model = setup.in_chunks(one.log_prob, y, c_x, c_y).double().numpy()
+            exact = toys.log_density(task.target.toy, y.double().numpy())
+            gap = "{:.4f} ± {:.4f}".format(*divergence.mean(exact - model))
+        auc = classifier_auc(image[:COMPARED], y.numpy()[:COMPARED], seed=args.seed)
+        moved = distances.summarise(distances.euclidean(image, x.numpy()))
         print(
-            f"| {task.title} | {method} | {numbers} | {moved.mean:.3f} | {moved.std:.3f} |",
+            f"| {task.title} | {method} | {gap} | {auc.value:.3f} | {moved.mean:.3f} | "
+            f"{moved.std:.3f} |",
             flush=True,
         )
 

@@ -592,6 +592,16 @@ def test_loss_curve_shows_the_other_starts_in_grey(tmp_path):
     assert [line.get_label() for line in lines][-1] == "kept, 2.3750"
 
 
+def test_loss_curve_shows_the_lowest_possible_loss(tmp_path):
+    head, *rows = LOSS_CSV.splitlines()
+    above = [f"{float(row.split(',')[5]) - 1.25}" if row.split(",")[5] else "" for row in rows]
+    table = [f"{head},above_lowest", *map(",".join, zip(rows, above, strict=True))]
+    (tmp_path / "loss.csv").write_text("\n".join(table) + "\n")
+    axis = losses.loss_curve(losses.read_losses(tmp_path / "loss.csv")).axes[0]
+    (line,) = [line for line in axis.lines if line.get_label() == "lowest possible"]
+    assert line.get_ydata() == pytest.approx([1.25, 1.25]) and axis.get_ylim()[0] < 1.25
+
+
 def test_loss_curve_without_validation(history):
     history["validation_loss"][:] = np.nan
     assert len(losses.loss_curve(history).axes[0].lines) == 1

@@ -38,6 +38,7 @@ def test_the_best_of_all_ends_is_kept(tmp_path, far):
         STEPS
     ] * 3
     assert history[-1]["steps_taken"] == 3 * STEPS
+    assert [row["restarts"] for row in history] == [start - 1 for start in starts]
     once = replace(RECIPE, restarts=0)
     alone = [run(tmp_path / str(n), once, first=one) for n, one in enumerate(begun)]
     ends = [lowest(each[1]) for each in alone]
@@ -65,14 +66,21 @@ def test_a_kill_in_any_start_changes_nothing(tmp_path, far):
 
 def test_a_training_that_ends_near_does_not_begin_again(tmp_path, capsys):
     near, history, _ = run(tmp_path / "near", RECIPE, 99.0)
-    once, rows, _ = run(tmp_path / "once", replace(RECIPE, restarts=0))
+    once, rows, _ = run(tmp_path / "once", replace(RECIPE, restarts=0), 99.0)
     assert torch.equal(near, once) and history == rows
+    assert all(row["above_lowest"] == row["validation_loss"] - 99.0 for row in rows)
     said = capsys.readouterr().out
     assert "begins again" not in said
     run(tmp_path / "far", replace(RECIPE, restarts=1), FAR_FROM)
     said = capsys.readouterr().out
     assert said.count("begins again, and the better one is kept (restart 1 of at most 1)") == 1
     assert "warning: ends 1" in said
+
+
+def test_what_is_far_is_set(tmp_path):
+    once = run(tmp_path / "a", replace(RECIPE, restarts=0, far_nats=20.0), FAR_FROM)
+    none = run(tmp_path / "b", replace(RECIPE, far_nats=20.0), FAR_FROM)
+    assert torch.equal(once[0], none[0]) and none[1][-1]["restarts"] == 0
 
 
 def test_a_restart_that_comes_to_nothing_leaves_the_earlier_end(tmp_path):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import csv
+import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,9 @@ from flowmorph.metrics.distances import Summary
 from flowmorph.metrics.measures import Measure
 from flowmorph.plan import targets, tasks
 from flowmorph.plan.jobs.build import Jobs
-from flowmorph.plan.jobs.form import to_json
+from flowmorph.plan.jobs.form import as_dict, to_json
 from flowmorph.plan.jobs.measuring import CostsJob, CountedTraining
+from flowmorph.plan.jobs.training import Recipe
 from flowmorph.plan.methods import PUBLISHED
 from flowmorph.plan.seeds import key, seed_for
 from flowmorph.samples import moved
@@ -305,17 +307,34 @@ def test_files_are_grouped_by_training(tmp_path):
 def test_costs_are_counted_from_histories_and_weights(tmp_path):
     from safetensors.numpy import save_file
 
-    note = {"flowmorph": '{"config": {"recipe": {"batch": 256}}}'}
-    save_file({"w": np.zeros(3)}, tmp_path / "w.safetensors", metadata=note)
-    (tmp_path / "loss.csv").write_text("step,steps_taken,returns\n20,20,0\n40,60,1\n")
-    script("count_costs").main(
-        ["--job", to_json(CostsJob((CountedTraining("collider", "unidirectional", 1),)))]
-        + ["--flows", str(tmp_path / "w.safetensors"), "--histories", str(tmp_path / "loss.csv")]
-        + ["--output", str(tmp_path / "costs.csv")]
-    )
-    with (tmp_path / "costs.csv").open(newline="") as stream:
-        rows = {row["metric"]: row["value"] for row in csv.DictReader(stream)}
-    assert rows == {"steps": "60", "points_shown": "15360", "returns": "1"}
-    (tmp_path / "loss.csv").write_text("nothing\n")
+    recipe = Recipe(256, 1.0, 1e-3, 0, 5.0, far_nats=0.1)
+    note = {"config": {"recipe": as_dict(recipe)}}
+    save_file({"w": np.zeros(3)}, tmp_path / "w", metadata={"flowmorph": json.dumps(note)})
+    counted = partial(_costs, tmp_path)
+    head = "step,steps_taken,returns,restarts"
+    assert counted(f"{head}\n20,20,0,0\n40,60,1,0\n") == {
+        "steps": 60, "points_shown": 15360, "returns": 1, "restarts": 0,
+    }  # fmt: skip
+    # The kept parameters are those of the second row.
+    near = counted(f"{head},above_lowest\n20,20,0,0,0.3\n20,40,0,1,0.09\n20,60,0,2,nan\n")
+    assert near["above_lowest"] == 0.09 and near["restarts"] == 2 and "too_far" not in near
+    far = counted(f"{head},above_lowest\n20,20,0,0,0.3\n20,40,0,1,0.11\n")
+    assert far["above_lowest"] == far["too_far"] == 0.11
+    table = measure_table("costs", measures.read([tmp_path / "costs.csv"]))
+    assert table.rows[0]["above_lowest"] == 0.11
+    assert table.notes == [
+        "collider, unidirectional: training 1 failed. Its loss is 0.110 nats above the lowest "
+        "possible one."
+    ]
     with pytest.raises(InputError, match="not a loss history"):
-        script("count_costs").counts_of(str(tmp_path / "loss.csv"))
+        counted("nothing\n")
+
+
+def _costs(folder, history: str) -> dict[str, float]:
+    (folder / "loss.csv").write_text(history)
+    job = to_json(CostsJob((CountedTraining("collider", "unidirectional", 1),)))
+    script("count_costs").main(
+        ["--job", job, "--flows", str(folder / "w"), "--histories", str(folder / "loss.csv")]
+        + ["--output", str(folder / "costs.csv")]
+    )
+    return {m.metric: m.value for m in measures.read([folder / "costs.csv"])}

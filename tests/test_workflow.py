@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from flowmorph.plan import defaults, figures, methods, paths, tables, targets, tasks
+from flowmorph.tables import times
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "rules", "workflow", "config", "profiles", "envs")
@@ -276,6 +277,15 @@ def test_more_events_keep_the_chunks_that_exist(project):
     pending = project.pending(override=override)
     assert pending["generate_events"] == 1
     assert pending["build_features"] == 1
+
+
+def test_every_training_is_in_the_table_of_times(project):
+    jobs = times.read(project.folder / OUT / "benchmarks")
+    made = [job for job in jobs if job.stage in ("densities", "transports")]
+    rows = times.training_table(jobs).rows
+    histories = list((project.folder / OUT).rglob("loss.csv"))
+    assert sum(row["jobs"] for row in rows) == len(made) == len(histories)
+    assert {"toys, smoothed density", "toys, density"} <= {row["training"] for row in rows}
 
 
 def test_the_report_holds_every_figure_and_table_and_the_data_of_another_run(project, chain):

@@ -17,6 +17,8 @@ from flowmorph.figures import style
 COLUMNS = (
     "step", "epoch", "start", "phase", "train_loss", "validation_loss", "learning_rate", "returns",
 )  # fmt: skip
+# How far the validation loss is from the lowest possible one; not there where that is not known.
+ABOVE = "above_lowest"
 _TITLE_WIDTH = 50  # characters that fit above the panel
 
 
@@ -37,7 +39,7 @@ def read_losses(path: str | os.PathLike) -> dict[str, np.ndarray]:
     try:
         return {
             name: np.array([float(row[name]) if row[name] else np.nan for row in rows])
-            for name in COLUMNS
+            for name in (*COLUMNS, *[ABOVE] * (ABOVE in rows[0]))
         }
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}: a cell is not a number ({error})") from error
@@ -60,7 +62,8 @@ def loss_curve(losses: dict[str, np.ndarray], *, title: str = "") -> Figure:
 
     Starts whose parameters were not kept are grey.
     A ring marks the lowest validation loss, whose parameters are kept, a cross one at which the
-    training went back to the lowest until then, and a dotted line the end of a phase.
+    training went back to the lowest until then, and a dotted line the end of a phase. A dashed line
+    is the lowest possible validation loss, where it is known.
     The loss axis covers the second half of the training with some margin, so that the first steps
     do not flatten the rest; points above it are not seen.
     """
@@ -102,6 +105,10 @@ def loss_curve(losses: dict[str, np.ndarray], *, title: str = "") -> Figure:
                 step[given_up], validation[given_up], marker="x", ms=5.0, label="went back", **mark
             )
     late = np.concatenate([train[len(train) // 2 :], validation[checked][-1:]])
+    if ABOVE in losses and checked.any():
+        lowest = np.nanmean(validation - losses[ABOVE])
+        axes[0].axhline(lowest, color="0.3", lw=0.8, ls="--", zorder=0, label="lowest possible")
+        late = np.append(late, lowest)
     late = late[np.isfinite(late)]
     if late.size:
         low, high = late.min(), np.quantile(late, 0.98)

@@ -19,6 +19,8 @@ TARGET = "target"  # in the row that says that there are TOO_FEW points of it
 DENSITY = "density"  # of a data set; the column task then has the data set's name
 
 TOO_FEW = "too_few_points"  # metric: points that were too few to be compared
+# Metric: nats above the lowest possible loss of a training that ended far from it.
+TOO_FAR = "too_far"
 
 
 class Number(NamedTuple):

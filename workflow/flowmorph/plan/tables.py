@@ -20,6 +20,7 @@ TITLES = {
     "two_sample": "Accuracy: a classifier between moved reference and target",
     "movement": "Movement",
     "divergences": "Divergence from the exact densities",
+    "costs": "Trainings: what they took, and how near they ended",
     "medians": "Medians of the generated target, beside the LHC Olympics sample",
     "search": "Search for a resonance",
     "claims": "The paper's claims",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flowmorph.figures.looks import label
-from flowmorph.metrics.measures import BASELINE, CEILING, DENSITY, FLOOR, TOO_FEW, Measure
+from flowmorph.metrics.measures import BASELINE, CEILING, DENSITY, FLOOR, TOO_FAR, TOO_FEW, Measure
 from flowmorph.plan.methods import SCANNED, UNTRAINED
 from flowmorph.plan.tasks import DATASETS, ENSEMBLE, TASKS
 from flowmorph.tables.table import Column, Table
@@ -107,6 +107,8 @@ COSTS = (
     Column("steps", "optimizer steps", 0),
     Column("points_shown", "points shown", 0),
     Column("returns", "returns to an earlier state", 1),
+    Column("restarts", "restarts", 1),
+    Column("above_lowest", "above the lowest possible loss [nats]", 4),
 )
 PENALTY_COLUMNS = (
     "auc", "auc_low", "auc_high", "sliced_wasserstein", "distance_mean", "distance_std", "l1_mean",
@@ -122,7 +124,7 @@ KINDS = {
     "marginals": Kind(MARGINALS, "ks", ("ks", "chi2_ndf", *_IN_SPIKES, *_DISTANCES), True, True),
     "likelihoods": Kind(LIKELIHOODS, "log_likelihood", ("log_likelihood",)),
     "divergences": Kind(DIVERGENCES, "divergence", ("divergence", "own_divergence")),
-    "costs": Kind(COSTS, "steps", ()),
+    "costs": Kind(COSTS, "steps", ("above_lowest",)),
 }
 
 
@@ -171,6 +173,8 @@ def measure_table(kind: str, measures: Iterable[Measure]) -> Table:
     ]
     if kind == "divergences":
         notes += failed(measures)
+    if kind == "costs":
+        notes += far(measures)
     return Table((*keys, *columns), rows, list(dict.fromkeys(notes)))
 
 
@@ -191,6 +195,16 @@ def failed(measures: Iterable[Measure]) -> list[str]:
             if m.value > FAILED * best.value
         ]
     return notes
+
+
+def far(measures: Iterable[Measure]) -> list[str]:
+    """Say which trainings ended far from the lowest possible loss."""
+    return [
+        f"{m.name}, {label(m.method)}: training {m.training} failed. Its loss is {m.value:.3f} "
+        "nats above the lowest possible one."
+        for m in measures
+        if m.metric == TOO_FAR
+    ]
 
 
 def penalty_table(

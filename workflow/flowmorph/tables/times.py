@@ -77,8 +77,8 @@ def training_table(jobs: Iterable[Job]) -> Table:
     seconds: dict[str, list[float]] = {}
     for job in jobs:
         if job.stage == "densities":
-            dataset, _ = job.wildcards
-            family, what = DATASETS[dataset].family, "density"
+            dataset, _, *noise = job.wildcards
+            family, what = DATASETS[dataset].family, "smoothed density" if noise else "density"
         elif job.stage == "transports":
             task, method, _ = job.wildcards
             family, what = TASKS[task].family, METHODS[method].name.replace("_", " ")

@@ -19,9 +19,6 @@ RETURNS = 3  # of one training at most
 # trainings without a jump, the largest that the training loss shared was 4.0.
 RISE = 5.0
 CHANGES = 4  # changes between validations that tell what is usual
-# A validation loss that is this much above the exact density's, in nats, is far from it. The
-# default recipe ends within half of it for the rotated checkerboard, a tenth for the plain one.
-FAR = 0.1
 
 
 def lowest(history: Sequence[Row]) -> Row | None:

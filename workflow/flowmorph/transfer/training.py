@@ -6,7 +6,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import accumulate
 
 import torch
@@ -20,7 +20,7 @@ from flowmorph.plan.jobs.training import Recipe
 from flowmorph.plan.seeds import seed_for
 from flowmorph.transfer.batches import Sample
 from flowmorph.transfer.checkpoint import Checkpoint
-from flowmorph.transfer.rollback import FAR, RETURNS, is_lost
+from flowmorph.transfer.rollback import RETURNS, is_lost
 
 VALIDATIONS = 20  # evaluations of the validation loss in one training ...
 VALIDATION_STEPS = 20  # ... but not more often than this, or they would cost more than the training
@@ -60,7 +60,6 @@ class Problem:
         uses: flows that the losses take.
         optimum: name of what has the lowest possible loss, for the log.
         floor: gives the validation loss of that, in nats; None where it is not known.
-        far: a training that ends this much above it, in nats, is far from it.
         decay: what each parameter (P,) loses of itself in a step, in units of the learning rate;
             None for nothing.
     """
@@ -75,7 +74,6 @@ class Problem:
     uses: Sequence[Flow] = ()
     optimum: str = "the exact density"
     floor: Callable[[], float] | None = None
-    far: float = FAR
     decay: Tensor | None = None
 
     @property
@@ -269,7 +267,10 @@ class Training:
             "learning_rate": self.problem.rate(self.done - 1),
             "steps_taken": self.taken,
             "returns": self.returns,
+            "restarts": self.restarts,
         }
+        if self.lowest_loss is not None:
+            row["above_lowest"] = row["validation_loss"] - self.lowest_loss
         self.recent.zero_()
         self.history.append(row)
         if not self.chosen:
@@ -290,19 +291,19 @@ class Training:
         elif self.done == self.steps and self.restarts < self.recipe.restarts and self._is_far():
             self._begin_again()
 
-    def _above(self, row: dict[str, float]) -> float | None:
-        """How far a row is from the lowest possible loss, in nats, if that is known."""
-        return self.problem.floor and row["validation_loss"] - self.problem.floor()
+    @cached_property
+    def lowest_loss(self) -> float | None:
+        """The lowest possible validation loss, in nats; None where it is not known."""
+        return None if self.problem.floor is None else self.problem.floor()
 
     def _is_far(self) -> bool:
-        above = self._above(self.best_row) if self.best else None
-        return above is not None and above > self.problem.far
+        return self.best_row.get("above_lowest", -math.inf) > self.recipe.far_nats
 
     def _begin_again(self) -> None:
         """Begin again with other first parameters, since this training ended far from its goal."""
         self.restarts += 1
         self.say(
-            f"{self.problem.name}: ends {self._above(self.best_row):.4f} nats above "
+            f"{self.problem.name}: ends {self.best_row['above_lowest']:.4f} nats above "
             f"{self.problem.optimum}: begins again, and the better one is kept (restart "
             f"{self.restarts} of at most {self.recipe.restarts})"
         )
@@ -401,7 +402,9 @@ class Training:
                 f"{name}: warning: the loss has risen after {RETURNS} returns; the parameters "
                 f"of step {best['step']} are kept"
             )
-        above = self._above(best)
-        if above is not None:
+        if "above_lowest" in best:
             warning = "warning: " if self._is_far() else ""
-            self.say(f"{name}: {warning}ends {above:.4f} nats above {self.problem.optimum}")
+            self.say(
+                f"{name}: {warning}ends {best['above_lowest']:.4f} nats above "
+                f"{self.problem.optimum}"
+            )

@@ -23,10 +23,6 @@ from flowmorph.transfer.morph import DensityPair, context_size
 from flowmorph.transfer.points import Splits
 from flowmorph.transfer.training import Phase, Problem
 
-# A transport that ends this much above a perfect one, in nats, is far from it. Between different
-# toys one in twenty does, of the unidirectional transfer one in three.
-FAR = 0.2
-
 
 @dataclass(frozen=True)
 class Smoothed:
@@ -161,6 +157,5 @@ def problem(
         [flow, *densities],
         optimum="a perfect transport between these densities",
         floor=None if penalty else floor,
-        far=FAR,
         decay=reference.decay(recipe, flow),
     )

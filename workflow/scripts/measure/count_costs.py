@@ -1,4 +1,4 @@
-"""Count what each training took: optimizer steps, points shown, and returns to an earlier state.
+"""Count what each training took, steps, points, returns and restarts, and how near it ended.
 
 Times are in the benchmarks.
 """
@@ -15,21 +15,33 @@ from flowmorph.errors import InputError, cli
 from flowmorph.metrics import measures
 from flowmorph.plan.jobs import form
 from flowmorph.plan.jobs.measuring import CostsJob
+from flowmorph.plan.jobs.training import Recipe
+
+COUNTED = {"steps": "steps_taken", "returns": "returns", "restarts": "restarts"}
+ABOVE = "above_lowest"
 
 
-def counts_of(path: str) -> tuple[int, int]:
-    """Optimizer steps, those that were given up included, and returns of a loss history."""
+def counts_of(path: str) -> dict[str, float]:
+    """Steps, those that were given up included, returns and restarts of a loss history.
+
+    With them, where the lowest possible loss is known, how far above it, in nats, the parameters
+    are that were kept: those of the lowest validation loss.
+    """
     with open(path, newline="") as stream:
         rows = list(csv.DictReader(stream))
-    if not rows or not {"steps_taken", "returns"} <= set(rows[-1]):
-        raise InputError(f"{path}: not a loss history")
-    return int(float(rows[-1]["steps_taken"])), int(rows[-1]["returns"])
+    try:
+        counts = {metric: float(rows[-1][column]) for metric, column in COUNTED.items()}
+        if ABOVE in rows[-1]:
+            counts[ABOVE] = min(float(row[ABOVE]) for row in rows if row[ABOVE] != "nan")
+        return counts
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not a loss history") from error
 
 
-def batch_of(path: str) -> int:
-    """Points in one step of the training that made this flow."""
+def recipe_of(path: str) -> Recipe:
+    """Settings of the training that made this flow."""
     with safe_open(path, framework="numpy") as file:
-        return json.loads(file.metadata()["flowmorph"])["config"]["recipe"]["batch"]
+        return Recipe(**json.loads(file.metadata()["flowmorph"])["config"]["recipe"])
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -43,9 +55,11 @@ def main(argv: list[str] | None = None) -> None:
     counted = []
     trainings = form.read(CostsJob, args.job).trainings
     for one, flow, history in zip(trainings, args.flows, args.histories, strict=True):
-        steps, returns = counts_of(history)
-        shown = steps * batch_of(flow)
-        for metric, number in (("steps", steps), ("points_shown", shown), ("returns", returns)):
+        counts, recipe = counts_of(history), recipe_of(flow)
+        counts["points_shown"] = counts["steps"] * recipe.batch
+        if ABOVE in counts and counts[ABOVE] > recipe.far_nats:
+            counts[measures.TOO_FAR] = counts[ABOVE]
+        for metric, number in counts.items():
             row = (one.name, "", str(one.training), one.method, "", metric, number)
             counted.append(measures.Measure(*row))
     measures.write(counted, args.output)

@@ -50,6 +50,7 @@ class Recipe:
         start_share: part of all steps after which it is chosen.
         restarts: how often a training that ends far from the lowest possible loss begins again;
             the better one is kept.
+        far_nats: a training that ends this much above the lowest possible loss is far from it.
         epoch_of: the sample whose points make an epoch of a transport, the larger or the smaller.
         shuffled_condition: whether a transport that shares its condition with the densities gets
             that of another event, as in the authors' unidirectional transfer.
@@ -67,6 +68,7 @@ class Recipe:
     starts: int = 1
     start_share: float = 0.08
     restarts: int = choice(0)
+    far_nats: float = choice(0.2)
     epoch_of: str = choice("larger")
     shuffled_condition: bool = choice(False)
     both_share: float = choice(0.0)
