@@ -203,7 +203,7 @@ def test_paper_is_the_paper():
             recipe = Recipe(**paper["training"][family][flow])
             assert recipe == Recipe(
                 batch=128, epochs=epochs, learning_rate=1e-4, warmup_steps=0, clip=5.0,
-                beta2=0.999, starts=1, start_share=recipe.start_share,
+                beta2=0.999, starts=1, start_share=recipe.start_share, far_nats=recipe.far_nats,
             )  # fmt: skip
         assert targets.smoothing(tasks.FAMILIES[family], paper) == Smoothing()
     assert paper["penalty"] == {"toy": 1.0, "rotated": 1.0, "collider": 0.05, "own": 0.005}
