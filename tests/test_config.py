@@ -299,7 +299,7 @@ def test_events_whose_signal_is_known_are_searched():
     config = read("config")
     assert targets.searches(config)
     found = targets.search_draws(config)
-    assert found == [(fraction, draw) for fraction in (0.0, 0.01) for draw in (1, 2, 3, 4)]
+    assert found == [(fraction, draw) for fraction in (0.0, 0.02) for draw in (1, 2, 3, 4)]
     assert "fig_search" in "".join(targets.results("out", config))
     config["collider"]["source"] = "delphes"
     config["collider"]["delphes"]["files"] = {"reference": "a.root", "target": "b.root"}
