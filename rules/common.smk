@@ -35,8 +35,10 @@ def module_of(method: str) -> list[str]:
 
 def soon(wildcards) -> int:
     """Give the priority of what is made of one task or data set."""
-    names = [getattr(wildcards, key) for key in ("task", "dataset") if hasattr(wildcards, key)]
-    return sum(figures.urgency(name, wildcards.training) for name in names)
+    known = dict(wildcards.items())
+    names = [known[key] for key in ("task", "dataset") if key in known]
+    further = {key: known[key] for key in ("training", "method") if key in known}
+    return sum(figures.urgency(name, **further) for name in names)
 
 
 def densities_of(task: str, training: str) -> dict[str, str]:

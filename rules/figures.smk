@@ -7,7 +7,7 @@ for row in figures.drawn(config):
         name:
             row.name
         input:
-            moved=targets.moved_together(OUT, row.tasks, config, row.split, row.repeated),
+            moved=targets.moved_for(OUT, row, config),
             script=script(f"plot/plot_{row.drawing}.py"),
             code=code(f"plot/plot_{row.drawing}.py"),
         output:

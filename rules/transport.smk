@@ -56,7 +56,6 @@ rule move_samples:
         paths.log(OUT, "move_samples", "{task}", "{training}", "{split}"),
     benchmark:
         paths.benchmark(OUT, "moving", "move_samples", "{task}", "{training}", "{split}")
-    priority: soon
     conda:
         "../envs/environment.yaml"
     threads: config["threads"]
@@ -72,6 +71,29 @@ rule move_samples:
         " --reference-density {input.reference} --target-density {input.target} "
         " --transports {input.transports} --threads {threads} "
         " --output {output.moved} --flow-measures {output.flow_measures} > {log} 2>&1"
+
+
+use rule move_samples as move_points with:
+    """Move the points of the first figures by the methods that they show, before the others."""
+    input:
+        unpack(lambda wildcards: densities_of(wildcards.task, "1")),
+        data=lambda wildcards: JOBS.files(*tasks.TASKS[wildcards.task].datasets),
+        transports=lambda wildcards: [
+            paths.flow(paths.transport(OUT, wildcards.task, method, "1"))
+            for method in JOBS.move_pointwise(*wildcards).methods
+        ],
+        script=script("move/move_samples.py"),
+        code=code("move/move_samples.py"),
+    output:
+        moved=paths.moved_pointwise(OUT, "{task}", "{split}"),
+        flow_measures=temp(paths.pointwise_flow_measures(OUT, "{task}", "{split}")),
+    log:
+        paths.log(OUT, "move_points", "{task}", "{split}"),
+    benchmark:
+        paths.benchmark(OUT, "moving", "move_points", "{task}", "{split}")
+    priority: soon
+    params:
+        job=lambda wildcards: to_json(JOBS.move_pointwise(*wildcards)),
 
 
 rule mix_ensemble:

@@ -36,7 +36,7 @@ from flowmorph.figures import (
 from flowmorph.metrics import spectra
 from flowmorph.plan import figures, tasks
 from flowmorph.plan.jobs.build import Jobs
-from flowmorph.plan.methods import PUBLISHED
+from flowmorph.plan.methods import POINTWISE, PUBLISHED
 from flowmorph.samples import datasets, geometry, moved, toy_parts
 from flowmorph.samples.regions import COLUMNS
 
@@ -189,9 +189,7 @@ def test_scatter_keeps_a_points_colour_in_every_panel(toy):
 def test_scatter_has_the_colour_of_the_circle_that_a_point_was_drawn_from():
     crossing = np.array([[1 + np.sqrt(3), 0.0]] * 2)  # of the circles around (1, 1) and (1, -1)
     none = np.empty((2, 0))
-    sample = moved.MovedSample(
-        crossing, crossing, none, none, dict.fromkeys(scatter.METHODS, crossing)
-    )
+    sample = moved.MovedSample(crossing, crossing, none, none, dict.fromkeys(POINTWISE, crossing))
     circle = np.array([0, 1])
     dots = scatter.transport_scatter(sample, circle).axes[0].collections[0]
     angle = np.deg2rad([-30, 30])
@@ -204,7 +202,7 @@ def test_scatter_has_the_colour_of_the_circle_that_a_point_was_drawn_from():
 def test_scatter_shows_as_many_points_as_the_paper():
     x = np.tile([[3.0, 1.0]], (8000, 1))
     none = np.empty((8000, 0))
-    sample = moved.MovedSample(x, x, none, none, dict.fromkeys(scatter.METHODS, x))
+    sample = moved.MovedSample(x, x, none, none, dict.fromkeys(POINTWISE, x))
     fig = scatter.transport_scatter(sample, np.zeros(8000, int))
     assert {len(ax.collections[0].get_offsets()) for ax in fig.axes} == {7000}
 

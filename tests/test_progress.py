@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 
 import pytest
@@ -172,6 +173,11 @@ def test_what_the_first_figures_need_comes_before_what_they_do_not():
         "fourcircles_to_star"
     )
     assert figures.urgency("fourcircles", 2) == figures.urgency("collider") == 0
+    shown, other = (
+        figures.urgency("fourcircles_to_star", 1, method)
+        for method in ("flows_for_flows", "unidirectional")
+    )
+    assert shown > other == 0
     for name in figures.FIRST:
         assert figures.urgency(name) and figures.FIGURES[name].repeated is False
 
@@ -194,7 +200,11 @@ def test_a_run_says_that_a_figure_is_there_and_a_dry_run_says_nothing(tmp_path):
 def test_the_first_figures_jobs_are_started_first(tmp_path):
     from test_workflow import Project
 
-    shown = Project(tmp_path).snakemake("--dry-run", "--forceall").stdout
+    project = Project(tmp_path)
+    shown = project.snakemake("--dry-run", "--forceall").stdout
     ahead = {job.split(":")[0] for job in shown.split("rule ") if "    priority: " in job}
     trainings = {"train_density", "train_smoothed_density", "train_transport"}
-    assert ahead == {*trainings, "move_samples", *figures.FIRST}
+    assert ahead == {*trainings, "move_points", *figures.FIRST}
+    needed = project.snakemake("--dry-run", "--forceall", *figures.FIRST).stdout
+    wanted = set(re.findall(r"wildcards: task=\w+, method=(\w+)", needed))
+    assert wanted == {"flows_for_flows"}

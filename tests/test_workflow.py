@@ -142,6 +142,23 @@ def test_a_moved_file_holds_the_reference_and_every_method(project):
         assert np.isfinite(moved[method]).all()
 
 
+@pytest.mark.parametrize("figure", figures.FIRST)
+def test_a_first_figure_shows_points_that_the_moved_file_has(project, figure):
+    import numpy as np
+
+    (task,) = figures.FIGURES[figure].tasks
+    shown, every = (
+        np.load(project.folder / place)
+        for place in (
+            paths.moved_pointwise(OUT, task.name, task.family.held_out),
+            paths.moved(OUT, task.name, 1, task.family.held_out),
+        )
+    )
+    assert set(methods.POINTWISE) < set(shown) < set(every)
+    for name in shown:
+        np.testing.assert_array_equal(shown[name], every[name])
+
+
 def test_weights_carry_the_configuration_that_made_them(project):
     from safetensors import safe_open
 

@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from flowmorph.figures import looks, style
+from flowmorph.plan.methods import POINTWISE
 from flowmorph.samples import moved, toy_parts
 
-METHODS = ("base_transfer", "flows_for_flows")
-COLUMNS = ("reference", *METHODS)
+COLUMNS = ("reference", *POINTWISE)
 POINTS = 7000  # as many as the paper shows
 SIDE = (-3.0, 3.0)  # of a panel, as in the paper
 # Lightness, chroma and hue (OKLCH) at the middle of each circle's range: circles differ in hue and,

@@ -263,7 +263,8 @@ CLOSURE_FIGURES = (
     ),
 )  # fmt: skip
 
-#: Figures of the paper that a reader wants to see first, and within minutes, in this order.
+#: Figures of the paper that a reader wants to see first, and within minutes, in this order. They
+#: show single points of some methods, and do not wait for the others' trainings.
 FIRST = ("fig3", "fig4")
 
 FIGURES = {
@@ -293,14 +294,15 @@ def drawn(config: dict) -> list[Figure]:
     return [each for each in (OWN_FIGURES if own_config.given(config) else PAPER) if each.drawing]
 
 
-def urgency(name: str, training: int | str = 1) -> int:
+def urgency(name: str, training: int | str = 1, method: str = "") -> int:
     """How early a job comes: 0, or the more, the earlier the figures are that it is needed for.
 
     Args:
         name: that of a figure, a task or a data set.
         training: number of the training of its flows; the first figures show the first only.
+        method: of a transport; the first figures show some only.
     """
-    if str(training) != "1":
+    if str(training) != "1" or (method and method not in methods.POINTWISE):
         return 0
     return sum(
         len(FIRST) - place

@@ -60,6 +60,9 @@ TRAINED = tuple(name for name in PUBLISHED if METHODS[name].trained)
 UNTRAINED = tuple(name for name in PUBLISHED if not METHODS[name].trained)
 FURTHER = tuple(name for name, method in METHODS.items() if not method.published)
 
+#: The two whose single points the paper's figures show (Figs. 3, 4, B.1 and B.3).
+POINTWISE = ("base_transfer", "flows_for_flows")
+
 #: The method whose penalty the target penalty_scan varies.
 SCANNED = "movement_penalty"
 

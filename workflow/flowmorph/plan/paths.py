@@ -152,6 +152,16 @@ def moved(out: str, task: str, training: int | str, split: str) -> str:
     return f"{out}/moved/{task}/{training}/{split}.npz"
 
 
+def moved_pointwise(out: str, task: str, split: str) -> str:
+    """The same of the first training and the methods whose single points are shown (npz)."""
+    return f"{out}/moved/{task}/pointwise/{split}.npz"
+
+
+def pointwise_flow_measures(out: str, task: str, split: str) -> str:
+    """What is measured with the flows while at it (CSV, one number a row)."""
+    return f"{out}/moved/{task}/pointwise/{split}_flows.csv"
+
+
 def moved_by_scan(out: str) -> str:
     """The collider task's reference points after the transports of the penalty scan (npz)."""
     return f"{out}/penalty_scan/moved.npz"

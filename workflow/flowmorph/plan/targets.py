@@ -118,6 +118,14 @@ def moved_together(
     ]
 
 
+def moved_for(out: str, figure: figures.Figure, config: dict) -> list[str]:
+    """Moved samples that a figure is drawn of."""
+    if figure.name in figures.FIRST:
+        places = [(each.name, each.family.held_out) for each in figure.tasks]
+        return [paths.moved_pointwise(out, *place) for place in places]
+    return moved_together(out, figure.tasks, config, figure.split, figure.repeated)
+
+
 def measured_trainings(out: str, task: Task, split: str, config: dict) -> list[str]:
     """Measures of a task's points in a split, one file a training."""
     return [

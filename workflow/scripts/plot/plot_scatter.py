@@ -8,6 +8,7 @@ import numpy as np
 
 from flowmorph.errors import InputError, cli
 from flowmorph.figures import scatter, style
+from flowmorph.plan.methods import POINTWISE
 from flowmorph.samples import moved, toy_parts
 
 
@@ -35,7 +36,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", nargs="+", required=True, help=".pdf and .png files")
     args = parser.parse_args(argv)
 
-    sample = moved.MovedSample.load(args.moved, scatter.METHODS)
+    sample = moved.MovedSample.load(args.moved, POINTWISE)
     circle = toy_parts.drawn_circles(len(sample), np.random.default_rng(args.seed))
     if args.angles:
         rows, target_rows = sample.rows_at_angles(*args.angles, args.shared)

@@ -28,7 +28,7 @@ from flowmorph.plan.jobs.training import (
     Recipe,
     TransportJob,
 )
-from flowmorph.plan.methods import FURTHER, SCANNED, UNTRAINED, find, variant
+from flowmorph.plan.methods import FURTHER, POINTWISE, SCANNED, UNTRAINED, find, variant
 from flowmorph.plan.seeds import key, seed_for
 from flowmorph.plan.tasks import COLLIDER, DATASETS, TASKS, Dataset, Task
 
@@ -180,6 +180,11 @@ class Jobs:
         """Move a task's points by every method."""
         methods = targets.transports(task, self.config)
         return self._move(task, training, split, methods, key(task, int(training), split))
+
+    def move_pointwise(self, task: str, split: str) -> MoveJob:
+        """Move a task's points, as :meth:`move` does, by the methods whose points are shown."""
+        methods = [method for method in POINTWISE if find(method).trained]
+        return self._move(task, 1, split, methods, key(task, 1, split))
 
     def scan_move(self) -> MoveJob:
         """Move the collider task's points by the transports of the penalty scan."""
