@@ -24,14 +24,15 @@ import torch
 import yaml
 
 from flowmorph.flows import setup
+from flowmorph.flows.flow import Flow
 from flowmorph.plan import tasks
 from flowmorph.plan.jobs.build import Jobs
 from flowmorph.plan.jobs.training import DensityJob, Recipe
 from flowmorph.samples import datasets
-from flowmorph.transfer import density, points
+from flowmorph.transfer import density, points, running
 from flowmorph.transfer.batches import Points
 from flowmorph.transfer.points import Splits
-from flowmorph.transfer.training import Problem, Training
+from flowmorph.transfer.progress import Quiet
 
 CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config/config.yaml").read_text())
 RECIPE = Recipe(**CONFIG["training"]["collider"]["density"])
@@ -40,21 +41,15 @@ TOY_POINTS = {"train": 48_000, "validation": 20_000}
 LEAST_VALIDATION = 400
 
 
-def trained(job: DensityJob, splits: Splits, other: Splits, share: float) -> Training:
-    """The training of a density, run to its end."""
+def trained(job: DensityJob, splits: Splits, other: Splits, share: float) -> tuple[Flow, float]:
+    """A trained density, and its lowest validation loss."""
     setup.start(1, job.seed, "cpu")
     recipe = replace(RECIPE, both_share=share)
-    problem: Problem = density.problem(
+    problem = density.problem(
         job.data.name, splits, job.network, recipe, job.seed, other=other if share else None
     )
-    problem.prepare("auto")
-    training = Training(problem, say=lambda line: None)
-    while training.done < problem.steps:
-        training.step()
-        if training.due():
-            training.record()
-    training.finish()
-    return training
+    history = running.train(problem, graphs=problem.prepare("auto"), progress=Quiet())
+    return problem.flow, min(row["validation_loss"] for row in history)
 
 
 def with_few(splits: Splits, rows: int, seed: int) -> Splits:
@@ -90,7 +85,7 @@ def collider(run: str, rows: list[int], shares: list[float], seeds: list[int]) -
             for seed in seeds:
                 few = with_few(target, number, seed)
                 job = jobs.density(tasks.COLLIDER.target.name, seed)
-                flow = trained(job, few, reference, share).flow
+                flow, _ = trained(job, few, reference, share)
                 found.append([-setup.in_chunks(flow.log_prob, *p).mean().item() for p in unseen])
             cells = " | ".join(f"{m:.4f} ± {s:.4f}" for m, s in zip(*spread(found), strict=True))
             yield f"| {number:,} | {share:g} | {cells} |"
@@ -107,7 +102,7 @@ def toys(shares: list[float], seeds: list[int]) -> Iterator[str]:
             for seed in seeds:
                 job = jobs.density(name, seed)
                 splits, others = (points.load(jobs.density(n, 1).data, cpu) for n in (name, other))
-                best = trained(job, splits, others, share).best_row["validation_loss"]
+                _, best = trained(job, splits, others, share)
                 found.append([best - splits.floor])
             (mean,), (deviation,) = spread(found)
             yield f"| {name} | {other} | {share:g} | {mean:.4f} ± {deviation:.4f} |"

@@ -7,7 +7,7 @@ with an even number of reversals a transport can become the identity or a rotati
 number a mirror image only. The toys are symmetric under the swap of their axes, so both can be
 perfect. From random starts, flows for flows without phases, between the densities of a run: the
 loss above that of a perfect transport, the distance travelled (mean and standard deviation), and
-the symmetry of the toy that the map is nearest to, with its mean distance from it.
+the turn or mirror image that the map is nearest to, with its mean distance from it.
 docs/fidelity.md has the table.
 """
 
@@ -28,9 +28,9 @@ from flowmorph.plan import paths, tasks
 from flowmorph.plan.jobs.build import Jobs
 from flowmorph.plan.methods import find
 from flowmorph.samples import toys
-from flowmorph.transfer import points, transport
+from flowmorph.transfer import points, running, transport
 from flowmorph.transfer.morph import DensityPair, morph
-from flowmorph.transfer.training import Training
+from flowmorph.transfer.progress import Quiet
 
 CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config/config.yaml").read_text())
 METHOD = "flows_for_flows"
@@ -75,15 +75,8 @@ def trained(jobs: Jobs, task: tasks.Task, odd: bool, seed: int, training: int) -
     )
     if odd:
         problem.flow.arch = Odd(**vars(problem.flow.arch))
-    problem.prepare("auto")
-    floor = problem.floor()
-    loop = Training(problem, say=lambda line: None)
-    while loop.done < problem.steps:
-        loop.step()
-        if loop.due():
-            loop.record()
-    loop.finish()
-    return pair, problem.flow, loop.best_row["validation_loss"] - floor
+    history = running.train(problem, graphs=problem.prepare("auto"), progress=Quiet())
+    return pair, problem.flow, min(row["above_lowest"] for row in history)
 
 
 def main() -> None:
