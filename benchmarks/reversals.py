@@ -14,37 +14,17 @@ docs/fidelity.md has the table.
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
-import numpy as np
-import torch
-import yaml
+from one_transport import prepare
+from symmetries import nearest
 
-from flowmorph.flows import setup, storage
 from flowmorph.flows.flow import Architecture
-from flowmorph.metrics import distances
-from flowmorph.plan import paths, tasks
+from flowmorph.plan import defaults, tasks
 from flowmorph.plan.jobs.build import Jobs
-from flowmorph.plan.methods import find
 from flowmorph.samples import toys
-from flowmorph.transfer import points, running, transport
-from flowmorph.transfer.morph import DensityPair, morph
-from flowmorph.transfer.progress import Quiet
 
-CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config/config.yaml").read_text())
 METHOD = "flows_for_flows"
-POINTS = 20_000
-SYMMETRIES = {
-    "identity": np.array([[1, 0], [0, 1]]),
-    "half turn": np.array([[-1, 0], [0, -1]]),
-    "quarter turn": np.array([[0, -1], [1, 0]]),
-    "quarter turn back": np.array([[0, 1], [-1, 0]]),
-    "swap": np.array([[0, 1], [1, 0]]),
-    "swap and half turn": np.array([[0, -1], [-1, 0]]),
-    "mirror of x": np.array([[-1, 0], [0, 1]]),
-    "mirror of y": np.array([[1, 0], [0, -1]]),
-}
 
 
 @dataclass(frozen=True)
@@ -56,29 +36,6 @@ class Odd(Architecture):
         return (*super().flips[:-1], False)
 
 
-def trained(jobs: Jobs, task: tasks.Task, odd: bool, seed: int, training: int) -> tuple:
-    """A task's pair of densities and its transport, with its loss above a perfect one's."""
-    job = jobs.transport(task.name, METHOD, training)
-    setup.start(1, seed, "cpu")
-    files = (paths.flow(paths.density(jobs.out, each.name, training)) for each in task.datasets)
-    pair = DensityPair(*(storage.load(file) for file in files), job.mode)
-    splits = [points.load(data, torch.device("cpu")) for data in (job.reference, job.target)]
-    problem = transport.problem(
-        task.name,
-        find(METHOD),
-        pair,
-        *splits,
-        job.network,
-        replace(job.recipe, restarts=0),
-        penalty=0.0,
-        seed=seed,
-    )
-    if odd:
-        problem.flow.arch = Odd(**vars(problem.flow.arch))
-    history = running.train(problem, graphs=problem.prepare("auto"), progress=Quiet())
-    return pair, problem.flow, min(row["above_lowest"] for row in history)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -88,26 +45,21 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--training", type=int, default=1, help="that the densities are of")
     args = parser.parse_args()
-    jobs = Jobs(CONFIG, args.run)
+    jobs = Jobs(defaults.config(), args.run)
     print("| toy | reversals | seed | loss above the lowest | distance | nearest symmetry |")
     print("|---|---|---|---|---|---|")
     for task in (each for each in tasks.IDENTICAL if each.reference.toy in args.toys):
         for odd in (False, True):
             for seed in args.seeds:
-                pair, flow, loss = trained(jobs, task, odd, seed, args.training)
-                x = toys.sample_toy(task.reference.toy, POINTS, np.random.default_rng(0))
-                start = torch.from_numpy(x.astype(np.float32))
-                image = setup.in_chunks(morph(pair, flow).forward, start, None, None).T.numpy()
-                moved = distances.summarise(distances.euclidean(image, x))
-                off = {
-                    name: distances.euclidean(image, x @ matrix.T).mean()
-                    for name, matrix in SYMMETRIES.items()
-                }
-                nearest = min(off, key=off.get)
-                reversals = flow.arch.layers - odd
+                one = prepare(jobs, task, METHOD, args.training, seed)
+                flow = one.problem.flow
+                if odd:
+                    flow.arch = Odd(**vars(flow.arch))
+                loss = one.train()
+                name, off = nearest(*one.moved())
                 print(
-                    f"| {tasks.TOYS[task.reference.toy]} | {reversals} | {seed} | {loss:.3f} | "
-                    f"{moved.mean:.3f} ± {moved.std:.3f} | {nearest}, {off[nearest]:.3f} |",
+                    f"| {tasks.TOYS[task.reference.toy]} | {flow.arch.layers - odd} | {seed} | "
+                    f"{loss:.3f} | {one.travelled()} | {name}, {off:.3f} |",
                     flush=True,
                 )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from flowmorph.figures import closure
 from flowmorph.metrics.measures import Measure
@@ -91,3 +93,8 @@ def regions() -> dict[str, list[Measure]]:
         ]
         for region, scale in zip(closure.REGIONS, (1.0, 1.1), strict=True)
     }
+
+
+def texts(fig: Figure) -> str:
+    """All that is written in a figure."""
+    return "\n".join(t.get_text() for t in fig.findobj(Text) if t.get_visible())

@@ -1,0 +1,175 @@
+"""Where the paper's recipe ends from the first weights that the published code draws.
+
+    PYTHONPATH=workflow python benchmarks/first_weights.py starts
+    PYTHONPATH=workflow python benchmarks/first_weights.py densities results/published \
+        --configfile config/paper.yaml short.yaml
+    PYTHONPATH=workflow python benchmarks/first_weights.py transports results/published \
+        --configfile config/paper.yaml short.yaml --methods base_transfer flows_for_flows
+
+The published program sets torch's seed to 42, draws its samples, and then the first weights of a
+reference's density, of a target's, and of the transport. All toys draw as many numbers, so all
+references begin with the same weights, all targets do, and all transports do, whatever the method.
+
+`starts` compares how far and by which angle the transport's first weights move the toys with those
+of other seeds. `densities` trains each toy's density as a reference and, under the twin's name, as
+a target. `transports` trains between them, and prints the loss above that of a perfect transport,
+the distance travelled (mean and standard deviation) and, for identical toys, the turn or mirror
+image that the map is nearest to. docs/fidelity.md has the results.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from one_transport import prepare
+from symmetries import nearest
+
+from flowmorph.flows import storage
+from flowmorph.flows.flow import Architecture, Flow
+from flowmorph.plan import defaults, paths, tasks
+from flowmorph.plan.jobs.build import Jobs
+from flowmorph.samples import toys
+from flowmorph.transfer import density, running
+from flowmorph.transfer.progress import Quiet
+
+SEED = 42
+DENSITY = Architecture(2, context=0, layers=4, blocks=2, width=128, bins=8, tail_bound=4.0)
+TRANSPORT = Architecture(2, context=0, layers=8, blocks=3, width=128, bins=8, tail_bound=4.0)
+# Three samples of a million points of both toys: to train and to validate with, and for a picture.
+# Each point takes three numbers: an angle or a length and two of noise, or three of the board.
+OF_SAMPLES = 3 * 2 * 3 * 1_000_000
+OF_PICTURES = 2 * 2 * 100_000  # of both densities, drawn on the CPU if they were loaded
+EPOCHS, OF_EPOCH = 60, 4  # of a density; an order and a seed of each of two loaders
+POINTS, SEEDS = 4_000, 200
+TRAINING = 1
+TWIN = "{}_twin"  # name of a toy's density as a target
+
+
+def draw_samples() -> None:
+    """Set torch's generator as it is where the published program makes its densities."""
+    torch.manual_seed(SEED)
+    torch.rand(OF_SAMPLES)
+
+
+def draw_densities(trained_before: bool) -> None:
+    """Set torch's generator as it is where the published program makes its transport.
+
+    Args:
+        trained_before: whether the densities were loaded, as in all runs but those of flows for
+            flows between identical toys, which trained them for all.
+    """
+    draw_samples()
+    Flow(DENSITY), Flow(DENSITY)
+    if trained_before:
+        torch.rand(OF_PICTURES)
+    else:
+        for _ in range(2 * EPOCHS * OF_EPOCH):
+            torch.empty((), dtype=torch.int64).random_()
+
+
+def moves(flow: Flow) -> tuple[float, float]:
+    """Mean distance and turn [degrees] by which a flow moves the three toys."""
+    lengths, angles = [], []
+    for toy in toys.TOYS:
+        x = toys.sample_toy(toy, POINTS, np.random.default_rng(0)).astype(np.float32)
+        with torch.no_grad():
+            image = flow.forward(torch.from_numpy(x).T.contiguous())[0].T.numpy()
+        lengths.append(np.linalg.norm(image - x, axis=1).mean())
+        before, after = (points[:, 0] + 1j * points[:, 1] for points in (x, image))
+        angles.append(np.angle((before.conj() * after).mean(), deg=True))
+    return float(np.mean(lengths)), float(np.mean(angles))
+
+
+def starts() -> None:
+    """Print how the published first weights move the toys beside those of other seeds."""
+    torch.set_num_threads(1)
+    others = []
+    for seed in range(SEEDS):
+        torch.manual_seed(seed)
+        others.append(moves(Flow(TRANSPORT)))
+    length, angle = np.abs(others).T
+    print("| first weights | distance | of other seeds go farther | turn | of them turn more |")
+    print("|---|---|---|---|---|")
+    print(f"| {SEEDS} seeds, median | {np.median(length):.2f} | | {np.median(angle):.0f} | |")
+    for trained_before, name in ((True, "densities loaded"), (False, "densities trained")):
+        draw_densities(trained_before)
+        far, turn = moves(Flow(TRANSPORT))
+        more = (length > far).mean(), (angle > abs(turn)).mean()
+        print(f"| published, {name} | {far:.2f} | {more[0]:.1%} | {turn:.0f} | {more[1]:.1%} |")
+
+
+def train_densities(jobs: Jobs, names: list[str]) -> None:
+    """Train each toy's density from the first weights of a reference and of a target."""
+    print("| toy | as | above the exact density's entropy [nats] |")
+    print("|---|---|---|")
+    for toy in names:
+        for name, side in ((toy, "reference"), (TWIN.format(toy), "target")):
+            problem = density.of_job(jobs.density(name, TRAINING), 1)
+            draw_samples()
+            if side == "target":
+                Flow(DENSITY)
+            problem.flow.initialise()
+            history = running.train(problem, graphs=problem.prepare("auto"), progress=Quiet())
+            path = Path(paths.flow(paths.density(jobs.out, name, TRAINING)))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            storage.save(problem.flow, path, {"seed": SEED})
+            print(f"| {toy} | {side} | {history[-1]['above_lowest']:.3f} |", flush=True)
+
+
+def train_transports(jobs: Jobs, names: list[str], methods: list[str], loaded: bool) -> None:
+    """Train between these densities from the first weights of a transport."""
+    print("| task | method | loss above the lowest | distance | nearest symmetry |")
+    print("|---|---|---|---|---|")
+    for task in (tasks.TASKS[name] for name in names):
+        ends = [task.reference.toy, TWIN.format(task.target.toy)]
+        for method in methods:
+            one = prepare(jobs, task, method, TRAINING, TRAINING, ends)
+            if one.problem:
+                draw_densities(loaded)
+                one.problem.flow.initialise()
+            loss = one.train()
+            x, image = one.moved()
+            near = "{}, {:.3f}".format(*nearest(x, image)) if task in tasks.IDENTICAL else ""
+            print(
+                f"| {task.name} | {method} | {loss:.3f} | {one.travelled()} | {near} |", flush=True
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    what = parser.add_subparsers(dest="what", required=True)
+    what.add_parser("starts")
+    run = argparse.ArgumentParser(add_help=False)
+    run.add_argument("run", help="folder of the run")
+    run.add_argument("--configfile", nargs="+", default=[], help="of the run")
+    of_toys = what.add_parser("densities", parents=[run])
+    of_toys.add_argument("--toys", nargs="+", default=list(toys.TOYS), choices=list(toys.TOYS))
+    pairs = what.add_parser("transports", parents=[run])
+    every = [each.name for each in (*tasks.IDENTICAL, *tasks.DIFFERENT)]
+    pairs.add_argument("--tasks", nargs="+", default=every, choices=every)
+    pairs.add_argument("--methods", nargs="+", default=["base_transfer", "flows_for_flows"])
+    pairs.add_argument(
+        "--trained", action="store_true", help="weights of a program that trained the densities"
+    )
+    args = parser.parse_args()
+    if args.what == "starts":
+        starts()
+        return
+    config = defaults.config()
+    for file in args.configfile:
+        config = defaults.changed(config, yaml.safe_load(Path(file).read_text()))
+    jobs = Jobs(config, args.run)
+    if args.what == "densities":
+        train_densities(jobs, args.toys)
+    else:
+        train_transports(jobs, args.tasks, args.methods, loaded=not args.trained)
+
+
+if __name__ == "__main__":
+    main()
