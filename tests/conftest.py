@@ -82,3 +82,16 @@ def transport(folder):
     import flowmorph
 
     return flowmorph.load(str(folder))
+
+
+@pytest.fixture(scope="module")
+def anywhere(tmp_path_factory):
+    """The transport of `transport` without regions."""
+    import transports
+
+    import flowmorph
+
+    folder = transports.make(
+        tmp_path_factory.mktemp("transport"), ("x", "k"), ("m",), regions=transports.NOWHERE
+    )
+    return flowmorph.load(str(folder))
