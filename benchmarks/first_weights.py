@@ -12,9 +12,10 @@ references begin with the same weights, all targets do, and all transports do, w
 
 `starts` compares how far and by which angle the transport's first weights move the toys with those
 of other seeds. `densities` trains each toy's density as a reference and, under the twin's name, as
-a target. `transports` trains between them, and prints the loss above that of a perfect transport,
-the distance travelled (mean and standard deviation) and, for identical toys, the turn or mirror
-image that the map is nearest to. docs/fidelity.md has the results.
+a target; with `--of collider` those of the run's events, for which the program draws no samples.
+`transports` trains between the toys', and prints the loss above that of a perfect transport, the
+distance travelled (mean and standard deviation) and, for identical toys, the turn or mirror image
+that the map is nearest to. docs/fidelity.md has the results.
 """
 
 from __future__ import annotations
@@ -45,26 +46,30 @@ OF_SAMPLES = 3 * 2 * 3 * 1_000_000
 OF_PICTURES = 2 * 2 * 100_000  # of both densities, drawn on the CPU if they were loaded
 EPOCHS, OF_EPOCH = 60, 4  # of a density; an order and a seed of each of two loaders
 POINTS, SEEDS = 4_000, 200
-TRAINING = 1
 TWIN = "{}_twin"  # name of a toy's density as a target
+COLLIDER = tasks.COLLIDER.name
 
 
-def draw_samples() -> None:
+def draw_samples(of: str) -> None:
     """Set torch's generator as it is where the published program makes its densities."""
     torch.manual_seed(SEED)
-    torch.rand(OF_SAMPLES)
+    if of != COLLIDER:
+        torch.rand(OF_SAMPLES)
 
 
-def draw_densities(trained_before: bool) -> None:
-    """Set torch's generator as it is where the published program makes its transport.
+def draw_densities(weights: str) -> None:
+    """Set torch's generator as it is before the first weights of a transport.
 
     Args:
-        trained_before: whether the densities were loaded, as in all runs but those of flows for
-            flows between identical toys, which trained them for all.
+        weights: those of the published program where it loads densities ("loaded") or trains them
+            in the same run ("trained", as flows for flows of identical toys), or another seed.
     """
-    draw_samples()
+    if weights.isdigit():
+        torch.manual_seed(int(weights))
+        return
+    draw_samples("toys")
     Flow(DENSITY), Flow(DENSITY)
-    if trained_before:
+    if weights == "loaded":
         torch.rand(OF_PICTURES)
     else:
         for _ in range(2 * EPOCHS * OF_EPOCH):
@@ -95,41 +100,47 @@ def starts() -> None:
     print("| first weights | distance | of other seeds go farther | turn | of them turn more |")
     print("|---|---|---|---|---|")
     print(f"| {SEEDS} seeds, median | {np.median(length):.2f} | | {np.median(angle):.0f} | |")
-    for trained_before, name in ((True, "densities loaded"), (False, "densities trained")):
-        draw_densities(trained_before)
+    for weights in ("loaded", "trained"):
+        draw_densities(weights)
         far, turn = moves(Flow(TRANSPORT))
         more = (length > far).mean(), (angle > abs(turn)).mean()
-        print(f"| published, {name} | {far:.2f} | {more[0]:.1%} | {turn:.0f} | {more[1]:.1%} |")
+        name = f"published, densities {weights}"
+        print(f"| {name} | {far:.2f} | {more[0]:.1%} | {turn:.0f} | {more[1]:.1%} |")
 
 
-def train_densities(jobs: Jobs, names: list[str]) -> None:
-    """Train each toy's density from the first weights of a reference and of a target."""
-    print("| toy | as | above the exact density's entropy [nats] |")
-    print("|---|---|---|")
-    for toy in names:
-        for name, side in ((toy, "reference"), (TWIN.format(toy), "target")):
-            problem = density.of_job(jobs.density(name, TRAINING), 1)
-            draw_samples()
+def train_densities(jobs: Jobs, names: list[str], training: int) -> None:
+    """Train densities from the first weights of a reference and of a target."""
+    print("| of | as | loss above the lowest | loss |")
+    print("|---|---|---|---|")
+    for of in names:
+        ends = tasks.SAMPLES if of == COLLIDER else (of, TWIN.format(of))
+        for name, side in zip(ends, tasks.SAMPLES, strict=True):
+            problem = density.of_job(jobs.density(name, training), 1)
+            draw_samples(of)
             if side == "target":
-                Flow(DENSITY)
+                Flow(problem.flow.arch)
             problem.flow.initialise()
             history = running.train(problem, graphs=problem.prepare("auto"), progress=Quiet())
-            path = Path(paths.flow(paths.density(jobs.out, name, TRAINING)))
+            path = Path(paths.flow(paths.density(jobs.out, name, training)))
             path.parent.mkdir(parents=True, exist_ok=True)
             storage.save(problem.flow, path, {"seed": SEED})
-            print(f"| {toy} | {side} | {history[-1]['above_lowest']:.3f} |", flush=True)
+            last = history[-1]
+            above = last.get("above_lowest", np.nan)
+            print(f"| {of} | {side} | {above:.3f} | {last['validation_loss']:.3f} |", flush=True)
 
 
-def train_transports(jobs: Jobs, names: list[str], methods: list[str], loaded: bool) -> None:
+def train_transports(
+    jobs: Jobs, names: list[str], methods: list[str], training: int, weights: str
+) -> None:
     """Train between these densities from the first weights of a transport."""
     print("| task | method | loss above the lowest | distance | nearest symmetry |")
     print("|---|---|---|---|---|")
     for task in (tasks.TASKS[name] for name in names):
         ends = [task.reference.toy, TWIN.format(task.target.toy)]
         for method in methods:
-            one = prepare(jobs, task, method, TRAINING, TRAINING, ends)
+            one = prepare(jobs, task, method, training, training, ends)
             if one.problem:
-                draw_densities(loaded)
+                draw_densities(weights)
                 one.problem.flow.initialise()
             loss = one.train()
             x, image = one.moved()
@@ -148,14 +159,18 @@ def main() -> None:
     run = argparse.ArgumentParser(add_help=False)
     run.add_argument("run", help="folder of the run")
     run.add_argument("--configfile", nargs="+", default=[], help="of the run")
-    of_toys = what.add_parser("densities", parents=[run])
-    of_toys.add_argument("--toys", nargs="+", default=list(toys.TOYS), choices=list(toys.TOYS))
+    run.add_argument("--training", type=int, default=1, help="decides the order of the points")
+    given = what.add_parser("densities", parents=[run])
+    given.add_argument("--of", nargs="+", default=list(toys.TOYS), choices=[*toys.TOYS, COLLIDER])
     pairs = what.add_parser("transports", parents=[run])
     every = [each.name for each in (*tasks.IDENTICAL, *tasks.DIFFERENT)]
-    pairs.add_argument("--tasks", nargs="+", default=every, choices=every)
+    pairs.add_argument("--tasks", nargs="+", default=every, choices=every, metavar="TASK")
     pairs.add_argument("--methods", nargs="+", default=["base_transfer", "flows_for_flows"])
     pairs.add_argument(
-        "--trained", action="store_true", help="weights of a program that trained the densities"
+        "--weights",
+        default="loaded",
+        help="loaded: the published program's where it loads its densities; trained: where it\n"
+        "trains them in the same run; or a number: those of another seed",
     )
     args = parser.parse_args()
     if args.what == "starts":
@@ -166,9 +181,9 @@ def main() -> None:
         config = defaults.changed(config, yaml.safe_load(Path(file).read_text()))
     jobs = Jobs(config, args.run)
     if args.what == "densities":
-        train_densities(jobs, args.toys)
+        train_densities(jobs, args.of, args.training)
     else:
-        train_transports(jobs, args.tasks, args.methods, loaded=not args.trained)
+        train_transports(jobs, args.tasks, args.methods, args.training, args.weights)
 
 
 if __name__ == "__main__":

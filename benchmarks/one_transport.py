@@ -13,7 +13,7 @@ import torch
 
 from flowmorph.flows import setup, storage
 from flowmorph.metrics import distances
-from flowmorph.plan import paths, tasks
+from flowmorph.plan import paths, targets, tasks
 from flowmorph.plan.jobs.build import Jobs
 from flowmorph.plan.methods import UNTRAINED, find
 from flowmorph.samples import toys
@@ -81,10 +81,10 @@ def prepare(
     setup.start(1, seed, "cpu")
     names = densities or [each.name for each in task.datasets]
     files = (paths.flow(paths.density(jobs.out, name, training)) for name in names)
+    pair = DensityPair(*(storage.load(file) for file in files), targets.mode(task, jobs.config))
     if method in UNTRAINED:
-        return OneTransport(task, DensityPair(*(storage.load(file) for file in files)), None)
+        return OneTransport(task, pair, None)
     job = jobs.transport(task.name, method, training)
-    pair = DensityPair(*(storage.load(file) for file in files), job.mode)
     splits = [points.load(data, torch.device("cpu")) for data in (job.reference, job.target)]
     problem = transport.problem(
         task.name,
