@@ -15,12 +15,13 @@ of other seeds. `densities` trains each toy's density as a reference and, under 
 a target; with `--of collider` those of the run's events, for which the program draws no samples.
 `transports` trains between the toys', and prints the loss above that of a perfect transport, the
 distance travelled (mean and standard deviation) and, for identical toys, the turn or mirror image
-that the map is nearest to. docs/fidelity.md has the results.
+that the map is nearest to. Both go on from checkpoints. docs/fidelity.md has the results.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +30,17 @@ import yaml
 from one_transport import prepare
 from symmetries import nearest
 
+from flowmorph.errors import cli
 from flowmorph.flows import storage
 from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.plan import defaults, paths, tasks
 from flowmorph.plan.jobs.build import Jobs
+from flowmorph.plan.jobs.training import DensityJob, TransportJob
 from flowmorph.samples import toys
 from flowmorph.transfer import density, running
+from flowmorph.transfer.checkpoint import Checkpoint
 from flowmorph.transfer.progress import Quiet
+from flowmorph.transfer.training import Problem
 
 SEED = 42
 DENSITY = Architecture(2, context=0, layers=4, blocks=2, width=128, bins=8, tail_bound=4.0)
@@ -108,21 +113,34 @@ def starts() -> None:
         print(f"| {name} | {far:.2f} | {more[0]:.1%} | {turn:.0f} | {more[1]:.1%} |")
 
 
+def checkpoint(
+    folder: Path, problem: Problem, job: DensityJob | TransportJob, reads: Sequence[str] = ()
+) -> Checkpoint:
+    """Where a training keeps its state: the paper's steps take hours."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "checkpoint.safetensors"
+    return running.checkpoint_of(problem, job, str(path), __file__, list(reads), threads=1)
+
+
 def train_densities(jobs: Jobs, names: list[str], training: int) -> None:
-    """Train densities from the first weights of a reference and of a target."""
+    """Train the densities that are not there, from first weights of a reference and a target."""
     print("| of | as | loss above the lowest | loss |")
     print("|---|---|---|---|")
     for of in names:
         ends = tasks.SAMPLES if of == COLLIDER else (of, TWIN.format(of))
         for name, side in zip(ends, tasks.SAMPLES, strict=True):
-            problem = density.of_job(jobs.density(name, training), 1)
+            path = Path(paths.flow(paths.density(jobs.out, name, training)))
+            if path.exists():
+                continue
+            job = jobs.density(name, training)
+            problem = density.of_job(job, 1)
             draw_samples(of)
             if side == "target":
                 Flow(problem.flow.arch)
             problem.flow.initialise()
-            history = running.train(problem, graphs=problem.prepare("auto"), progress=Quiet())
-            path = Path(paths.flow(paths.density(jobs.out, name, training)))
-            path.parent.mkdir(parents=True, exist_ok=True)
+            state = checkpoint(path.parent, problem, job)
+            history = running.train(problem, state, problem.prepare("auto"), Quiet())
+            state.remove()
             storage.save(problem.flow, path, {"seed": SEED})
             last = history[-1]
             above = last.get("above_lowest", np.nan)
@@ -139,10 +157,17 @@ def train_transports(
         ends = [task.reference.toy, TWIN.format(task.target.toy)]
         for method in methods:
             one = prepare(jobs, task, method, training, training, ends)
+            loss = np.nan
             if one.problem:
                 draw_densities(weights)
                 one.problem.flow.initialise()
-            loss = one.train()
+                folder = Path(jobs.out, "first_weights", task.name, method, weights, str(training))
+                job = jobs.transport(task.name, method, training)
+                reads = [paths.flow(paths.density(jobs.out, name, training)) for name in ends]
+                state = checkpoint(folder, one.problem, job, reads)
+                loss = one.train(state)
+                state.remove()
+                storage.save(one.problem.flow, folder / "flow.safetensors", {"weights": weights})
             x, image = one.moved()
             near = "{}, {:.3f}".format(*nearest(x, image)) if task in tasks.IDENTICAL else ""
             print(
@@ -187,4 +212,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    cli(main)

@@ -18,6 +18,7 @@ from flowmorph.plan.jobs.build import Jobs
 from flowmorph.plan.methods import UNTRAINED, find
 from flowmorph.samples import toys
 from flowmorph.transfer import points, running, transport
+from flowmorph.transfer.checkpoint import Checkpoint
 from flowmorph.transfer.morph import DensityPair, morph
 from flowmorph.transfer.progress import Quiet
 from flowmorph.transfer.training import Problem
@@ -39,11 +40,12 @@ class OneTransport:
     pair: DensityPair
     problem: Problem | None
 
-    def train(self) -> float:
+    def train(self, checkpoint: Checkpoint | None = None) -> float:
         """Train, and return the loss above that of a perfect transport; nan where none is known."""
         if not self.problem:
             return np.nan
-        history = running.train(self.problem, graphs=self.problem.prepare("auto"), progress=Quiet())
+        graphs = self.problem.prepare("auto")
+        history = running.train(self.problem, checkpoint, graphs, Quiet())
         return min(row.get("above_lowest", np.nan) for row in history)
 
     def moved(self) -> tuple[np.ndarray, np.ndarray]:
