@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
-from one_transport import prepare
+from one_transport import prepare, travelled
 from symmetries import nearest
 
 from flowmorph.errors import cli
@@ -170,9 +170,8 @@ def train_transports(
                 storage.save(one.problem.flow, folder / "flow.safetensors", {"weights": weights})
             x, image = one.moved()
             near = "{}, {:.3f}".format(*nearest(x, image)) if task in tasks.IDENTICAL else ""
-            print(
-                f"| {task.name} | {method} | {loss:.3f} | {one.travelled()} | {near} |", flush=True
-            )
+            far = travelled(x, image)
+            print(f"| {task.name} | {method} | {loss:.3f} | {far} | {near} |", flush=True)
 
 
 def main() -> None:

@@ -55,11 +55,11 @@ class OneTransport:
         forward = morph(self.pair, self.problem.flow if self.problem else None).forward
         return x, setup.in_chunks(forward, start, None, None).T.numpy()
 
-    def travelled(self) -> str:
-        """Mean distance and standard deviation of the moved points."""
-        x, image = self.moved()
-        found = distances.summarise(distances.euclidean(image, x))
-        return f"{found.mean:.3f} ± {found.std:.3f}"
+
+def travelled(x: np.ndarray, image: np.ndarray) -> str:
+    """Mean distance and standard deviation between points (N, 2) and where they are moved to."""
+    found = distances.summarise(distances.euclidean(image, x))
+    return f"{found.mean:.3f} ± {found.std:.3f}"
 
 
 def prepare(

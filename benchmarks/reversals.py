@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
-from one_transport import prepare
+from one_transport import prepare, travelled
 from symmetries import nearest
 
 from flowmorph.flows.flow import Architecture
@@ -56,10 +56,11 @@ def main() -> None:
                 if odd:
                     flow.arch = Odd(**vars(flow.arch))
                 loss = one.train()
-                name, off = nearest(*one.moved())
+                x, image = one.moved()
+                name, off = nearest(x, image)
                 print(
                     f"| {tasks.TOYS[task.reference.toy]} | {flow.arch.layers - odd} | {seed} | "
-                    f"{loss:.3f} | {one.travelled()} | {name}, {off:.3f} |",
+                    f"{loss:.3f} | {travelled(x, image)} | {name}, {off:.3f} |",
                     flush=True,
                 )
 
