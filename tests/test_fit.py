@@ -19,6 +19,7 @@ from yaml import safe_load
 
 import flowmorph
 from flowmorph.errors import InputError
+from flowmorph.flows import setup
 from flowmorph.plan import defaults, paths
 from flowmorph.plan.imports import modules_of
 
@@ -255,13 +256,17 @@ def test_a_gpu_that_is_not_there_is_no_surprise_later():
         tiny(device="cuda")
 
 
-def test_pytorch_is_left_as_it_was():
+@pytest.mark.parametrize("flushes", [False, True])
+def test_pytorch_is_left_as_it_was(flushes, tmp_path):
     threads = torch.get_num_threads()
     torch.manual_seed(3)
     expected = torch.rand(2)
     torch.manual_seed(3)
-    tiny(threads=threads + 1)
-    assert torch.equal(torch.rand(2), expected) and torch.get_num_threads() == threads
+    torch.set_flush_denormal(flushes)
+    tiny(threads=threads + 1).save(tmp_path)
+    assert torch.get_num_threads() == threads and setup.flushes() == flushes
+    flowmorph.load(tmp_path, threads=threads)
+    assert torch.equal(torch.rand(2), expected) and setup.flushes() == flushes
 
 
 def test_progress_is_a_bar_or_nothing(capfd, caplog):

@@ -14,7 +14,7 @@ from scripts_by_name import script
 from small_training import Killed, run
 
 from flowmorph.errors import InputError
-from flowmorph.flows import engine, storage
+from flowmorph.flows import engine, setup, storage
 from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.metrics import measures
 from flowmorph.plan import intervals, methods
@@ -84,6 +84,20 @@ def test_noise_on_points_is_that_of_the_batch_whenever_it_is_drawn():
     resumed.resume(Sample(points, 100, 1).before, 100, 1)
     assert torch.equal(resumed.draw(0.5)[0], batches[1][0])
     assert not sample.draw()[0].any()
+
+
+def test_adam_keeps_no_subnormal_number():
+    """They take a hundred times as long, and a mean of gradients that are zero ends as one."""
+    problem = density.of_job(density_job("star"), 1)
+    training = Training(problem)
+    training.step()
+    means = training.optimizer.state[problem.flow.flat]["exp_avg"]
+    unused = (means == 0).nonzero()[0]
+    means[unused] = 1e-37
+    for _ in range(60):
+        training.step()
+    assert not means[unused].any() and means.any()
+    assert setup.flushes()
 
 
 def test_a_smoothed_density_is_that_of_the_points_with_noise(tmp_path):

@@ -162,7 +162,8 @@ def build(
                 k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)
             }
             try:
-                flows[name] = storage.build(made["architecture"], parameters)
+                with torch.random.fork_rng(devices=[]):  # a new flow draws weights first
+                    flows[name] = storage.build(made["architecture"], parameters)
             except ValueError as error:
                 raise ValueError(f"flow {name!r}: {error}") from error
             sizes = (flows[name].arch.features, flows[name].arch.context)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -45,7 +44,9 @@ def fit(
     ``own`` are keys of ``own`` in the configuration and ``others`` keys beside it, as a user gives
     them; None stands for the default.
     """
-    with named_as_arguments(), _kept(threads), TemporaryDirectory(prefix="flowmorph-") as folder:
+    if not isinstance(threads, int) or threads < 1:
+        raise InputError(f"threads: {threads!r}: give a positive whole number")
+    with named_as_arguments(), setup.kept(), TemporaryDirectory(prefix="flowmorph-") as folder:
         samples = {
             role: {"files": sample, "weights": weight}
             for role, (sample, weight) in pair(reference, target, weights, columns).items()
@@ -156,20 +157,6 @@ class Fit:
         files = Files(paths.flow(folder), paths.loss_table(folder))
         run(problem, job, files, progress=self.progress)
         return files.flow
-
-
-@contextmanager
-def _kept(threads: int) -> Iterator[None]:
-    """Leave PyTorch's random state and number of threads as they were before."""
-    if not isinstance(threads, int) or threads < 1:
-        raise InputError(f"threads: {threads!r}: give a positive whole number")
-    before = torch.get_num_threads()
-    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices):
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
 
 
 def _entries(argument: str, value: Any) -> list:

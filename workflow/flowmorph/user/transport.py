@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import awkward as ak
 import numpy as np
+import torch
 
 from flowmorph.errors import InputError, RowError
 from flowmorph.flows import setup
@@ -250,7 +251,8 @@ def _named(error: RowError, each: MovedObject, read: Elements) -> RowError:
 
 def load(path: str | Path, device: str = "auto", threads: int = 1) -> Transport:
     """Read a transport from its file or the folder that holds it; see `flowmorph.load`."""
-    used = setup.start(threads, 0, device)
+    torch.set_num_threads(threads)
+    used = setup.choose(device)
     note, trainings, balance = bundle.read(path)
     mode, morphs = "shared" if note["condition"] else None, []
     for flows in trainings:
