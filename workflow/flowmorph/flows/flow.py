@@ -233,8 +233,7 @@ class Flow(nn.Module):
 
     def to_nflows(self) -> CompositeTransform:
         """A plain nflows stack with this flow's weights."""
-        with torch.random.fork_rng(devices=[]):  # nflows draws weights first
-            transform = build_nflows(self.arch).to(self.flat.dtype)
+        transform = build_nflows(self.arch).to(self.flat.dtype)
         with torch.no_grad():
             for network, flat in zip(_networks(transform), self._per_layer(self.flat), strict=True):
                 self.layout.write(flat, network)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -80,14 +81,20 @@ def save(
 
     A folder gets a file of the name that `read` looks for.
     """
-    tensors = {
-        f"{role}.{number}.{key}": value.contiguous()
-        for number, flows in enumerate(trainings, start=1)
-        for role, flow in flows.items()
-        for key, value in flow.to_nflows().state_dict().items()
-    }
+    with _undrawn():
+        tensors = {
+            f"{role}.{number}.{key}": value.contiguous()
+            for number, flows in enumerate(trainings, start=1)
+            for role, flow in flows.items()
+            for key, value in flow.to_nflows().state_dict().items()
+        }
     tensors |= _balance_tensors({} if balance is None else balance.to_arrays())
     _write(note, tensors, Path(path, paths.BUNDLE) if Path(path).is_dir() else path)
+
+
+def _undrawn() -> AbstractContextManager[None]:
+    """Keep the user's random numbers: a flow draws first weights, which a file's replace."""
+    return torch.random.fork_rng(devices=[])
 
 
 def _balance_tensors(numbers: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
@@ -162,7 +169,7 @@ def build(
                 k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)
             }
             try:
-                with torch.random.fork_rng(devices=[]):  # a new flow draws weights first
+                with _undrawn():
                     flows[name] = storage.build(made["architecture"], parameters)
             except ValueError as error:
                 raise ValueError(f"flow {name!r}: {error}") from error
