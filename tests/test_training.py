@@ -21,7 +21,7 @@ from flowmorph.plan import intervals, methods
 from flowmorph.plan.jobs.form import as_dict, read, to_json
 from flowmorph.plan.jobs.moving import MoveJob
 from flowmorph.plan.jobs.training import DensityJob, Recipe, TransportJob
-from flowmorph.transfer import density, transport
+from flowmorph.transfer import density, progress, transport
 from flowmorph.transfer.batches import Points, Sample
 from flowmorph.transfer.checkpoint import Checkpoint
 from flowmorph.transfer.morph import DensityPair, context_size, morph
@@ -98,6 +98,16 @@ def test_adam_keeps_no_subnormal_number():
         training.step()
     assert not means[unused].any() and means.any()
     assert setup.flushes()
+
+
+def test_progress_is_shown_from_the_first_steps_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0)
+    recipe = Recipe(batch=60, epochs=4, learning_rate=1e-3, warmup_steps=10, clip=5.0)
+    run(tmp_path / "checkpoint", recipe)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == recipe.steps(600) == 40
+    assert all(line.startswith("test ") and line.endswith(" points/s") for line in lines)
+    assert [" validation " in line for line in lines] == [False] * 19 + [True] * 21
 
 
 def test_a_smoothed_density_is_that_of_the_points_with_noise(tmp_path):

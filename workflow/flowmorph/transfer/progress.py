@@ -43,14 +43,14 @@ class Lines:
     def step(self) -> None:
         training, now = self.training, time.monotonic()
         done, steps = training.done, training.steps
-        if training.history and (now - self.reported > LINE_SECONDS or done == steps):
+        if now - self.reported > LINE_SECONDS or done == steps:
             self.reported = now
             speed = (training.taken - self.first) / (now - self.start)
             meter = tqdm.format_meter(
                 done, steps, now - self.start, rate=speed, unit=" steps", ncols=70
             )
             self.say(
-                f"{training.problem.name} {meter} {_losses(training)} "
+                f"{training.problem.name} {meter}{_losses(training)} "
                 f"{training.recipe.batch * speed:,.0f} points/s"
             )
 
@@ -75,8 +75,8 @@ class Bar:
             yield
 
     def step(self) -> None:
-        if self.training.history and self.training.due():
-            self.bar.set_postfix_str(_losses(self.training), refresh=False)
+        if self.training.due():
+            self.bar.set_postfix_str(_losses(self.training).lstrip(), refresh=False)
         # Backwards, where a training begins again.
         self.bar.update(self.training.done - self.bar.n)
 
@@ -101,5 +101,8 @@ class Quiet:
 
 
 def _losses(training: Training) -> str:
+    """The last losses after a space, if there are any yet."""
+    if not training.history:
+        return ""
     row = training.history[-1]
-    return f"loss {row['train_loss']:.4f} validation {row['validation_loss']:.4f}"
+    return f" loss {row['train_loss']:.4f} validation {row['validation_loss']:.4f}"
