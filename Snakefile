@@ -39,6 +39,7 @@ from flowmorph.plan import (
     own_members,
     paths,
     progress,
+    recipes,
     scheduler,
     tables,
     targets,
@@ -57,6 +58,7 @@ try:
     inputs.expand_home(config)
     OUT = paths.run_folder(config["run"])
     JOBS = Jobs(config, OUT)
+    AS_PAPER = recipes.as_in(os.path.join(PROJECT, "config", "paper.yaml"), config)
     inputs.check_apart(config, OUT)
     APPLIED = own_config.named(config["apply"])
     RESULTS = targets.results(OUT, config)

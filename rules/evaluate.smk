@@ -243,10 +243,12 @@ rule claims:
     conda:
         "../envs/environment.yaml"
     params:
+        as_paper=AS_PAPER,
         options="",
     shell:
         "python {input.script} --claims {input.claims} --paper {input.paper} "
-        " --measures {input.measures} {params.options} --output {output.claims} > {log} 2>&1"
+        " --measures {input.measures} --as-paper {params.as_paper} {params.options} "
+        " --output {output.claims} > {log} 2>&1"
 
 
 use rule claims as penalty_claims with:
@@ -269,6 +271,7 @@ use rule claims as penalty_claims with:
         paths.benchmark(OUT, "figures", "penalty_claims")
     localrule: True
     params:
+        as_paper=AS_PAPER,
         options='--needing "snakemake penalty_scan"',
 
 

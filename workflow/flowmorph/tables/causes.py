@@ -1,4 +1,4 @@
-"""Why a claim of the paper does not hold in a run: its data, its budget, or the paper.
+"""Why a claim of the paper does not hold in a run: its data, budget, recipe, or the paper.
 
 The rule is stated in ``config/claims.yaml``, which also holds its limits, and asks in this order:
 
@@ -10,20 +10,23 @@ The rule is stated in ``config/claims.yaml``, which also holds its limits, and a
    are if their moved densities are farther from the exact target than a well trained one, be it a
    learned density or one that a transport moves, or, where no density is exact, if they were shown
    fewer points than the paper's.
-3. *paper*: otherwise, the claim is not borne out by flows as good as the paper's on its data.
+3. *recipe*: are the flows of the claim trained otherwise than the paper's? Where a training ends
+   depends on where and how it begins.
+4. *paper*: otherwise, the claim is not borne out by flows that are trained as the paper's, or says
+   nothing of flows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from flowmorph.metrics.measures import BASELINE, CEILING, FLOOR
 from flowmorph.metrics.search import IDEALISED
-from flowmorph.plan.methods import UNTRAINED
-from flowmorph.plan.tasks import COLLIDER, SEARCH, named
+from flowmorph.plan.methods import METHODS, UNTRAINED
+from flowmorph.plan.tasks import COLLIDER, SEARCH, TASKS, named
 from flowmorph.tables.table import DISTANCE_BLOCKS
 
 #: What the collider task's points are called in tables, in the sidebands and beyond.
@@ -56,20 +59,22 @@ class Evidence:
     paper_shown: float
     improvement: float
     paper: Mapping
+    as_paper: Collection[str] = ()
 
 
 def cause(
     metric: str,
     group: str,
     tasks: Sequence[str],
+    used: Sequence[str],
     trained: Sequence[str],
     numbers: Numbers,
     evidence: Evidence,
 ) -> str:
     """Name the cause and its evidence, for a claim about a metric on the tasks of a group.
 
-    ``trained`` are the methods that should do well in the claim: none if it says only that some do
-    badly, which no training would mend.
+    ``used`` are the methods of the claim, and ``trained`` those that should do well in it: none if
+    it says only that some do badly, which no further training would mend.
     """
     return (
         _baseline(metric, group, tasks, numbers, evidence)
@@ -77,6 +82,7 @@ def cause(
         or _few(tasks, numbers, evidence)
         or _divergence(tasks, trained, numbers, evidence)
         or _shown(tasks, trained, numbers, evidence)
+        or _recipe(tasks, used, evidence)
         or "paper: samples and training give no other reason"
     )
 
@@ -146,3 +152,12 @@ def _shown(tasks, trained, numbers: Numbers, evidence: Evidence) -> str:
         return ""
     part = min(shown) / evidence.paper_shown
     return f"budget: flows were shown {100 * part:.2g} % of the paper's training points"
+
+
+def _recipe(tasks, used, evidence: Evidence) -> str:
+    families = {TASKS[task].family.name for task in tasks if task in TASKS}
+    if {*COLLIDER_POINTS, SEARCHED} & set(tasks):
+        families.add(COLLIDER.family.name)
+    if families <= set(evidence.as_paper) or not set(METHODS) & set(used):
+        return ""
+    return "recipe: these flows are trained otherwise than the paper's (config/paper.yaml)"

@@ -16,7 +16,7 @@ from flowmorph.plan.tasks import ENSEMBLE, words
 from flowmorph.tables import causes
 from flowmorph.tables.table import Column, Table
 
-MORE_IS_BETTER = ("same_circle", "sic_max")  # of all other metrics, less is
+MORE_IS_BETTER = ("effective_points", "same_circle", "sic_max")  # of all other metrics, less is
 PICKS = {"largest": max, "smallest": min}
 #: What a rule calls metrics and groups of tasks, where that is not their name without underscores.
 METRIC_WORDS = {
@@ -25,7 +25,8 @@ METRIC_WORDS = {
     "distance_std": "spread of the distances",
     "distance_q95": "95 % quantile of the distances",
     "chi2_ndf": "chi2/ndf",
-    "condition_ratio": "range over conditions / mean",
+    "condition_spread": "range over conditions of the sliced distance",
+    "sliced_wasserstein": "sliced distance",
     "arm_information": "information of the circle on the arm",
     "same_circle": "share that stays on its circle",
     "ratio_marginals": "L1 / that of own marginals",
@@ -112,6 +113,11 @@ class Claim:
         margin = f" plus {self.plus:g}" if self.plus else ""
         return f"{self.number.words()} {self.relation} {factor}{self.limit.words()}{margin}"
 
+    def methods(self) -> tuple[str, ...]:
+        """Give the methods that are compared."""
+        limit = self.limit.methods if isinstance(self.limit, Quantity) else ()
+        return self.number.methods + limit
+
     def trained(self) -> tuple[str, ...]:
         """Give the methods that the claim says do well: the better side of its relation."""
         better = "above" if self.number.metric in MORE_IS_BETTER else "below"
@@ -185,8 +191,8 @@ def claims_table(
         holds = number < limit if claim.relation == "below" else number > limit
         group = claim.number.tasks
         tasks = groups.get(group, (group,))
-        trained = claim.trained()
-        why = causes.cause(claim.number.metric, group, tasks, trained, numbers, evidence)
+        methods = claim.methods(), claim.trained()
+        why = causes.cause(claim.number.metric, group, tasks, *methods, numbers, evidence)
         rows.append(
             {
                 "claim": claim.claim,
