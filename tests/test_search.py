@@ -189,6 +189,33 @@ def test_what_draws_share_does_not_average_out():
     assert search.mean_and_error([1.0], [0.5]) == (1.0, None)
 
 
+def test_the_error_of_many_draws_is_that_of_the_pools_they_are_taken_from():
+    """Of 40 pairs of pools, all of one distribution, the mean excess of eight draws."""
+    rng, pulls, alone = np.random.default_rng(1), [], []
+    for _ in range(40):
+        target, reference = rng.random((2, 12_000))
+        pools = search.Pools(len(target), len(reference))
+        found = [
+            search.numbers(
+                Scores(
+                    rng.choice(target, 4_000, replace=False),
+                    np.empty(0),
+                    np.ones(1),
+                    rng.choice(reference, 8_000, replace=False),
+                ),
+                pools=pools,
+            )
+            for _ in range(8)
+        ]
+        values, common = ([each[key] for each in found] for key in ("excess", "excess_common"))
+        mean, error = search.mean_and_error(values, common)
+        pulls.append(mean / error)
+        alone.append(mean / search.mean_and_error(values)[1])
+    assert 0.75 < np.std(pulls) < 1.25 and np.std(alone) > 1.8
+    # 40 events are expected, 1 % of each pool and 80 of the template are behind the cut.
+    assert common == pytest.approx([40 * np.sqrt(2 / 120) / np.sqrt(40 + 40**2 / 80)] * 8)
+
+
 def test_without_an_event_behind_the_cut_nothing_is_calibrated():
     template = np.arange(1000) / 1000
     empty = search.SidebandScores(np.zeros((2, 10)), np.ones((2, 10)))

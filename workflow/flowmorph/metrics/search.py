@@ -50,6 +50,13 @@ class Sidebands(NamedTuple):
     weights: np.ndarray | None = None
 
 
+class Pools(NamedTuple):
+    """Numbers of events that draws of the data and of their templates are taken from."""
+
+    target: int
+    template: int
+
+
 class SidebandScores(NamedTuple):
     """Scores, (folds, n), of `Sidebands` by the classifiers of every fold."""
 
@@ -186,6 +193,7 @@ def numbers(
     scores: Scores,
     weights: np.ndarray | None = None,
     sideband_weights: np.ndarray | None = None,
+    pools: Pools | None = None,
 ) -> dict[str, float]:
     """What a search with these scores finds, by metric.
 
@@ -195,14 +203,16 @@ def numbers(
     template, above those that the template lets expect, in standard deviations; ``excess_share``:
     the same as a part of those expected; ``excess_calibrated``, ``excess_calibrated_share``: the
     same where those expected are multiplied by the ratio of what the same cut keeps of target and
-    template in the sidebands; ``excess_calibrated_common``: the standard deviation of the first of
-    them that comes from the sideband events, which all draws of data share. What too few events are
-    left for is not there.
+    template in the sidebands; ``excess_common``, ``excess_calibrated_common``: the standard
+    deviation of an excess by the events that all draws share, those of pools and sidebands, if all
+    draws made the same cut. What too few events are left for is not there.
 
     Args:
         scores: of all events.
         weights: of the template's points, (n,); None for all the same.
         sideband_weights: of the template's points in the sidebands, likewise.
+        pools: that other draws are taken from, too; None for a single draw, and for data and
+            template that are parts of one sample, where what one lacks the other has.
     """
     background, signal = np.sort(scores.background), scores.signal
     cuts = np.concatenate([[-np.inf], np.unique(background)])  # the first one is no cut
@@ -222,7 +232,7 @@ def numbers(
     )
     found["signal_auc"] = float(below.mean() / (2 * len(background)))
     if scores.template is not None:
-        found |= _excess(scores, weights, sideband_weights)
+        found |= _excess(scores, weights, sideband_weights, pools)
     return found
 
 
@@ -247,7 +257,10 @@ def _above(values: np.ndarray, cuts: np.ndarray) -> np.ndarray:
 
 
 def _excess(
-    scores: Scores, weights: np.ndarray | None, sideband_weights: np.ndarray | None
+    scores: Scores,
+    weights: np.ndarray | None,
+    sideband_weights: np.ndarray | None,
+    pools: Pools | None,
 ) -> dict[str, float]:
     data = np.concatenate([scores.background, scores.injected])
     w = np.ones(len(scores.template)) if weights is None else weights
@@ -259,7 +272,12 @@ def _excess(
     if expected == 0:
         return {}
     count = int((data > cut).sum())
-    found, _ = _compared("excess", count, expected, template.variance)
+    found, error = _compared("excess", count, expected, template.variance)
+    shared = 0.0
+    if pools is not None:
+        drawn = template.variance * len(scores.template) / pools.template
+        shared = 1 / (template.mean * pools.target) + drawn
+        found["excess_common"] = float(expected * np.sqrt(shared) / error)
     if scores.sidebands is not None:
         target = _share_behind(scores.sidebands.target, cut, None)
         beside = _share_behind(scores.sidebands.template, cut, sideband_weights)
@@ -270,7 +288,7 @@ def _excess(
                 "excess_calibrated", count, expected, template.variance + common
             )
             found |= calibrated
-            found["excess_calibrated_common"] = float(expected * np.sqrt(common) / error)
+            found["excess_calibrated_common"] = float(expected * np.sqrt(common + shared) / error)
     return found
 
 

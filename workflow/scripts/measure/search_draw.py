@@ -56,9 +56,10 @@ def main(argv: list[str] | None = None) -> None:
         scores: search.Scores,
         weights: np.ndarray | None = None,
         sideband_weights: np.ndarray | None = None,
+        pools: search.Pools | None = None,
     ) -> None:
         curves[name] = search.background_efficiency(scores)
-        numbers = search.numbers(scores, weights, sideband_weights)
+        numbers = search.numbers(scores, weights, sideband_weights, pools)
         found.extend(
             measures.Measure(job.task, job.split, str(job.draw), name, "", *number)
             for number in numbers.items()
@@ -66,6 +67,7 @@ def main(argv: list[str] | None = None) -> None:
         print(f"{name}: largest improvement {numbers['sic_max']:.2f}", file=sys.stderr, flush=True)
 
     ideal = sample.target[others]
+    pools = search.Pools(len(sample.target), len(sample))
     add(search.SUPERVISED, search.supervised(ideal, labelled, data, job.classifier, seed))
     add(search.IDEALISED, search.weakly_supervised(ideal, data, job.classifier, seed))
     for name in ("reference", *job.methods, *job.alternatives):
@@ -74,7 +76,7 @@ def main(argv: list[str] | None = None) -> None:
         template = sample.points(name)[rows]
         sidebands = search.Sidebands(beside.target, beside.points(name), beside.weights(name))
         scores = search.weakly_supervised(template, data, job.classifier, seed, weights, sidebands)
-        add(name, scores, weights, sidebands.weights)
+        add(name, scores, weights, sidebands.weights, pools)
     with atomic(args.output) as part:
         np.savez(part, **{name: np.ascontiguousarray(a) for name, a in sorted(curves.items())})
     measures.write(found, args.measures)
