@@ -70,6 +70,10 @@ def test_classifier_cannot_tell_equal_samples_apart():
     auc = two_sample.classifier_auc(rng.normal(size=(4000, 3)), rng.normal(size=(4000, 3)), seed=1)
     assert auc.low < auc.value < auc.high
     assert auc.value == pytest.approx(0.5, abs=2 * (auc.high - auc.low))
+    # Of five folds: a fold's AUC has the variance of Mann and Whitney's statistic, and they share
+    # the points that classifiers are trained on.
+    by_scores = np.sqrt(1601 / (12 * 800 * 800) / 5)
+    assert auc.high - auc.low == pytest.approx(1.25 * 3.92 * by_scores, rel=0.2)
 
 
 def test_trees_of_quantile_bins_are_the_trees_of_the_values():
