@@ -13,8 +13,7 @@ from threadpoolctl import threadpool_limits
 from flowmorph.samples.quantile_bins import QuantileBins
 from flowmorph.samples.unweighting import effective_points, relative
 
-
-#: What intervals of resampled scores are widened by: each fold's classifier is trained on the others'
+#: What intervals of resampled scores are widened by: a fold's classifier is trained on the others'
 #: points, so that the AUCs of folds vary together. Of equal samples they scatter by 1.12 to 1.27
 #: times as much as their scores tell (benchmarks/auc_intervals.py).
 BETWEEN_FOLDS = 1.25
