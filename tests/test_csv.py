@@ -15,6 +15,7 @@ import pytest
 
 from flowmorph.errors import InputError
 from flowmorph.formats import open_sample, open_writer, text
+from flowmorph.formats.allowed import Allowed
 from flowmorph.user.output import Output, check_output
 
 #: Cells of a column by what they are, as they stand in the file.
@@ -151,9 +152,9 @@ def test_used_columns_are_numbers():
 def test_only_moved_cells_are_written_anew():
     cells = pa.array(["1.10", None, "NaN", "3.000"])
     where = np.array([True, False, False, True])
-    new, clipped = text.moved(cells, np.array([1 / 3, -2.0]), where, "x", False, True)
+    new, clipped = text.moved(cells, np.array([1 / 3, -2.0]), where, "x", Allowed(), True)
     assert new.to_pylist() == ["0.3333333333333333", None, "NaN", "-2"] and clipped == 0
-    whole, _ = text.moved(cells, np.array([7.0, -2.0]), where, "x", True, True)
+    whole, _ = text.moved(cells, np.array([7.0, -2.0]), where, "x", Allowed(True), True)
     assert whole.to_pylist() == ["7", None, "NaN", "-2"]
 
 
@@ -165,7 +166,7 @@ def test_what_is_written_of_a_float_is_that_float(tmp_path):
     (chunk,) = files.chunks()
     read = files.numbers(chunk, "x")
     assert read.tobytes() == values.tobytes()
-    new, _ = files.moved(chunk, "x", values, np.ones(len(values), bool), False, False)
+    new, _ = files.moved(chunk, "x", values, np.ones(len(values), bool), Allowed(), False)
     assert text.numbers(new, "x").tobytes() == values.tobytes()
 
 

@@ -16,6 +16,7 @@ from transports import REGIONS, make, table
 
 import flowmorph
 from flowmorph.errors import InputError
+from flowmorph.formats.allowed import Allowed
 from flowmorph.formats.columns import fitting
 from flowmorph.user import dataframes
 
@@ -372,14 +373,14 @@ INTEGERS = [np.int8, np.uint8, np.int16, np.uint64, np.int64, np.dtype(">i4"), n
 @pytest.mark.parametrize("kind", INTEGERS)
 def test_whole_numbers_end_at_the_limits_of_their_type(kind):
     values = np.array([-(2.0**70), -1, 0, 1, 2, 200, 2.0**63, 2.0**64, 1e300])
-    result, _ = fitting(values, np.dtype(kind), "x", True)
+    result, _ = fitting(values, np.dtype(kind), "x", Allowed(True))
     assert result.dtype == kind
     low, high = (0, 1) if kind is np.bool_ else (np.iinfo(kind).min, np.iinfo(kind).max)
     assert [int(v) for v in result] == [min(max(int(v), low), high) for v in values]
-    assert fitting(np.empty(0), np.dtype(kind), "x", True)[0].dtype == kind
+    assert fitting(np.empty(0), np.dtype(kind), "x", Allowed(True))[0].dtype == kind
     for some in (values, np.empty(0)):
         with pytest.raises(InputError, match="column 'x' is .*, which does not hold its moved"):
-            fitting(some, np.dtype(kind), "x", False)
+            fitting(some, np.dtype(kind), "x", Allowed())
 
 
 def test_declared_whole_numbers_keep_unsigned_columns(transport):
@@ -412,8 +413,8 @@ def test_whole_numbers_that_are_not_declared_become_float64(transport):
 def test_a_value_that_does_not_fit_its_column_is_named(kind):
     values = np.array([1.0, 1e300, np.nan, np.inf])
     with pytest.raises(InputError, match=f"row 1: 1e.300 does not fit {np.dtype(kind)} .1 such"):
-        fitting(values, np.dtype(kind), "x", False)
-    rest, _ = fitting(values[[0, 2, 3]], np.dtype(kind), "x", False)
+        fitting(values, np.dtype(kind), "x", Allowed())
+    rest, _ = fitting(values[[0, 2, 3]], np.dtype(kind), "x", Allowed())
     assert np.array_equal(rest, [1, np.nan, np.inf], equal_nan=True) and rest.dtype == kind
     given = {"x": np.ones(4, kind), "y": np.ones(4)}
     values = np.array([1.0, 2.0, -1e300, 1e300])

@@ -14,6 +14,7 @@ import pytest
 
 from flowmorph.errors import InputError
 from flowmorph.formats import open_sample, open_writer
+from flowmorph.formats.allowed import Allowed
 from flowmorph.user.output import Output, check_output
 
 ROWS = 20
@@ -212,7 +213,7 @@ def test_replaced_values_have_the_columns_type(kind, values, expected, clipped):
 
     old = pa.array([1, None, 0, None], pa.int8()).cast(kind)
     where = np.array([True, True, False, False])
-    new, count = arrow.moved(old, np.array(values), where, "c", True, True)
+    new, count = arrow.moved(old, np.array(values), where, "c", Allowed(True), True)
     assert new.type == kind and count == clipped
     assert new.to_pylist() == [*expected, old[2].as_py(), None]
 
@@ -233,4 +234,4 @@ def test_a_float_that_overflows_is_an_error():
 
     old = pa.array([1.0], pa.float32())
     with pytest.raises(InputError, match=r"column 'c': row 0: 1e\+200 does not fit float32"):
-        arrow.moved(old, np.array([1e200]), np.array([True]), "c", False, True)
+        arrow.moved(old, np.array([1e200]), np.array([True]), "c", Allowed(), True)

@@ -139,7 +139,7 @@ def test_declared_bounds_hold():
     back = transform.inverse({"x": np.array([-50.0, -3, 0, 3, 50])})["x"]
     assert back.min() >= 0 and back.max() <= 1
     assert back[[0, -1]] == pytest.approx([0, 1], abs=1e-15)
-    with pytest.raises(InputError, match=r"'x': 1.2 in row 1 lies outside its bounds \[0, 1\]"):
+    with pytest.raises(InputError, match=r"'x': row 1: 1.2 lies outside its bounds \[0, 1\]"):
         transform.forward({"x": np.array([0.2, 1.2])})
     with pytest.raises(InputError, match=r"-0.5 lies outside the bounds \[0, 1\]"):
         fit([-0.5, 0.5], transform="logit", bounds=[0, 1])

@@ -172,7 +172,7 @@ def test_nothing_leaves_declared_bounds_but_to_a_spike_beyond(name):
     bad = {"x": np.array([0.5, 1.5, -0.5, np.nan, *spikes])}
     assert fit.usable(bad, 1e15).tolist() == [True, False, False, False] + [True] * len(spikes)
     assert fit.beyond(bad)["x"].tolist() == [False, True, True, False] + [False] * len(spikes)
-    with pytest.raises(InputError, match=r"'x': 1.5 in row 1 lies outside its bounds \[0, 1\]"):
+    with pytest.raises(InputError, match=r"'x': row 1: 1.5 lies outside its bounds \[0, 1\]"):
         fit.forward(bad)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from flowmorph.errors import InputError
+from flowmorph.formats.allowed import Allowed
 from flowmorph.formats.columns import Chunk, Column, describe, equal, head, joined
 from flowmorph.formats.labels import Label
 from flowmorph.formats.lists import relisted, unlisted
@@ -155,7 +156,7 @@ class SampleFiles:
         return *self.module.labels(elements, name), counts
 
     def moved(
-        self, chunk: Chunk, name: str, values: np.ndarray, where: np.ndarray, whole: bool,
+        self, chunk: Chunk, name: str, values: np.ndarray, where: np.ndarray, allowed: Allowed,
         replace: bool,
     ) -> tuple[Column, int]:  # fmt: skip
         """A column of a chunk with new values in some elements: see `columns.moved`.
@@ -163,7 +164,7 @@ class SampleFiles:
         ``where`` (n, bool) says in which rows, or elements of all rows' lists.
         """
         elements, _ = unlisted(chunk[name])
-        made, clipped = self.module.moved(elements, values, where, name, whole, replace)
+        made, clipped = self.module.moved(elements, values, where, name, allowed, replace)
         return relisted(made, chunk[name]), clipped
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow
 
 from flowmorph.errors import InputError, RowError
+from flowmorph.formats.allowed import Allowed
 
 #: A column of a chunk: numpy for one number or text a row, arrow in parquet and CSV, awkward else.
 Column = np.ndarray | ak.Array | pyarrow.Array
@@ -95,25 +96,27 @@ def _arrow_numbers(column: pyarrow.Array, name: str) -> np.ndarray:
 
 
 def moved(
-    column: Column, values: np.ndarray, where: np.ndarray, name: str, whole: bool, replace: bool
-) -> tuple[Column, int]:
+    column: Column, values: np.ndarray, where: np.ndarray, name: str, allowed: Allowed,
+    replace: bool,
+) -> tuple[Column, int]:  # fmt: skip
     """A column with ``values`` (n,), float64, in the rows ``where`` (N, bool), its own in others.
 
-    With ``replace`` it keeps its type, which has to hold the values: numbers of a ``whole`` feature
-    are clipped to the range of a column's type, and their count is given. Without, a column that is
-    not floating point becomes float64. Raises `InputError` for a type that does not hold them.
+    The values are such as are ``allowed``, in the type of the column too. With ``replace`` it keeps
+    this type, which has to hold them: whole numbers are clipped to its range, and their count is
+    given. Without, a column that is not floating point becomes float64. Raises `InputError` for a
+    type that does not hold them.
     """
     if isinstance(column, pyarrow.Array):
-        return _arrow_moved(column, values, where, name, whole, replace)
+        return _arrow_moved(column, values, where, name, allowed, replace)
     if isinstance(column, ak.Array):
-        return _awkward_moved(column, values, where, name, whole, replace)
+        return _awkward_moved(column, values, where, name, allowed, replace)
     kind = column.dtype if replace or column.dtype.kind == "f" else np.dtype(np.float64)
     result = column.astype(kind)
-    result[where], clipped = fitting(values, kind, name, whole)
+    result[where], clipped = fitting(values, kind, name, allowed)
     return result, clipped
 
 
-def _arrow_moved(column, values, where, name, whole, replace) -> tuple[pyarrow.Array, int]:
+def _arrow_moved(column, values, where, name, allowed, replace) -> tuple[pyarrow.Array, int]:
     kinds, kind = pyarrow.types, column.type
     floating = kinds.is_floating(kind)
     if replace and not (floating or kinds.is_integer(kind) or kinds.is_boolean(kind)):
@@ -126,34 +129,36 @@ def _arrow_moved(column, values, where, name, whole, replace) -> tuple[pyarrow.A
     else:
         filled = column.fill_null(False) if kinds.is_boolean(kind) else column.fill_null(0)
         plain = filled.to_numpy(zero_copy_only=False).astype(dtype)
-    plain[where], clipped = fitting(values, dtype, name, whole)
+    plain[where], clipped = fitting(values, dtype, name, allowed)
     null = column.is_null().to_numpy(zero_copy_only=False) & ~where
     return pyarrow.array(plain, type=kind, mask=null), clipped
 
 
-def _awkward_moved(column, values, where, name, whole, replace) -> tuple[ak.Array, int]:
+def _awkward_moved(column, values, where, name, allowed, replace) -> tuple[ak.Array, int]:
     """Like numpy's, but None stays None."""
     content = column.type.content
     kind = np.dtype(content.content.primitive)
     if not replace and kind.kind != "f":
         kind = np.dtype(np.float64)
     plain = ak.to_numpy(ak.fill_none(column, 0)).astype(kind)
-    plain[where], clipped = fitting(values, kind, name, whole)
+    plain[where], clipped = fitting(values, kind, name, allowed)
     null = ak.to_numpy(ak.is_none(column)) & ~where
     return ak.Array(ak.contents.ByteMaskedArray(
         ak.index.Index8(null.astype(np.int8)), ak.contents.NumpyArray(plain), valid_when=False
     )), clipped  # fmt: skip
 
 
-def fitting(values: np.ndarray, kind: np.dtype, name: str, whole: bool) -> tuple[np.ndarray, int]:
+def fitting(
+    values: np.ndarray, kind: np.dtype, name: str, allowed: Allowed
+) -> tuple[np.ndarray, int]:
     """Values (N,), float64, in the type ``kind``, and how many had to be clipped to its range.
 
-    Only numbers of a ``whole`` feature are, and only they fit a type of whole numbers. Raises
-    `InputError`, naming the column and, for a floating type that is too short, the row.
+    Only whole numbers are, and only they fit a type of whole numbers. In a floating type they are
+    what is ``allowed``. Raises `InputError`, naming the column and, for a floating type that is too
+    short, the row.
     """
     if kind.kind == "f":
-        with np.errstate(over="ignore"):
-            cast = values.astype(kind)
+        cast = allowed.cast(values, kind)
         bad = np.flatnonzero(np.isfinite(values) & ~np.isfinite(cast))
         if len(bad):
             raise RowError(
@@ -162,7 +167,7 @@ def fitting(values: np.ndarray, kind: np.dtype, name: str, whole: bool) -> tuple
                 "type",
             )  # fmt: skip
         return cast, 0
-    if not whole:
+    if not allowed.whole:
         raise _cannot_hold(name, str(kind))
     low, high = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
     beyond = (values < low) | (values > high)

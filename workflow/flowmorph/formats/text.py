@@ -20,6 +20,7 @@ from pyarrow import csv
 
 from flowmorph.errors import InputError
 from flowmorph.formats import columns as base_columns
+from flowmorph.formats.allowed import Allowed
 from flowmorph.formats.arrow import no_tree, to_arrow
 from flowmorph.formats.base import ChunkWriter, FileFacts, check_unique, reading, writing
 from flowmorph.formats.columns import Chunk, Column
@@ -181,10 +182,11 @@ def _category(text: str, name: str) -> Label | None:
 
 
 def moved(
-    column: Column, values: np.ndarray, where: np.ndarray, name: str, whole: bool, replace: bool
-) -> tuple[Column, int]:
+    column: Column, values: np.ndarray, where: np.ndarray, name: str, allowed: Allowed,
+    replace: bool,
+) -> tuple[Column, int]:  # fmt: skip
     """Cells with new ``values`` (n,) in the rows ``where``; others keep their text."""
-    cells = _texts(values.astype(np.int64) if whole else values)
+    cells = _texts(values.astype(np.int64) if allowed.whole else values)
     return pc.replace_with_mask(column, pyarrow.array(where), cells), 0
 
 

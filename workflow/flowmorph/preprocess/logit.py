@@ -9,7 +9,8 @@ import numpy as np
 from scipy.special import expit, logit
 
 from flowmorph.errors import InputError
-from flowmorph.preprocess.transforms import Map, check_increasing, only, outside, value_range
+from flowmorph.formats.allowed import shown
+from flowmorph.preprocess.transforms import Map, check_increasing, only, value_range
 
 #: How far the bounds are from 0 and 1 in the logit, so that values at a bound stay finite.
 LOGIT_EDGE = 1e-3
@@ -28,17 +29,19 @@ def check_bounds(
     place. ``advice`` is what to do about a value that lies outside.
     """
     lower, upper = map(float, bounds)
-    shown = f"[{lower:g}, {upper:g}]"
+    both = f"[{shown(lower)}, {shown(upper)}]"
     if not (np.isfinite([lower, upper]).all() and lower < upper):
         raise InputError(
-            f"feature {name!r}: bounds {shown} are no interval: give two numbers, the lower first"
+            f"feature {name!r}: bounds {both} are no interval: give two numbers, the lower first"
         )
     if lowest < lower or highest > upper:
         value = lowest if lowest < lower else highest
-        raise InputError(f"feature {name!r}: {value:g} lies outside the bounds {shown}: {advice}")
+        raise InputError(
+            f"feature {name!r}: {shown(value)} lies outside the bounds {both}: {advice}"
+        )
     if upper - lower > FARTHEST_BOUNDS * float(highest - lowest):
         raise InputError(
-            f"feature {name!r}: bounds {shown} are more than {FARTHEST_BOUNDS:g} times as far "
+            f"feature {name!r}: bounds {both} are more than {FARTHEST_BOUNDS:g} times as far "
             f"apart as the values, {lowest:g} to {highest:g}: give nearer ones"
         )
 
@@ -47,8 +50,8 @@ def check_bounds(
 class Logit(Map):
     """Logit of the place between two bounds, then a linear map of the data to [low, high].
 
-    Declared bounds hold for any value: none outside comes in or goes out. Bounds that were only
-    seen in the data are passed by linear tails.
+    Declared bounds hold for any value that comes back; which ones come in `Preprocessor.spread`
+    says. Bounds that were only seen in the data are passed by linear tails.
 
     Attributes:
         lower: lower bound, in the feature's unit.
@@ -100,11 +103,6 @@ class Logit(Map):
         """Ends of the box."""
         return self.low, self.high
 
-    def refuses(self, x: np.ndarray) -> np.ndarray:
-        """Values (N,) outside of declared bounds (bool)."""
-        place = self._place(x)
-        return (place < 0) | (place > 1) if self.declared else super().refuses(x)
-
     def _place(self, x: np.ndarray) -> np.ndarray:
         return (np.asarray(x, dtype=float) - self.lower) / (self.upper - self.lower)
 
@@ -117,10 +115,7 @@ class Logit(Map):
         """Slope, at the bounds, of the logit of the place."""
         return (1 - 2 * LOGIT_EDGE) / (LOGIT_EDGE * (1 - LOGIT_EDGE))
 
-    def forward(self, x, name=""):
-        refused = self.refuses(x)
-        if refused.any():
-            raise outside(name, x, refused, (self.lower, self.upper))
+    def forward(self, x):
         place = self._place(x)
         inner = np.clip(place, 0, 1)
         raw = logit(LOGIT_EDGE + (1 - 2 * LOGIT_EDGE) * inner)
@@ -134,7 +129,9 @@ class Logit(Map):
         place = np.clip((expit(inner) - LOGIT_EDGE) / (1 - 2 * LOGIT_EDGE), 0, 1)
         if not self.declared:
             place = place + (raw - inner) / self._end_slope
-        return self.lower + (self.upper - self.lower) * place
+        x = self.lower + (self.upper - self.lower) * place
+        # Rounding may pass the upper bound.
+        return np.clip(x, self.lower, self.upper) if self.declared else x
 
     def log_slope(self, x):
         u = LOGIT_EDGE + (1 - 2 * LOGIT_EDGE) * np.clip(self._place(x), 0, 1)

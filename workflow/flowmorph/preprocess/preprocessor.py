@@ -18,11 +18,12 @@ from typing import Protocol
 import numpy as np
 
 from flowmorph.errors import InputError
+from flowmorph.formats.allowed import Allowed
 from flowmorph.formats.labels import Label
 from flowmorph.preprocess.categories import Categories
 from flowmorph.preprocess.logit import Logit
 from flowmorph.preprocess.spikes import Spikes
-from flowmorph.preprocess.transforms import Map, MinMax, Quantile, outside
+from flowmorph.preprocess.transforms import Map, MinMax, Quantile
 
 MAPS: dict[str, type[Map]] = {"minmax": MinMax, "quantile": Quantile, "logit": Logit}
 
@@ -31,6 +32,8 @@ HALF = 0.499999
 
 #: How far rounding may put a training value outside of the training range, relative to that range.
 ROUNDING = 1e-9
+
+DOUBLE = np.dtype(np.float64)
 
 #: What `Preprocessor.fit` does with a column for which nothing is chosen.
 DEFAULT = {"transform": "minmax"}
@@ -111,7 +114,8 @@ class Preprocessor:
                 raise InputError(
                     f"feature {name!r}: unknown transform {kind!r}: choose one of {', '.join(MAPS)}"
                 )
-            values = [np.asarray(table[name], dtype=float) for table in tables]
+            allowed = Allowed.of(options | {"integer": integer, "spike": spike})
+            values = [allowed.taken(np.asarray(table[name], dtype=float)) for table in tables]
             _check(name, np.concatenate(values), integer)
             used = shares
             if spike:
@@ -141,12 +145,11 @@ class Preprocessor:
         """Bring the known columns of a table into the flows' space (float64).
 
         Each is (N,), or (N, K) for one of K categories, of which the table has codes. ``rng``, a
-        generator or a seed, is that of `spread`. Raises `InputError` for a value outside a
-        feature's declared bounds.
+        generator or a seed, is that of `spread`. Raises `RowError` as it does.
         """
         rng = np.random.default_rng(rng)
         box = {
-            name: transform.forward(self.spread(name, table[name], rng), name)
+            name: transform.forward(self.spread(name, table[name], rng))
             for name, transform in self.maps.items()
         }
         return box | {name: each.forward(table[name]) for name, each in self.categories.items()}
@@ -182,18 +185,17 @@ class Preprocessor:
         """Make a column's values (N,) continuous: what its map takes (float64).
 
         Whole numbers get noise of +- 1/2, spikes a place in their interval, above which others make
-        room; ``rng`` gives one number a row to a column that needs them. Raises `InputError` for a
-        value outside the declared bounds of a column with spikes.
+        room; ``rng`` gives one number a row to a column that needs them. Raises `RowError` for a
+        value outside of declared bounds.
         """
-        values = np.asarray(values, dtype=float)
+        allowed = self.allowed(name)
+        values = allowed.taken(np.asarray(values, dtype=float))
+        allowed.check(name, values)
         if name in self.integers:
             return values + HALF * rng.uniform(-1, 1, len(values))
         if name not in self.spikes:
             return values
         spikes = self.spikes[name]
-        refused = spikes.refuses(values)
-        if refused.any():
-            raise outside(name, values, refused, spikes.bounds)
         return spikes.forward(values, rng.random(len(values)) if spikes.spread else 0.5)
 
     def inverse(self, table: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -203,7 +205,7 @@ class Preprocessor:
             if name in table:
                 values = transform.inverse(np.asarray(table[name], dtype=float))
                 if name in self.integers:
-                    values = _whole(values, transform)
+                    values = np.clip(np.floor(values + 0.5), *self.allowed(name).limits(DOUBLE))
                 if name in self.spikes:
                     values = self.spikes[name].inverse(values)
                 result[name] = values
@@ -217,9 +219,8 @@ class Preprocessor:
         """
         result = True
         for name in self.maps:
-            values = np.asarray(table[name], dtype=float)
             for shift in (-HALF, HALF) if name in self.integers else (0.0,):
-                result = result & (np.abs(self._place(name, values + shift)) <= farthest)
+                result = result & (np.abs(self.place(name, table[name], shift)) <= farthest)
         for name in self.categories:
             result = result & np.isfinite(table[name])
         return result
@@ -229,15 +230,29 @@ class Preprocessor:
 
         A missing value (NaN) lies nowhere.
         """
-        result = {}
+        result, refused = {}, self.out_of_bounds(table)
         for name, transform in self.maps.items():
-            values = np.asarray(table[name], dtype=float)
             low, high = transform.ends
-            edge = ROUNDING * (high - low)
-            with np.errstate(all="ignore"):
-                place, refused = self._place(name, values), self._refuses(name, values)
-            result[name] = (place < low - edge) | (place > high + edge) | refused
+            edge, place = ROUNDING * (high - low), self.place(name, table[name])
+            result[name] = (place < low - edge) | (place > high + edge) | refused[name]
         return result
+
+    def out_of_bounds(self, table: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Rows (N,), for each known column of numbers, outside of its declared bounds."""
+        return {
+            name: self.allowed(name).refuses(np.asarray(table[name], dtype=float))
+            for name in self.maps
+        }
+
+    def allowed(self, name: str) -> Allowed:
+        """What the values of a column of numbers may be."""
+        integer, spikes = name in self.integers, self.spikes.get(name)
+        if spikes is not None:
+            return Allowed(False, spikes.bounds, spikes.values)
+        bounds = _bounds(self.maps[name])
+        if bounds is not None and integer:
+            bounds = bounds[0] + 0.5, bounds[1] - 0.5
+        return Allowed(integer, bounds)
 
     def log_slope(self, table: Mapping[str, np.ndarray]) -> np.ndarray:
         """Sum of log(d forward / dx) over the table's known columns, at x (row) after `spread`.
@@ -263,20 +278,19 @@ class Preprocessor:
             name: self.maps[name].forward(spikes.intervals) for name, spikes in self.spikes.items()
         }
 
-    def _place(self, name: str, values: np.ndarray) -> np.ndarray:
-        """Where values (N,) come to without noise, NaN for those that are refused.
+    def place(self, name: str, values: np.ndarray, shift: float = 0.0) -> np.ndarray:
+        """Where a column's values (N,) come to in the flows' space, without noise.
 
-        Some may be infinite.
+        Whole numbers are shifted first. NaN for those outside of declared bounds; some may be
+        infinite.
         """
+        allowed = self.allowed(name)
         with np.errstate(all="ignore"):
-            values = np.where(self._refuses(name, values), np.nan, values)
+            values = allowed.taken(np.asarray(values, dtype=float))
+            values = np.where(allowed.refuses(values), np.nan, values) + shift
             if name in self.spikes:
                 values = self.spikes[name].forward(values, 0.5)
             return self.maps[name].forward(values)
-
-    def _refuses(self, name: str, values: np.ndarray) -> np.ndarray:
-        """Values (N,) outside of a column's declared bounds (bool)."""
-        return (self.spikes if name in self.spikes else self.maps)[name].refuses(values)
 
     def save(self, path: str | PathLike) -> None:
         """Write the fit as JSON; Python's shortest float text keeps every bit."""
@@ -339,14 +353,6 @@ class Preprocessor:
             raise InputError(
                 f"{place}: no preprocessing as saved by this project ({error!r})"
             ) from error
-
-
-def _whole(values: np.ndarray, transform: Map) -> np.ndarray:
-    """Nearest whole numbers, within declared bounds."""
-    values = np.floor(values + 0.5)
-    if isinstance(transform, Logit) and transform.declared:
-        values = np.clip(values, transform.lower + 0.5, transform.upper - 0.5)
-    return values
 
 
 def _bounds(transform: Map) -> tuple[float, float] | None:

@@ -14,11 +14,9 @@ from functools import cached_property
 import numpy as np
 
 from flowmorph.errors import InputError
+from flowmorph.formats.allowed import spike_of
 from flowmorph.preprocess.logit import check_bounds
 from flowmorph.preprocess.transforms import KNOT_GAP, Stored, check_increasing
-
-#: Types in which a file may hold a spike's value, shortest first.
-TYPES = (np.float16, np.float32, np.float64)
 
 #: Least and largest width of an interval, relative to the range of the other values: float32, which
 #: flows see, has to tell values apart in the narrower of the two.
@@ -78,7 +76,7 @@ class Spikes(Stored):
         spikes = sorted(float(value) + 0.0 for value in spikes)
         _check_spikes(name, spikes)
         data, share = np.concatenate(values), np.concatenate(shares)
-        which = _spike_of(data, spikes)
+        which = spike_of(data, spikes)
         weights = np.bincount(which + 1, share, len(spikes) + 1)[1:]
         for value, weight in zip(spikes, weights, strict=True):
             if not weight > 0:
@@ -130,19 +128,12 @@ class Spikes(Stored):
         # As a value at the place itself is shifted, to the bit.
         return np.asarray(self.places) + self._shifts[1:]
 
-    def refuses(self, x: np.ndarray) -> np.ndarray:
-        """Values (N,), bool, that are no spike and outside of declared bounds."""
-        if self.bounds is None:
-            return np.zeros(np.shape(x), dtype=bool)
-        lower, upper = self.bounds
-        return (_spike_of(x, self.values) < 0) & ((x < lower) | (x > upper))
-
     def forward(self, x: np.ndarray, u: np.ndarray | float) -> np.ndarray:
         """Shift values (N,), and put spikes at the part ``u``, 0 <= u < 1, of their intervals.
 
         A value counts as a spike if it equals it as any floating type would hold it. NaN stays.
         """
-        which = _spike_of(x, self.values)
+        which = spike_of(x, self.values)
         k = np.searchsorted(self.places, x, side="right")
         # Rounding must not carry values over the edge of an interval, here and on the way back.
         floor = np.concatenate([[-np.inf], self._highs])
@@ -188,7 +179,7 @@ class Spikes(Stored):
 
         The ends of all intervals are added without weight, (N + 2 n,): they are part of the range.
         """
-        which, u = _spike_of(x, self.values), np.full(len(x), 0.5)
+        which, u = spike_of(x, self.values), np.full(len(x), 0.5)
         for i in range(len(self.values)):
             rows = which == i
             if shares[rows].any():
@@ -214,20 +205,6 @@ class Spikes(Stored):
             check_increasing("bounds", (lower, upper))
         if type(self.spread) is not bool:
             raise ValueError("spread: neither true nor false")
-
-
-def _spike_of(x: np.ndarray, spikes: Sequence[float]) -> np.ndarray:
-    """Number of the spike that each value (N,) is, -1 for the others."""
-    which = np.full(np.shape(x), -1)
-    # The longest type comes last, so that it decides where shorter ones hold two spikes alike.
-    for kind in TYPES:
-        for i, value in enumerate(spikes):
-            with np.errstate(over="ignore", under="ignore"):
-                held = float(kind(value))
-            # Beyond its range a type does not hold the value: 1e-9 is not 0.
-            if abs(held - value) <= float(np.finfo(kind).eps) * abs(value):
-                which[x == held] = i
-    return which
 
 
 def _place(value: float, lower: float, upper: float) -> float:

@@ -64,8 +64,8 @@ class Map(Stored):
         """
 
     @abstractmethod
-    def forward(self, x: np.ndarray, name: str = "") -> np.ndarray:
-        """Map values; an error names the feature ``name``."""
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        """Map values."""
 
     @abstractmethod
     def inverse(self, y: np.ndarray) -> np.ndarray:
@@ -80,10 +80,6 @@ class Map(Stored):
     def ends(self) -> tuple[float, float]:
         """Where the least and the largest value of the training data come to in the box."""
 
-    def refuses(self, x: np.ndarray) -> np.ndarray:
-        """Values (N,) that `forward` does not take (bool): here none."""
-        return np.zeros(np.shape(x), dtype=bool)
-
 
 def check_increasing(name: str, values: Sequence[float]) -> None:
     """Raise ValueError unless the values are finite numbers, each above the one before."""
@@ -91,17 +87,6 @@ def check_increasing(name: str, values: Sequence[float]) -> None:
         raise ValueError(f"{name}: not finite numbers")
     if any(b <= a for a, b in pairwise(values)):
         raise ValueError(f"{name}: not increasing")
-
-
-def outside(
-    name: str, x: np.ndarray, refused: np.ndarray, bounds: tuple[float, float]
-) -> InputError:
-    """Error that names the first of the values (N,) that are ``refused`` (N,) for their bounds."""
-    row = int(np.argmax(refused))
-    return InputError(
-        f"feature {name!r}: {np.ravel(x)[row]:g} in row {row} lies outside its bounds "
-        f"[{bounds[0]:g}, {bounds[1]:g}]: remove the row, or correct the bounds"
-    )
 
 
 def only(name: str, options: dict, *known: str) -> None:
@@ -150,7 +135,7 @@ class MinMax(Map):
     def _slope(self) -> float:
         return (self.high - self.low) / (self.maximum - self.minimum)
 
-    def forward(self, x, name=""):
+    def forward(self, x):
         return self.low + (x - self.minimum) * self._slope
 
     def inverse(self, y):
@@ -223,7 +208,7 @@ class Quantile(Map):
         mean = height / width
         return x[k], y[k], width, height, slopes[k] / mean, slopes[k + 1] / mean
 
-    def forward(self, x, name=""):
+    def forward(self, x):
         x = np.asarray(x, dtype=float)
         x0, y0, width, height, d0, d1 = self._segments(x, self.x)
         t = np.clip((x - x0) / width, 0, 1)

@@ -40,13 +40,14 @@ def to_box(
         Values after `Preprocessor.spread`, and points (N, D) and conditions (N, C), or None.
 
     Raises:
-        RowError: a value too far from the training's, or a category that is not known.
+        RowError: a value outside of declared bounds or too far from the training's, or a category
+            that is not known.
     """
     values, box, streams = {}, {}, noise.of(read)
     for name, transform in known.maps.items():
         values[name] = known.spread(name, read[name], streams[name])
         with np.errstate(over="ignore", invalid="ignore"):
-            box[name] = transform.forward(values[name], name)
+            box[name] = transform.forward(values[name])
         bad = np.flatnonzero(~(np.abs(box[name]) <= FARTHEST))
         if len(bad):
             raise RowError(

@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from flowmorph.errors import InputError, RowError
+from flowmorph.formats.allowed import Allowed
 from flowmorph.formats.columns import fitting
 from flowmorph.formats.labels import Label, distinct, factorized, labels
 from flowmorph.formats.lists import CELLS, relisted, unlisted
@@ -134,18 +135,19 @@ def replace(
     table: Any,
     moved: Mapping[str, np.ndarray],
     columns: Sequence[str] | None = None,
-    integers: Collection[str] = (),
+    allowed: Mapping[str, Allowed] | None = None,
 ) -> Any:
     """Give a table of the same kind in which some columns have other values; the rest is kept.
 
     ``moved`` has the new values, float64, one a row (N,), or one an element of its lists (n,). A
-    column keeps its container, and its type if that is floating point or it is among the
-    ``integers``, the features of whole numbers, which are clipped to their type's limits; others
-    become float64. Raises `InputError`, naming column and row, for a value that a column's type
-    does not hold. ``table`` itself is not changed.
+    column keeps its container, and its type if that is floating point or what is ``allowed`` in it
+    are whole numbers, which are clipped to their type's limits; others become float64. Raises
+    `InputError`, naming column and row, for a value that a column's type does not hold. ``table``
+    itself is not changed.
     """
+    allowed = allowed or {}
     new = {
-        name: _like(column_of(table, name, columns), values, name in integers, name)
+        name: _like(column_of(table, name, columns), values, allowed.get(name, Allowed()), name)
         for name, values in moved.items()
     }
     if isinstance(table, pd.DataFrame):
@@ -246,18 +248,18 @@ def _from_arrow(column: pa.Array | pa.ChunkedArray, name: str) -> np.ndarray:
     return np.ma.array(column.to_numpy(zero_copy_only=False), mask=missing)
 
 
-def _like(column: Any, values: np.ndarray, integer: bool, name: str) -> Any:
+def _like(column: Any, values: np.ndarray, allowed: Allowed, name: str) -> Any:
     """Values (n,), float64, in a container like a column's, in its type if that holds them."""
     elements, counts, close = _opened(column)
     if counts is not None:
         try:
-            return close(_like(elements, values, integer, name))
+            return close(_like(elements, values, allowed, name))
         except RowError as error:
             raise located(error, counts) from error
     plain = _plain(column, name)
     new, kind = values, _kind(plain)
-    if kind.kind == "f" or (integer and kind.kind in "iub"):
-        new, _ = fitting(values, kind, name, integer)
+    if kind.kind == "f" or (allowed.whole and kind.kind in "iub"):
+        new, _ = fitting(values, kind, name, allowed)
     same = new.dtype == plain.dtype
     if isinstance(column, pa.Array | pa.ChunkedArray):
         made = pa.array(new, type=column.type if same and _is_primitive(column) else None)

@@ -17,13 +17,10 @@ from flowmorph.formats.columns import Chunk, Column
 from flowmorph.formats.lists import relisted
 from flowmorph.plan.objects import MovedObject, check
 from flowmorph.plan.suffixes import suffix_of
-from flowmorph.samples.regions import inside
-from flowmorph.user.box import FARTHEST
 from flowmorph.user.elements import Elements, located, of_chunk
 from flowmorph.user.output import Output, check_output
+from flowmorph.user.status import BEYOND, ELSEWHERE, MISSING, MOVED, status_of
 from flowmorph.user.transport import Transport
-
-MOVED, ELSEWHERE, MISSING, BEYOND = 1, 0, -1, -2
 
 #: Rows of a file that are moved together. The last digits of float32 sums depend on this number, so
 #: that the user cannot choose it.
@@ -41,9 +38,11 @@ class Counts:
         lists: rows whose lists these are the elements of.
         moved: rows that were moved.
         elsewhere: rows outside of the regions to move.
-        missing: rows with a value that is missing or cannot be used.
+        missing: rows with a value that is missing, or too far from the training's to be used.
+        outside: rows with a value outside of declared bounds, and none that is missing.
         weightless: moved rows of weight 0: the target never has their condition.
         kept: rows that keep their values because they lie beyond the range of the training.
+        refused: values outside of declared bounds in the rows ``outside``, by column.
         beyond: rows beyond that range, moved or kept, by feature or condition.
         clipped: moved values that were clipped to the type of their column, by column.
         objects: the same for each object that has a name, of which the numbers are the sums.
@@ -55,8 +54,10 @@ class Counts:
     moved: int = 0
     elsewhere: int = 0
     missing: int = 0
+    outside: int = 0
     kept: int = 0
     weightless: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
     beyond: dict[str, int] = field(default_factory=dict)
     clipped: dict[str, int] = field(default_factory=dict)
     objects: dict[str, Counts] = field(default_factory=dict)
@@ -68,9 +69,10 @@ class Counts:
         if "" in objects:
             return objects[""]
         total = cls(objects=dict(objects))
-        for name in ("rows", "lists", "moved", "elsewhere", "missing", "kept", "weightless"):
+        numbers = ("rows", "lists", "moved", "elsewhere", "missing", "outside", "kept")
+        for name in (*numbers, "weightless"):
             setattr(total, name, sum(getattr(each, name) for each in objects.values()))
-        for name in ("beyond", "clipped"):
+        for name in ("refused", "beyond", "clipped"):
             added: Counter[str] = Counter()
             for each in objects.values():
                 added.update(getattr(each, name))
@@ -84,6 +86,8 @@ class Counts:
             f"{self.elsewhere} outside of the regions to move",
             f"{self.missing} with a missing value",
         ]
+        if self.outside:
+            parts.append(f"{self.outside} outside of declared bounds ({_listed(self.refused)})")
         if self.kept:
             parts.append(f"{self.kept} kept, because they lie beyond the range of the training")
         if self.weightless:
@@ -188,7 +192,7 @@ class _Mover:
         others: list[str],
     ) -> None:
         self.transport, self.each, self.output = transport, each, output
-        self.bands, self.others = np.asarray(bands, dtype=float), others
+        self.bands, self.others = bands, others
         self.noise = transport.dequantization(0, each.name)
         self.counts = Counts()
 
@@ -199,24 +203,22 @@ class _Mover:
 
     def move(self, files: SampleFiles, chunk: Chunk) -> dict[str, Column]:
         """Columns of the output for a chunk of the files; an error's row is one of the chunk."""
-        features, whole = self.transport.features, self.transport.preprocessing.integers
-        categories = self.transport.preprocessing.categories
-        read = of_chunk(files, chunk, self.each, features, self.others, categories)
+        features, known = self.transport.features, self.transport.preprocessing
+        read = of_chunk(files, chunk, self.each, features, self.others, known.categories)
         status = self._status(read)
         chosen, result = status == MOVED, {}
-        read.check_known(categories, chosen)
+        read.check_known(known.categories, chosen)
         try:
             moved, marks = self._moved(read, chosen)
             for name in features:
                 column, values = self.each.column(name), [each[name] for each in moved]
+                allowed = known.allowed(name)
                 result[self.output.name(column)], clipped = files.moved(
-                    chunk, column, values[0], chosen, name in whole, self.output.replace
+                    chunk, column, values[0], chosen, allowed, self.output.replace
                 )
                 self.counts.clipped[column] = self.counts.clipped.get(column, 0) + clipped
                 for new, varied in self.output.varied_values(column, values).items():
-                    result[new], _ = files.moved(
-                        chunk, column, varied, chosen, name in whole, False
-                    )
+                    result[new], _ = files.moved(chunk, column, varied, chosen, allowed, False)
         except RowError as error:
             index = int(np.flatnonzero(chosen)[error.row])
             raise located(RowError(index, error.column, error.text), read.counts) from error
@@ -226,29 +228,34 @@ class _Mover:
 
     def _status(self, read: Elements) -> np.ndarray:
         """Say what is to happen to each element (n,), and count them."""
-        transport, counts = self.transport, self.counts
-        status = np.full(len(read[transport.features[0]]), MOVED, np.int8)
-        if len(self.bands):
-            values = read[transport.regions["column"]]
-            status[~inside(values, self.bands)] = ELSEWHERE
-            status[~np.isfinite(values)] = MISSING
-        status[~transport.preprocessing.usable(read, FARTHEST)] = MISSING
-        for name in transport.event:
-            status[~np.isfinite(read[name])] = MISSING
-        chosen = status == MOVED
+        transport, counts, known = self.transport, self.counts, self.transport.preprocessing
+        region = transport.regions["column"] if len(self.bands) else None
+        status = status_of(read, known, transport.event, region, self.bands)
+        chosen, refused = status == MOVED, known.out_of_bounds(read)
         for name, rows in transport.beyond(read).items():
-            rows, column = rows & chosen, self.each.column(name)
-            counts.beyond[column] = counts.beyond.get(column, 0) + int(rows.sum())
+            rows = rows & chosen
+            self._add(counts.beyond, name, rows)
             if self.output.outside == "keep":
                 status[rows] = BEYOND
+        used = [*known.columns, *transport.event, *([region] if region else [])]
+        there = np.logical_and.reduce([np.isfinite(read[name]) for name in used])
+        outside = there & np.logical_or.reduce([*refused.values()])
+        for name, rows in refused.items():
+            self._add(counts.refused, name, rows & outside)
         counts.rows += len(status)
         if read.counts is not None:
             counts.lists += read.rows
         counts.moved += int((status == MOVED).sum())
         counts.elsewhere += int((status == ELSEWHERE).sum())
-        counts.missing += int((status == MISSING).sum())
+        counts.missing += int((status == MISSING).sum() - outside.sum())
+        counts.outside += int(outside.sum())
         counts.kept += int((status == BEYOND).sum())
         return status
+
+    def _add(self, counts: dict[str, int], name: str, rows: np.ndarray) -> None:
+        """Count rows (n,), bool, for a column of the transport's."""
+        column = self.each.column(name)
+        counts[column] = counts.get(column, 0) + int(rows.sum())
 
     def _moved(
         self, read: Elements, chosen: np.ndarray

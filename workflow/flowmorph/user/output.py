@@ -13,6 +13,7 @@ import numpy as np
 
 from flowmorph.errors import InputError
 from flowmorph.formats import SampleFiles, open_writer
+from flowmorph.formats.allowed import Allowed
 from flowmorph.formats.base import CHECKED_ROWS, LEAVE_OUT, READABLE, listed
 from flowmorph.formats.columns import Chunk, Column, describe
 from flowmorph.formats.lists import relisted
@@ -213,7 +214,7 @@ def _unmoved(
         for new in (output.name(column), *output.varied_names(column)):
             replaced = output.replace and new == column
             result[new], _ = files.moved(
-                chunk, column, np.empty(0), nowhere, name in whole, replaced
+                chunk, column, np.empty(0), nowhere, Allowed(name in whole), replaced
             )
     like = chunk[each.column(features[0])]
     marks = output.marks(each).items()

@@ -16,6 +16,7 @@ import torch
 from flowmorph.errors import InputError, RowError
 from flowmorph.flows import setup
 from flowmorph.flows.flow import Flow
+from flowmorph.formats.allowed import Allowed
 from flowmorph.plan.objects import MovedObject, check, moved_objects
 from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.transfer.morph import BaseTransfer, DensityPair, Morph, morph
@@ -92,7 +93,7 @@ class Transport(ColumnMap):
                 "nominal map)"
             )
         moved: dict[str, np.ndarray] = {}
-        whole: set[str] = set()
+        allowed: dict[str, Allowed] = {}
         for each in chosen:
             read = self._read(table, each, columns)
             noise = self.dequantization(seed, each.name)
@@ -101,8 +102,8 @@ class Transport(ColumnMap):
             except RowError as error:
                 raise _named(error, each, read) from error
             moved |= {each.column(name): values for name, values in new.items()}
-            whole |= {each.column(name) for name in self.preprocessing.integers}
-        return dataframes.replace(table, moved, columns, whole)
+            allowed |= {each.column(name): self.preprocessing.allowed(name) for name in new}
+        return dataframes.replace(table, moved, columns, allowed)
 
     def log_prob(
         self,

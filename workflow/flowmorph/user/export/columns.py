@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import logit
 
+from flowmorph.formats.allowed import TYPES, Allowed, held
 from flowmorph.preprocess.logit import LOGIT_EDGE, Logit
 from flowmorph.preprocess.preprocessor import HALF, Preprocessor
-from flowmorph.preprocess.spikes import TYPES, Spikes
+from flowmorph.preprocess.spikes import Spikes
 from flowmorph.preprocess.transforms import Map, MinMax, Quantile
 from flowmorph.user.export.nodes import Value, some, where
 
@@ -27,14 +28,19 @@ class Column:
     """A column of numbers: the way to the flows' box and back."""
 
     map: Map
-    integer: bool
+    allowed: Allowed
     spikes: Spikes | None
 
     @classmethod
     def of(cls, preprocessing: Preprocessor, name: str) -> Column:
         """One of the columns that have a map."""
-        integer = name in preprocessing.integers
-        return cls(preprocessing.maps[name], integer, preprocessing.spikes.get(name))
+        known, spikes = preprocessing.maps[name], preprocessing.spikes.get(name)
+        return cls(known, preprocessing.allowed(name), spikes)
+
+    @property
+    def integer(self) -> bool:
+        """Whether it holds whole numbers."""
+        return self.allowed.whole
 
     @property
     def noisy(self) -> bool:
@@ -51,17 +57,19 @@ class Column:
             low, high = self.spikes.inverse(np.array([low, high]))
         return float(low), float(high)
 
+    def taken(self, x: Value) -> Value:
+        """As `Allowed.taken`."""
+        for value, bound in self.allowed.stand_ins.items():
+            x = where(x.equals(value), bound, x)
+        return x
+
     def refused(self, x: Value) -> Value | None:
-        """Values outside of declared bounds, None where any are taken."""
-        if self.spikes is not None:
-            if self.spikes.bounds is None:
-                return None
-            low, high = self.spikes.bounds
-            return ((x < low) | (x > high)) & ~some(_is_spike(self.spikes, x))
-        if isinstance(self.map, Logit) and self.map.declared:
-            place = _place(self.map, x)
-            return (place < 0.0) | (place > 1.0)
-        return None
+        """Values, as `taken` gives them, outside of declared bounds; None where any are taken."""
+        if self.allowed.bounds is None:
+            return None
+        low, high = self.allowed.bounds
+        outside = (x < low) | (x > high)
+        return outside if self.spikes is None else outside & ~some(_is_spike(self.spikes, x))
 
     def spread(self, x: Value, u: Value | None) -> Value:
         """`Preprocessor.spread`, with random numbers ``u``, 0 <= u < 1, where it takes some."""
@@ -81,12 +89,11 @@ class Column:
         return _INVERSE[type(self.map)](self.map, y)
 
     def final(self, z: Value, kind: np.dtype) -> Value:
-        """Undo `spread`, in the type of the output."""
-        if self.integer:
-            z = (z + 0.5).floor()
-            if isinstance(self.map, Logit) and self.map.declared:
-                z = z.clip(self.map.lower + 0.5, self.map.upper - 0.5)
-        return z.cast(kind) if self.spikes is None else _spikes_inverse(self.spikes, z, kind)
+        """Undo `spread`, in the type of the output, as `Allowed.cast` holds values there."""
+        if self.spikes is not None:
+            return _spikes_inverse(self.spikes, z, self.allowed, kind)
+        x = ((z + 0.5).floor() if self.integer else z).cast(kind)
+        return x if self.allowed.bounds is None else x.clip(*self.allowed.limits(kind))
 
     def log_slope(self, z: Value) -> Value:
         """Logarithm of d(box)/dz and, in a spike's interval, of its width."""
@@ -205,17 +212,15 @@ _LOG_SLOPE: dict[type[Map], Callable] = {
 def _is_spike(spikes: Spikes, x: Value) -> list[Value]:
     """For each spike, whether a value is it, in any floating type that holds it.
 
-    As `flowmorph.preprocess.spikes._spike_of`, where the longest type decides.
+    As `flowmorph.formats.allowed.spike_of`, where the longest type decides.
     """
     holders: dict[float, int] = {}
     for kind in TYPES:
-        for i, value in enumerate(spikes.values):
-            with np.errstate(over="ignore", under="ignore"):
-                held = float(kind(value))
-            if abs(held - value) <= float(np.finfo(kind).eps) * abs(value):
-                holders[held] = i
+        for i, spike in enumerate(spikes.values):
+            if (value := held(kind, spike)) is not None:
+                holders[value] = i
     found = range(len(spikes.values))
-    return [some([x.equals(held) for held, i in holders.items() if i == each]) for each in found]
+    return [some([x.equals(value) for value, i in holders.items() if i == each]) for each in found]
 
 
 def _spikes_forward(spikes: Spikes, x: Value, u: Value | float) -> Value:
@@ -234,8 +239,8 @@ def _spikes_forward(spikes: Spikes, x: Value, u: Value | float) -> Value:
     return result
 
 
-def _spikes_inverse(spikes: Spikes, z: Value, kind: np.dtype) -> Value:
-    """As `Spikes.inverse`; in the type of the output, too, no other value is a spike's."""
+def _spikes_inverse(spikes: Spikes, z: Value, allowed: Allowed, kind: np.dtype) -> Value:
+    """As `Spikes.inverse`, and then `Allowed.cast`."""
     places = np.asarray(spikes.places)
     floor = np.array([-np.inf, *places])
     ceiling = np.array([*np.nextafter(places, -np.inf), np.inf])
@@ -249,6 +254,8 @@ def _spikes_inverse(spikes: Spikes, z: Value, kind: np.dtype) -> Value:
     spike = np.array([0.0, *spikes.values], kind)
     for value in spike[1:]:
         x = where(x.equals(value), np.nextafter(value, kind.type(np.inf)), x)
+    if allowed.bounds is not None:
+        x = x.clip(*allowed.limits(kind))
     return where(inside, _table(spike, k, x), x)
 
 

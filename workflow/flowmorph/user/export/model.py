@@ -139,7 +139,7 @@ def build(
 
     valid, spread, box = [], {}, {}
     for name, column in parts.items():
-        x, u = given[name].cast(DOUBLE), None
+        x, u = column.taken(given[name].cast(DOUBLE)), None
         if column.noisy:
             u = given[name + UNIFORM].cast(DOUBLE)
             valid.append((u >= 0.0) & (u < 1.0))

@@ -108,7 +108,7 @@ class Value:
         to = helper.np_dtype_to_tensor_dtype(kind)
         return self.graph.node("Cast", self, kind=kind, to=to)
 
-    def clip(self, low: float, high: float) -> Value:
+    def clip(self, low: float | np.floating, high: float | np.floating) -> Value:
         """At least ``low`` and at most ``high``; not-a-number may become either."""
         return self.graph.node("Clip", self, self.like(low), self.like(high))
 

@@ -64,8 +64,8 @@ def _rows(transport: Transport, kind: np.dtype, rng: np.random.Generator) -> dic
         odd = [np.nan, np.inf, -np.inf, float(np.finfo(kind).max), -float(np.finfo(kind).max)]
         span = Column.of(known, name).span
         odd += [*span, span[0] - np.ptp(span), span[1] + np.ptp(span)]
-        if name in known.spikes:
-            odd += [float(np.float32(value)) for value in known.spikes[name].values]
+        allowed = known.allowed(name)
+        odd += [float(np.float32(value)) for value in (*allowed.spikes, *(allowed.bounds or ()))]
         some = rng.random(ROWS) < 0.01
         found[name] = np.where(some, rng.choice(odd, ROWS), x).astype(kind).astype(float)
     for name, categories in known.categories.items():
@@ -82,8 +82,8 @@ def _discrete(transport: Transport, weighed: Balance, kind: np.dtype) -> dict[st
         name, place = names[i], np.count_nonzero(weighed.discrete[:i])
         cells = np.unique(weighed.cells[:, place])
         found[name] = known.inverse({name: cells})[name].astype(kind).astype(float)
-        again = known.maps[name].forward(found[name], name)
-        if (np.abs(again - cells) > reach(cells)).any():
+        again = known.place(name, found[name])
+        if not (np.abs(again - cells) <= reach(cells)).all():
             raise InputError(
                 f"condition {name!r}: {kind} does not tell its values apart: export in float64"
             )

@@ -79,7 +79,7 @@ class Truth:
             values = np.where(self.valid, rows[name], Column.of(known, name).span[0])
             noise = _Given(np.where(self.valid, given.get(name + UNIFORM, 0.5), 0.5))
             spread[name] = known.spread(name, values, noise)
-            box[name] = transform.forward(spread[name], name)
+            box[name] = transform.forward(spread[name])
         box |= {name: each.forward(rows[name]) for name, each in known.categories.items()}
         x, c = (
             known.inputs(box, names, len(self.valid), float)
