@@ -148,8 +148,10 @@ rule export_transport:
         runtime=scaled(60),
     params:
         also="--also balance_factor" if config["own"]["balance"] else "",
+        precision=own_config.model_precision(config),
     shell:
-        "python {input.script} --transport {input.transport} {params.also} "
+        "python {input.script} --transport {input.transport} --precision {params.precision} "
+        " {params.also} "
         " --outputs {output} > {log} 2>&1"
 
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from flowmorph.errors import InputError
-from flowmorph.plan import methods, targets, tasks
+from flowmorph.plan import methods, own_config, targets, tasks
 from flowmorph.plan.config import check
 from flowmorph.plan.jobs.build import Jobs
 from flowmorph.plan.jobs.training import Recipe, Smoothing
@@ -106,6 +106,7 @@ def test_an_unknown_key_is_named():
         ("alternatives.methods.penalty_identity", {"batch": 0}),
         ("alternatives.methods.simple_network", {"layers": 0}),
         ("alternatives.methods.large_network", {"epochs": 1}),
+        *(("own.output.onnx", value) for value in ("float16", "yes", "", 1, 0, 64, None, [True])),
         ("run", "../elsewhere"),
         ("training.toy.smoothing.widths", [0.1, 0.2, 0.05, 0.02]),
         ("training.rotated.smoothing.shares", [0.1, 0.2]),
@@ -122,6 +123,20 @@ def test_a_bad_value_names_its_key(path, value):
     place[last] = value
     with pytest.raises(InputError, match=path):
         check(config, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "precision"),
+    [(False, "float32"), (True, "float32"), ("float32", "float32"), ("float64", "float64")],
+)
+def test_models_have_the_precision_that_is_chosen(chosen, precision):
+    config = read("config")
+    config["own"]["reference"]["files"] = config["own"]["target"]["files"] = "a.csv"
+    config["own"] |= {"features": ["x"], "methods": ["base_transfer"]}
+    config["own"]["output"]["onnx"] = chosen
+    check(config, SCHEMA)
+    assert own_config.model_precision(config) == precision
+    assert bool(targets.exported("out", config)) == bool(chosen)
 
 
 @pytest.mark.parametrize(

@@ -205,6 +205,29 @@ def test_values_too_fine_for_float32_are_refused(tmp_path):
     assert transport.export(tmp_path / "t.onnx", precision="float64").difference < 1e-11
 
 
+@pytest.mark.parametrize("transform", ["minmax", "quantile"])
+@pytest.mark.parametrize(("place", "width"), [(3.0969, 0.01), (172.5, 0.5), (-91.19, 0.1)])
+def test_narrow_features_far_from_zero_are_exported(tmp_path, place, width, transform):
+    """Masses of resonances, of which float32 has some thousand numbers, and not a hundred."""
+    narrow = table(2000)
+    narrow["x"] = np.random.default_rng(1).normal(place, width, 2000)
+    transport = loaded(tmp_path, train=narrow, x={"transform": transform})
+    for options in ({}, {"outputs": ALL}, {"arithmetic": "float32"}):
+        transport.export(tmp_path / "t.onnx", **options)
+    given = {"x": narrow["x"].astype(np.float32)}
+    got, ours = run(tmp_path / "t.onnx", given)["x_moved"], transport.move(given)["x"]
+    np.testing.assert_allclose(got, ours, atol=2e-3 * width)
+
+
+def test_an_error_beside_rounding_is_still_refused(tmp_path, monkeypatch):
+    narrow = table(2000)
+    narrow["x"] = np.random.default_rng(1).normal(3.0969, 0.01, 2000)
+    transport, right = loaded(tmp_path, train=narrow, x={}), columns.Column.inverse
+    monkeypatch.setattr(columns.Column, "inverse", lambda *given: right(*given) + 1e-6)
+    with pytest.raises(InputError, match="x_moved is .*: export in float64"):
+        transport.export(tmp_path / "t.onnx")
+
+
 def test_names_that_meet_are_refused(tmp_path):
     train = table(2000)
     train |= {"k_uniform": train["m"], "k_moved": train["m"], "log_det": train["m"]}
@@ -242,13 +265,14 @@ def test_the_command_writes_the_same_file(tmp_path, capsys):
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
 
 
-def test_the_rules_script_writes_a_model_a_fold(tmp_path):
+@pytest.mark.parametrize("precision", [[], ["--precision", "float64"]], ids=str)
+def test_the_rules_script_writes_a_model_a_fold(tmp_path, precision):
     transport = loaded(tmp_path, folds=2)
     paths = [tmp_path / f"{fold}.onnx" for fold in (0, 1)]
-    command = ["--transport", str(tmp_path), "--outputs", *map(str, paths)]
+    command = ["--transport", str(tmp_path), *precision, "--outputs", *map(str, paths)]
     script("export_transport").main(command)
     for fold, path in enumerate(paths):
-        transport.export(tmp_path / "t.onnx", fold=fold)
+        transport.export(tmp_path / "t.onnx", fold=fold, precision=(precision or ["float32"])[-1])
         assert path.read_bytes() == (tmp_path / "t.onnx").read_bytes()
 
 

@@ -177,6 +177,12 @@ def output_methods(config: dict) -> list[str]:
     return config["own"]["output"]["methods"] or config["own"]["methods"]
 
 
+def model_precision(config: dict) -> str:
+    """Type of the numbers that exported models take and give."""
+    chosen = config["own"]["output"]["onnx"]
+    return chosen if isinstance(chosen, str) else "float32"
+
+
 def _check_export(config: dict) -> None:
     """Names of a model's inputs and outputs, which `flowmorph.user.export.model` gives them."""
     own = config["own"]

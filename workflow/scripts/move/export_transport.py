@@ -12,13 +12,15 @@ from flowmorph.user.export import export
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--transport", required=True, help="safetensors")
+    parser.add_argument("--precision", default="float32", help="type of inputs and outputs")
     parser.add_argument("--also", nargs="*", default=[], help="further outputs")
     parser.add_argument("--outputs", nargs="+", required=True, help="models, in order of folds")
     args = parser.parse_args(argv)
 
     loaded = transport.load(args.transport, device="cpu")
     for fold, path in enumerate(args.outputs):
-        print(f"{path}: {export(loaded, path, outputs=args.also, fold=fold)}")
+        found = export(loaded, path, precision=args.precision, outputs=args.also, fold=fold)
+        print(f"{path}: {found}")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,10 @@ TOLERANCE = 1e-5
 #: Largest difference of logarithms, likewise.
 LOG_TOLERANCE = 1e-4
 
+#: Farthest that two neighbouring numbers of a type lie apart, in units of a feature's
+#: `Truth.width`, where its rounding is not held against a model: coarser ones lose the feature.
+COARSEST = 1e-3
+
 #: How many times the largest error that rounding leaves to the transport a difference may be.
 ROUNDING = 4
 
@@ -86,7 +90,9 @@ def verify(
     be 1e-5 or, if the model's flows compute in float32 and that is more, `ROUNDING` times the
     largest error of the transport's own in float32. A moved value agrees if it is one of those that
     belong to y +- t max(1, |y|), or within 1e-5 of both the value and the width of the middle two
-    thirds of the training values. A factor of ``balance`` agrees within 1e-5 of itself. Raises
+    thirds of the training values; or within one unit in the last place of the model's type beyond
+    these, which is how it rounds a narrow feature far from 0, unless it has less than a thousand
+    numbers in this width (`COARSEST`). A factor of ``balance`` agrees within 1e-5 of itself. Raises
     InputError, naming output and row, if one does not. Rows that are not `Truth.compared` need only
     be taken or refused as the transport does, and have the right factor.
     """
@@ -109,7 +115,7 @@ def verify(
     largest: dict[str, float] = {}
     other_side = 0
     for name, values in found.items():
-        values = values.astype(float)
+        rounded, values = values, values.astype(float)
         gap, same = truth.relative(name, values), np.ones(len(values), bool)
         compared = truth.valid if name == FACTOR else truth.compared
         if name == FACTOR:
@@ -118,7 +124,7 @@ def verify(
             good = gap <= max(LOG_TOLERANCE, ROUNDING * truth.own[name])
         else:
             tolerance = max(TOLERANCE, ROUNDING * truth.own_boxed[name])
-            good, same = _moved(truth, name, values, tolerance)
+            good, same = _moved(truth, name, rounded, tolerance)
         for row in np.flatnonzero(compared & ~good)[:1]:
             raise refuse(name, row, f"and the transport's {truth.outputs[name][row]:.9g}")
         largest[name] = gap[compared & same].max(initial=0.0)
@@ -141,12 +147,15 @@ def verify(
 
 
 def _moved(
-    truth: Truth, name: str, values: np.ndarray, tolerance: float
+    truth: Truth, name: str, rounded: np.ndarray, tolerance: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows (N,) in which a moved feature agrees, and those on the same side of an edge."""
     y, ours = truth.boxed[name], truth.outputs[name]
     reach = tolerance * np.maximum(1, np.abs(y))
     low, high = truth.back(name, y - reach), truth.back(name, y + reach)
-    size = np.minimum(np.abs(ours), truth.width(name))
-    good = ((low <= values) & (values <= high)) | (np.abs(values - ours) <= TOLERANCE * size)
+    values, width = rounded.astype(float), truth.width(name)
+    rounding = np.spacing(np.abs(rounded)).astype(float)
+    rounding = np.where(rounding <= COARSEST * width, rounding, 0.0)
+    near = np.abs(values - ours) <= TOLERANCE * np.minimum(np.abs(ours), width) + rounding
+    good = ((low - rounding <= values) & (values <= high + rounding)) | near
     return good, truth.side(name, values) == truth.side(name, ours)
