@@ -14,6 +14,7 @@ import yaml
 from jobs import measure_job
 from scipy import stats
 from scripts_by_name import script
+from transports import DEFAULTS, pytorch_with
 
 from flowmorph import alternatives
 from flowmorph.alternatives import interface
@@ -115,6 +116,20 @@ def test_the_switched_density_goes_through_the_base_by_quantiles():
     moved = morph((x, none), (y, none), 3)(start, none[:50]).points
     # Of one feature there is one increasing map from a Gaussian to a Gaussian.
     assert np.abs(moved - (1 + 0.5 * (start + 0.5))).mean() < 0.05
+
+
+@pytest.mark.parametrize("method", ["flow_matching", "switched_density"])
+@pytest.mark.parametrize("other", DEFAULTS, ids=str)
+def test_other_defaults_of_pytorch_give_the_same(method, other):
+    settings = SETTINGS[method] | ({"steps": 5} if method == "flow_matching" else {"epochs": 1})
+    reference, target = gaussians(1, size=400, conditions=1)
+
+    def points() -> np.ndarray:
+        return interface.find(method, settings)(reference, target, 0)(*reference).points
+
+    expected = points()
+    with pytorch_with(*other):
+        assert np.array_equal(points(), expected)
 
 
 def test_quantile_morphing_is_the_exact_transport_of_one_feature():

@@ -15,6 +15,7 @@ import torch
 from scripts_by_name import path_of
 from test_own_tutorial import SMALL
 from test_workflow import OUT, Project
+from transports import DEFAULTS, pytorch_with
 from yaml import safe_load
 
 import flowmorph
@@ -234,6 +235,8 @@ NAN = REFERENCE | {"x": np.where(np.arange(500) == 7, np.nan, REFERENCE["x"])}
         ({"regions": {"column": "m", "train": [[7, 8]]}}, "events for train .*widen regions"),
         ({"folds": 1}, "^folds: 1 is less"),
         ({"threads": 0}, "^threads: 0: give a positive whole number"),
+        ({"threads": True}, "^threads: True: give a positive whole number"),
+        ({"threads": 10**9}, "^threads: 1000000000: give a positive whole number, 1024 at most"),
         ({"device": "tpu"}, "^device: 'tpu' is not one of"),
         ({"features": "n", "condition": (), "variations": {"bootstrap": 1}}, "need event"),
         ({"event": ["one"], "folds": 2, **ONE}, "^reference: event: 'one': the same in all 400"),
@@ -265,8 +268,23 @@ def test_pytorch_is_left_as_it_was(flushes, tmp_path):
     torch.set_flush_denormal(flushes)
     tiny(threads=threads + 1).save(tmp_path)
     assert torch.get_num_threads() == threads and setup.flushes() == flushes
-    flowmorph.load(tmp_path, threads=threads)
+    flowmorph.load(tmp_path, threads=threads + 1)
+    assert torch.get_num_threads() == threads
     assert torch.equal(torch.rand(2), expected) and setup.flushes() == flushes
+
+
+@pytest.mark.parametrize("other", DEFAULTS, ids=str)
+def test_other_defaults_of_pytorch_give_the_same(small, tmp_path, other):
+    with pytorch_with(*other):
+        found = tiny()
+    assert content(found, tmp_path) == content(small, tmp_path)
+
+
+@pytest.mark.parametrize("without", [torch.no_grad, torch.inference_mode])
+def test_a_program_without_gradients_can_train(small, tmp_path, without):
+    with without():
+        found = tiny()
+    assert content(found, tmp_path) == content(small, tmp_path)
 
 
 def test_progress_is_a_bar_or_nothing(capfd, caplog):

@@ -12,9 +12,11 @@ import awkward as ak
 import numpy as np
 import pandas as pd
 import pytest
-from transports import make, table
+import torch
+from transports import DEFAULTS, make, pytorch_with, table
 
 import flowmorph
+from flowmorph.__main__ import main
 from flowmorph.errors import InputError
 from flowmorph.flows import setup
 from flowmorph.transfer.morph import FlowMorph
@@ -179,6 +181,61 @@ def test_rows_beyond_the_training_are_told_column_by_column(transport):
     none = transport.beyond({name: np.empty(0) for name in "xkm"})
     assert all(rows.shape == (0,) for rows in none.values())
     assert transport.usable({name: np.empty(0) for name in "xkm"}).shape == (0,)
+
+
+# --- PyTorch's settings, which are the user's
+
+
+@pytest.mark.parametrize("other", DEFAULTS, ids=str)
+def test_other_defaults_of_pytorch_change_nothing(folder, transport, tmp_path, other):
+    start = table(200)
+    expected = [transport.move(start), transport.log_prob(start), transport.support(start)]
+    with pytorch_with(*other):
+        found = flowmorph.load(folder)
+        numbers = [found.move(start), found.log_prob(start), found.support(start)]
+        found.save(tmp_path)
+    np.testing.assert_equal(numbers, expected)
+    saved, given = ((place / "transport.safetensors").read_bytes() for place in (tmp_path, folder))
+    assert saved == given
+
+
+@pytest.mark.parametrize("threads", [0, -1, True, 1.0, "2", None, 10**9, 2**70])
+def test_what_is_no_number_of_threads_is_refused(folder, threads):
+    before = torch.get_num_threads()
+    with pytest.raises(InputError, match="^threads: .*: give a positive whole number") as error:
+        flowmorph.load(folder, threads=threads)
+    assert "\n" not in str(error.value) and torch.get_num_threads() == before
+
+
+def test_the_command_refuses_such_a_number_in_one_line(folder, tmp_path):
+    move = ["--transport", str(folder), "--input", "x.npz", "--output", str(tmp_path / "y.npz")]
+    with pytest.raises(InputError, match="^threads: 0: give a positive whole number"):
+        main(["move", *move, "--threads", "0"])
+
+
+def test_another_device_is_refused(folder):
+    with pytest.raises(InputError, match="^device: 'tpu': choose one of auto, cpu, cuda"):
+        flowmorph.load(folder, device="tpu")
+
+
+def test_a_transports_threads_are_its_own(folder, monkeypatch):
+    before, real, used = torch.get_num_threads(), setup.in_chunks, []
+
+    def in_chunks(*given):
+        used.append(torch.get_num_threads())
+        return real(*given)
+
+    monkeypatch.setattr(setup, "in_chunks", in_chunks)
+    for threads in (before + 1, np.int64(before + 2)):
+        found = flowmorph.load(folder, threads=threads)
+        assert torch.get_num_threads() == before
+        for function in (found.move, found.log_prob, found.support):
+            function(table(20))
+            assert torch.get_num_threads() == before and set(used) == {threads}
+        used.clear()
+        with pytest.raises(InputError):
+            found.move(table(20) | {"x": np.full(20, np.nan)})
+        assert torch.get_num_threads() == before
 
 
 # --- pieces

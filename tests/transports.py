@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,9 @@ from flowmorph.flows import storage
 from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.user import bundle
+
+#: Types and devices of new tensors that a program may choose; a meta device holds no numbers.
+DEFAULTS = [(torch.float64, "cpu"), (torch.float16, "cpu"), (torch.float32, "meta")]
 
 NOWHERE = {"column": None, "train": [], "apply": [], "closure": True}
 REGIONS = NOWHERE | {"column": "m", "apply": [[0, 1]]}
@@ -24,6 +29,19 @@ def table(rows: int, seed: int = 0) -> dict[str, np.ndarray]:
         "m": rng.uniform(0, 2, rows),
         "id": np.arange(rows),
     }
+
+
+@contextmanager
+def pytorch_with(kind: torch.dtype, device: str) -> Iterator[None]:
+    """PyTorch as a program that does something else has set it; it has to stay so."""
+    torch.set_default_dtype(kind)
+    torch.set_default_device(device)
+    try:
+        yield
+        assert torch.get_default_dtype() == kind and torch.get_default_device().type == device
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
 
 
 def make(

@@ -115,8 +115,10 @@ def fit(
 def load(path: str, device: str = "auto", threads: int = 1) -> Transport:
     """Read a trained transport from its file, or from the folder that holds it.
 
-    ``device`` is ``cpu``, ``cuda`` or ``auto``. Raises `flowmorph.errors.InputError` for a file of
-    another kind.
+    ``device`` is ``cpu``, ``cuda`` or ``auto``; ``threads`` are those with which the transport
+    computes: PyTorch has as many as before at all other times. Raises
+    `flowmorph.errors.InputError` for a file of another kind, and for what is no device or number
+    of threads.
     """
     from flowmorph.user.transport import load as load_transport
 

@@ -50,7 +50,8 @@ def fit(reference: Points, target: Points, settings: Settings, seed: int) -> Mor
     setup.start(threads=1, seed=seed, device="cpu")
     rng = np.random.default_rng(seed)
     (x, c_x), (y, c_y) = reference, target
-    network = _network(x.shape[1] + 1 + c_x.shape[1], x.shape[1], settings)
+    with setup.single():
+        network = _network(x.shape[1] + 1 + c_x.shape[1], x.shape[1], settings)
     optimizer = torch.optim.Adam(network.parameters(), settings.learning_rate)
     batch = min(settings.batch, len(x), len(y))
     rows_x, rows_y = _rows(rng, len(x), batch), _rows(rng, len(y), batch)
@@ -64,7 +65,7 @@ def fit(reference: Points, target: Points, settings: Settings, seed: int) -> Mor
             start, end, settings.condition_weight * c_x[own], settings.condition_weight * condition
         )
         start, end, condition = (torch.from_numpy(a) for a in (start, end[pairs], condition[pairs]))
-        time = torch.rand(batch, 1)
+        time = torch.rand(batch, 1, dtype=torch.float32, device="cpu")
         place = start + time * (end - start)
         velocity = network(torch.cat([place, time, condition], dim=1))
         loss = (velocity - (end - start)).square().mean()
@@ -112,7 +113,7 @@ def _integrate(network: nn.Module, x: Tensor, c: Tensor, steps: int) -> Tensor:
     """Follow the velocity from t = 0 to 1."""
 
     def velocity(x: Tensor, t: float) -> Tensor:
-        return network(torch.cat([x, torch.full((len(x), 1), t), c], dim=1))
+        return network(torch.cat([x, x.new_full((len(x), 1), t), c], dim=1))
 
     h = 1 / steps
     for i in range(steps):

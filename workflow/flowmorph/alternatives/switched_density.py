@@ -92,6 +92,6 @@ def _splits(reference: Points, target: Points, seed: int) -> points.Splits:
         for rows in (order[held:], order[:held])
     )
     # Noise is in units of these: of one for a condition, and of none for the switch.
-    units = torch.ones(c.shape[1])
+    units = torch.ones(c.shape[1], dtype=torch.float32, device="cpu")
     units[-1] = 0
     return points.Splits(train, held_out, units)

@@ -20,6 +20,7 @@ from nflows.transforms import (
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from flowmorph.flows import setup
 from flowmorph.flows.engine import Compiled, runs_compiled
 from flowmorph.flows.made import Autoregressive, Layout, Shape, Tape
 from flowmorph.flows.spline import UNIT_SLOPE
@@ -60,23 +61,25 @@ class Architecture:
 
 
 def build_nflows(arch: Architecture) -> CompositeTransform:
-    """The same flow as plain nflows modules, freshly initialised by nflows."""
+    """The same flow as plain nflows modules, in float32 on a CPU, freshly initialised by nflows."""
     transforms: list[nn.Module] = []
-    for flip in arch.flips:
-        transforms.append(
-            MaskedPiecewiseRationalQuadraticAutoregressiveTransform(
-                features=arch.features,
-                hidden_features=arch.width,
-                context_features=arch.context or None,
-                num_bins=arch.bins,
-                tails="linear",
-                tail_bound=arch.tail_bound,
-                num_blocks=arch.blocks,
+    # nflows takes neither type nor device.
+    with setup.single():
+        for flip in arch.flips:
+            transforms.append(
+                MaskedPiecewiseRationalQuadraticAutoregressiveTransform(
+                    features=arch.features,
+                    hidden_features=arch.width,
+                    context_features=arch.context or None,
+                    num_bins=arch.bins,
+                    tails="linear",
+                    tail_bound=arch.tail_bound,
+                    num_blocks=arch.blocks,
+                )
             )
-        )
-        if flip:
-            transforms.append(ReversePermutation(features=arch.features))
-    return CompositeTransform(transforms)
+            if flip:
+                transforms.append(ReversePermutation(features=arch.features))
+        return CompositeTransform(transforms)
 
 
 class _Apply(torch.autograd.Function):
@@ -116,7 +119,7 @@ class Flow(nn.Module):
 
     :meth:`forward` and :meth:`inverse` return the image and the log-determinant (N,) of the
     applied direction (paper, eqs. 1 and 2). Gradients flow to ``x`` and to the weights, not to the
-    condition, which is data.
+    condition, which is data. A new flow is of float32 and on the CPU.
     """
 
     mask: Tensor
@@ -129,7 +132,8 @@ class Flow(nn.Module):
         self.layer = Autoregressive(self.layout, arch.tail_bound)
         self._compiled: Compiled | None = None
         self.register_buffer("mask", self.layout.mask().repeat(arch.layers), persistent=False)
-        self.flat = nn.Parameter(torch.empty(arch.layers * self.layout.size))
+        size = arch.layers * self.layout.size
+        self.flat = nn.Parameter(torch.empty(size, dtype=torch.float32, device="cpu"))
         self.identity = identity
         self.initialise()
 

@@ -45,7 +45,7 @@ class Layout:
         self.shape = shape
         groups = max(1, shape.features - 1)
         first = min(1, shape.features - 1)
-        degrees = torch.arange(shape.width) % groups + first
+        degrees = torch.arange(shape.width, device="cpu") % groups + first
         self.order = torch.argsort(degrees, stable=True)
         degrees = degrees[self.order]
         # Hidden rows of degree g for g = 0 .. D - 1.
@@ -53,7 +53,7 @@ class Layout:
         ends = [sum(counts[: g + 1]) for g in range(shape.features)]
         self.groups = [slice(end - n, end) for end, n in zip(ends, counts, strict=True)]
 
-        inputs = torch.arange(1, shape.features + 1)
+        inputs = torch.arange(1, shape.features + 1, device="cpu")
         outputs = inputs.repeat_interleave(3 * shape.bins - 1)
         in_mask = degrees[:, None] >= inputs
         hidden_mask = degrees[:, None] >= degrees
@@ -101,7 +101,7 @@ class Layout:
 
     def mask(self) -> Tensor:
         """Flat vector that is 1 where a weight exists and 0 where the mask cuts it."""
-        flat = torch.ones(self.size)
+        flat = torch.ones(self.size, dtype=torch.float32, device="cpu")
         views = self.views(flat)
         for name, (_, _, mask) in self.entries.items():
             if mask is not None:
@@ -115,7 +115,7 @@ class Layout:
             value: of each weight.
             condition: what is added at the weights of each condition, (C,).
         """
-        flat = torch.zeros(self.size)
+        flat = torch.zeros(self.size, dtype=torch.float32, device="cpu")
         for name, view in self.views(flat).items():
             if name.endswith("weight"):
                 view.fill_(value)

@@ -25,7 +25,7 @@ class Points:
     def shares(self) -> Tensor:
         """What each point counts, (N,), 1 on average."""
         if self.weights is None:
-            return torch.ones(len(self.x), dtype=torch.float64)
+            return torch.ones(len(self.x), dtype=torch.float64, device="cpu")
         return self.weights * (len(self.weights) / self.weights.sum())
 
     def joined(self, other: Points) -> Points:
@@ -51,8 +51,9 @@ def equal_weights(weights: Tensor, generator: torch.Generator) -> Tensor:
 
     With equal weights, the rows chosen stand for the weighted ones.
     """
-    start = torch.rand((), generator=generator, dtype=torch.float64)
-    steps = (torch.arange(len(weights), dtype=torch.float64) + start) / len(weights)
+    made = {"dtype": torch.float64, "device": "cpu"}
+    start = torch.rand((), generator=generator, **made)
+    steps = (torch.arange(len(weights), **made) + start) / len(weights)
     return torch.from_numpy(systematic(weights.double().numpy(), steps.numpy()))
 
 
@@ -84,11 +85,12 @@ class Sample:
         """Begin again: the batches that follow are those that were drawn first."""
         self.generator.manual_seed(self.seed)
         self.before = self.generator.get_state()
-        self.order, self.position, self.drawn = torch.empty(0, dtype=torch.long), 0, 0
+        self.order = torch.empty(0, dtype=torch.long, device="cpu")
+        self.position = self.drawn = 0
 
     def _shuffle(self) -> None:
         self.before = self.generator.get_state()
-        order = torch.randperm(len(self.x), generator=self.generator)
+        order = torch.randperm(len(self.x), generator=self.generator, device="cpu")
         if self.weights is not None:
             order = equal_weights(self.weights, self.generator)[order]
         self.order, self.position = order.to(self.x.device), 0

@@ -58,7 +58,9 @@ def problem(
     flow = Flow(Architecture(features, conditions, **as_dict(network))).to(device)
     x, c = splits.validation.unweighted(seed)
     if noise:
-        x = x + noise * torch.randn(x.shape, generator=torch.Generator().manual_seed(seed)).to(x)
+        drawn = {"dtype": torch.float32, "device": "cpu"}
+        generator = torch.Generator().manual_seed(seed)
+        x = x + noise * torch.randn(x.shape, generator=generator, **drawn).to(x)
 
     def loss(batch: Batch) -> Tensor:
         return -flow.log_prob(*batch).mean()

@@ -34,10 +34,10 @@ class Splits:
 
     def decay(self, recipe: Recipe, flow: Flow) -> Tensor | None:
         """What each of a flow's parameters (P,) loses of itself in a step, over the rate."""
-        conditions = torch.zeros(flow.arch.context)
+        conditions = torch.zeros(flow.arch.context, dtype=torch.float32, device="cpu")
         if self.gaps is not None and self.gaps.any():
             gaps = self.gaps.cpu().repeat(flow.arch.context // len(self.gaps))
-            conditions = recipe.condition_decay * (gaps > 0)
+            conditions = recipe.condition_decay * gaps.sign()
         if not recipe.weight_decay and not conditions.any():
             return None
         layer = flow.layout.per_weight(recipe.weight_decay, conditions)

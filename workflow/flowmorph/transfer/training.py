@@ -131,7 +131,7 @@ class Training:
         flow, recipe = self.flow, self.recipe
         self.recorder = Recorder() if graphs else None
         # What a graph reads has to lie on the device.
-        rate = torch.tensor(recipe.learning_rate, device=flow.flat.device)
+        rate = flow.flat.new_tensor(recipe.learning_rate)
         self.optimizer = torch.optim.Adam(
             [flow.flat], lr=rate if graphs else recipe.learning_rate, betas=(0.9, recipe.beta2),
             fused=True, capturable=graphs,
@@ -139,7 +139,7 @@ class Training:
         self.history: list[dict[str, float]] = []
         # Kept on the device: to read the loss at each step would mean to wait for the device each
         # time.
-        self.recent = torch.zeros((), device=flow.flat.device)
+        self.recent = flow.flat.new_zeros(())
         self.done = 0  # steps of the schedule
         self.taken = 0  # optimizer steps: those that were given up, too
         self.returns = 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,6 +48,7 @@ class ColumnMap:
         balance: factors that give the reference the target's spectrum of the condition; None where
             the training did without.
         weighed: name of the column that these factors multiply, if there is one.
+        threads: of the CPU, with which flows compute.
     """
 
     morphs: tuple[Morph, ...]
@@ -58,6 +60,7 @@ class ColumnMap:
     folds: int = 1
     balance: Balance | None = None
     weighed: tuple[str, ...] = ()
+    threads: int = 1
 
     @property
     def variations(self) -> int:
@@ -110,7 +113,7 @@ class ColumnMap:
         rows = np.empty((len(self.features), len(placed.fold)))
         for number, chosen in self._by_fold(placed):
             one = self.morphs[variation * self.folds + number]
-            image = setup.in_chunks(mover(one), *placed.select(chosen))
+            image = self._in_chunks(mover(one), *placed.select(chosen))
             rows[:, chosen] = image.double().cpu().numpy()
         return rows
 
@@ -143,7 +146,7 @@ class ColumnMap:
         for number, chosen in self._by_fold(placed):
             pair = self.morphs[number].pair
             x, c = placed.select(chosen)
-            reference, target = setup.in_chunks(pair.log_probs, x, c, c, c).cpu().numpy()
+            reference, target = self._in_chunks(pair.log_probs, x, c, c, c).cpu().numpy()
             found[chosen[support.lacking(target, reference)]] = WITHOUT_TARGET
             found[chosen[support.lacking(reference, target)]] = WITHOUT_REFERENCE
         for rows in self.beyond(read).values():
@@ -153,7 +156,7 @@ class ColumnMap:
     def log_densities(self, read: Elements, of: str, seed: int) -> np.ndarray:
         noise, x, c = self._to_box(read, self.dequantization(seed))
         found = [
-            setup.in_chunks(density(one, of), x, c).double() for one in self.morphs[: self.folds]
+            self._in_chunks(density(one, of), x, c).double() for one in self.morphs[: self.folds]
         ]
         # Of all folds' densities the mean.
         log_p = torch.logsumexp(torch.stack(found), 0).cpu().numpy() - math.log(self.folds)
@@ -199,6 +202,11 @@ class ColumnMap:
 
     def _hashes(self, read: Mapping[str, np.ndarray]) -> np.ndarray:
         return row_hashes.hashes(read, self.event or (*self.features, *self.conditions))
+
+    def _in_chunks(self, function: Callable[..., Tensor], *arrays: Any) -> Tensor:
+        """What `setup.in_chunks` gives, with this map's threads."""
+        with setup.using(self.threads):
+            return setup.in_chunks(function, *arrays)
 
     def _by_fold(self, placed: Placed) -> Iterator[tuple[int, np.ndarray]]:
         """Each fold that has rows, and these rows."""

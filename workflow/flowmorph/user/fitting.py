@@ -44,8 +44,7 @@ def fit(
     ``own`` are keys of ``own`` in the configuration and ``others`` keys beside it, as a user gives
     them; None stands for the default.
     """
-    if not isinstance(threads, int) or threads < 1:
-        raise InputError(f"threads: {threads!r}: give a positive whole number")
+    threads = setup.checked(threads)
     with named_as_arguments(), setup.kept(), TemporaryDirectory(prefix="flowmorph-") as folder:
         samples = {
             role: {"files": sample, "weights": weight}

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import awkward as ak
 import numpy as np
-import torch
 
 from flowmorph.errors import InputError, RowError
 from flowmorph.flows import setup
@@ -252,7 +251,7 @@ def _named(error: RowError, each: MovedObject, read: Elements) -> RowError:
 
 def load(path: str | Path, device: str = "auto", threads: int = 1) -> Transport:
     """Read a transport from its file or the folder that holds it; see `flowmorph.load`."""
-    torch.set_num_threads(threads)
+    threads = setup.checked(threads)
     used = setup.choose(device)
     note, trainings, balance = bundle.read(path)
     mode, morphs = "shared" if note["condition"] else None, []
@@ -277,4 +276,5 @@ def load(path: str | Path, device: str = "auto", threads: int = 1) -> Transport:
         note=note,
         balance=balance,
         weighed=(note["weights"],) if note["weights"] else (),
+        threads=threads,
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from flowmorph.errors import InputError
 from flowmorph.files import atomic
+from flowmorph.flows import setup
 from flowmorph.user.transport import Transport
 
 try:
@@ -80,7 +81,9 @@ def export(
     choices = (transport, training, precision, arithmetic, outputs)
     made = model.build(*choices)
     onnx.checker.check_model(made, full_check=True)
-    found = check.verify(made.SerializeToString(), *choices)
+    # How near the two are is in the file, whose bytes must repeat.
+    with setup.using(transport.threads):
+        found = check.verify(made.SerializeToString(), *choices)
     model.annotate(made, agreement=asdict(found))
     with atomic(path) as part:
         part.write_bytes(made.SerializeToString(deterministic=True))
