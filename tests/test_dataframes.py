@@ -111,6 +111,21 @@ def test_a_row_without_a_value_is_an_error(transport, kind, column):
         transport.move({**plain, column: np.where(np.arange(ROWS) == 3, np.inf, plain[column])})
 
 
+@pytest.mark.parametrize("kind", COLUMNS)
+@pytest.mark.parametrize("column", ["x", "k", "m"])
+def test_what_is_under_a_mask_is_neither_usable_nor_beyond(transport, kind, column):
+    far = start()
+    far[column][[4, 5]] = 1e4
+    given = {**far, column: COLUMNS[kind](far[column], 5)}
+    usable = transport.usable(given)
+    assert usable.dtype == bool and np.flatnonzero(~usable).tolist() == [5]
+    beyond = transport.beyond(given)
+    assert list(beyond) == ["x", "k", "m"]
+    assert np.flatnonzero(beyond[column]).tolist() == [4]
+    infinite = np.where(np.arange(ROWS) == 3, np.inf, start()[column])
+    assert np.flatnonzero(~transport.usable({**start(), column: infinite})).tolist() == [3]
+
+
 # --- whole tables
 
 
@@ -241,6 +256,13 @@ def test_a_missing_value_in_a_table_is_an_error(transport, kind):
 
 
 @pytest.mark.parametrize("kind", TABLES)
+def test_a_missing_value_in_a_table_is_not_usable(transport, kind):
+    assert np.flatnonzero(~transport.usable(TABLES[kind](6), **names(kind))).tolist() == [6]
+    beyond = transport.beyond(TABLES[kind](6), **names(kind))
+    assert [beyond[name].tolist() for name in "xkm"] == [[False] * ROWS] * 3
+
+
+@pytest.mark.parametrize("kind", TABLES)
 def test_a_table_is_not_changed_and_moves_as_any_other(transport, kind):
     given = TABLES[kind]()
     moved = transport.move(given, **names(kind))
@@ -338,9 +360,10 @@ def test_awkward_fields_keep_their_types(transport):
     ],
 )  # fmt: skip
 def test_what_is_no_column_of_numbers_is_named(transport, bad):
-    with pytest.raises(InputError, match="column 'x' is .*not one number a row") as caught:
-        transport.move({"x": bad, "k": np.ones(2), "m": np.ones(2)})
-    assert "\n" not in str(caught.value)
+    for function in (transport.move, transport.usable, transport.beyond):
+        with pytest.raises(InputError, match="column 'x' is .*not one number a row") as caught:
+            function({"x": bad, "k": np.ones(2), "m": np.ones(2)})
+        assert "\n" not in str(caught.value)
 
 
 def test_what_numpy_cannot_take_is_named(transport):

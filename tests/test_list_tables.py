@@ -91,6 +91,23 @@ def test_a_table_with_lists_comes_back_as_it_was(anywhere, name):
     np.testing.assert_allclose(ak.flatten(log_p), in_flat, rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", TABLES)
+def test_elements_are_usable_or_beyond_one_by_one(anywhere, name):
+    counts, columns, flat = events()
+    wild = {column: flat[column].astype(float) for column in "xkm"}
+    wild["x"][[2, 3]], wild["k"][5] = [1e4, np.inf], np.nan
+    lists = {column: ak.unflatten(wild[column], counts) for column in "xk"}
+    given = TABLES[name][0](columns | lists)
+    usable, beyond = anywhere.usable(given), anywhere.beyond(given)
+    assert ak.num(usable).to_list() == counts.tolist()
+    assert np.flatnonzero(~ak.to_numpy(ak.flatten(usable))).tolist() == [3, 5]
+    expected = anywhere.beyond(wild)
+    assert {key: ak.flatten(rows).to_list() for key, rows in beyond.items()} == {
+        key: rows.tolist() for key, rows in expected.items()
+    }
+    assert np.flatnonzero(expected["x"]).tolist() == [2, 3]
+
+
 def test_arrays_in_records_and_dicts_are_lists_too(anywhere):
     _, columns, flat = events(fixed=True)
     expected = anywhere.move({name: flat[name] for name in "xkm"})
@@ -124,6 +141,7 @@ def test_masked_arrays_and_missing_lists_stay_what_they_are(anywhere):
     given = {"x": x, "k": np.array([[1, 2], [3, 4]]), "m": np.full(2, 0.5)}
     with pytest.raises(InputError, match="column 'x': the value of row 1, element 1 is missing .1"):
         anywhere.move(given)
+    assert anywhere.usable(given).to_list() == [[True, True], [True, False]]
     whole = anywhere.move({**given, "x": np.ma.array(x.data)})["x"]
     assert isinstance(whole, np.ma.MaskedArray) and whole.shape == (2, 2)
 

@@ -89,12 +89,17 @@ def test_tables_in_python_have_other_names_too(transport):
             assert np.array_equal(moved[RENAMED.get(name, name)], expected[name])
         log_p = transport.log_prob(given, rename=RENAMED)
         assert np.array_equal(log_p, transport.log_prob(start))
+        assert transport.usable(given, rename=RENAMED).all()
+        found, expected_beyond = transport.beyond(given, rename=RENAMED), transport.beyond(start)
+        assert found.keys() == expected_beyond.keys()
+        assert all(np.array_equal(found[name], expected_beyond[name]) for name in found)
     matrix = np.stack([other[name].astype(float) for name in ("lead_x", "mass", "lead_k")], axis=1)
     moved = transport.move(matrix, ["lead_x", "mass", "lead_k"], rename=RENAMED)
     plain = transport.move(matrix, ["x", "m", "k"])
     assert np.array_equal(moved, plain)
-    with pytest.raises(InputError, match="no column 'lead_x', which the transport needs"):
-        transport.move(start, rename=RENAMED)
+    for function in (transport.move, transport.usable, transport.beyond):
+        with pytest.raises(InputError, match="no column 'lead_x', which the transport needs"):
+            function(start, rename=RENAMED)
     with pytest.raises(InputError, match="column 'mass': the value of row 5 is missing"):
         transport.move(other | {"mass": np.where(np.arange(300) == 5, np.nan, 1)}, rename=RENAMED)
     with pytest.raises(InputError, match="column 'mass': row 5: 1e.30 is too far outside"):

@@ -147,6 +147,14 @@ def test_numbers_outside_of_declared_bounds_are_not_usable(tmp_path):
     assert transport.beyond({"k": k})["k"].tolist() == [True, False, True, True, True, False]
 
 
+def test_a_row_whose_event_is_missing_is_not_usable(tmp_path):
+    transport = flowmorph.load(str(make(tmp_path, ("x", "k"), ("m",), event=["id"])))
+    start = {**table(5), "id": np.array([0, 1, np.nan, 3, 4])}
+    assert transport.usable(start).tolist() == [True, True, False, True, True]
+    with pytest.raises(InputError, match="column 'id': the value of row 2 is missing"):
+        transport.move(start)
+
+
 def test_a_result_that_is_no_number_is_an_error(transport, monkeypatch):
     """Such as by weights that are damaged in memory, or a training that went astray."""
     start = {name: values[:5] for name, values in table(5).items()}

@@ -18,7 +18,6 @@ from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.samples import row_hashes
 from flowmorph.samples.balance import Balance
 from flowmorph.transfer.morph import Morph
-from flowmorph.user import dataframes
 from flowmorph.user.box import FARTHEST, to_box
 from flowmorph.user.dequantization import Dequantization
 from flowmorph.user.elements import Elements, place
@@ -95,7 +94,7 @@ class ColumnMap:
         `dequantization` goes on where the last call ended: the result for rows in several calls is
         that for all in one, to the byte, if each call but the last has a multiple of
         `setup.GPU_CHUNK` rows. Raises `InputError`, naming column and row of ``read``, for a value
-        that is not `usable`, and for one that is not finite after it was moved.
+        that is not among `usable_columns`, and for one that is not finite after it was moved.
         """
         return self.move_placed(self.place(read, noise))
 
@@ -149,7 +148,7 @@ class ColumnMap:
             reference, target = self._in_chunks(pair.log_probs, x, c, c, c).cpu().numpy()
             found[chosen[support.lacking(target, reference)]] = WITHOUT_TARGET
             found[chosen[support.lacking(reference, target)]] = WITHOUT_REFERENCE
-        for rows in self.beyond(read).values():
+        for rows in self.beyond_columns(read).values():
             found[rows] = OUT_OF_RANGE
         return found
 
@@ -170,28 +169,20 @@ class ColumnMap:
             )
         return log_p
 
-    def usable(self, read: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Rows (N,), bool, that can be moved; ``read`` has every feature and condition (N,).
+    def usable_columns(self, read: Mapping[str, np.ndarray]) -> np.ndarray:
+        """What `Transport.usable` says of columns (N,) of float64, NaN for missing values.
 
-        The others have a value that is missing, infinite, outside of declared bounds, or so far
-        from the training's that the flows' arithmetic would leave float32 (`FARTHEST`), or a
-        category that is not known.
+        ``read`` has the features and `others`, and codes of categories.
         """
-        known = self.preprocessing.categories
-        coded = dict(read) | {
-            name: dataframes.coded(read[name], name, known[name]) for name in known
-        }
-        result = self.preprocessing.usable(coded, FARTHEST)
-        for name in known:
-            result = result & known[name].has(coded[name])
+        result = self.preprocessing.usable(read, FARTHEST)
+        for name, categories in self.preprocessing.categories.items():
+            result = result & categories.has(read[name])
+        for name in self.event:
+            result = result & np.isfinite(read[name])
         return result
 
-    def beyond(self, read: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Rows (N,), bool, for each feature and condition, beyond the range of the training.
-
-        ``read`` has every feature and condition (N,). Beyond its range a feature is hardly moved;
-        a condition there moves features in a way that nothing was trained for.
-        """
+    def beyond_columns(self, read: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What `Transport.beyond` says of columns (N,), likewise, of features and conditions."""
         return self.preprocessing.beyond(read)
 
     def dealt(self, read: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -46,15 +46,8 @@ def read(
     is no such table, for lists of different lengths in a row, for a missing value, and for a
     category that is not known.
     """
-    names = names if isinstance(names, Mapping) else {name: name for name in names}
     categories = categories or {}
-    found = {
-        name: _values(table, column, columns, categories.get(name))
-        for name, column in names.items()
-    }
-    rows = {values.column: values.rows for values in found.values()}
-    if len(set(rows.values())) > 1:
-        raise InputError(f"columns of different lengths {rows}: all need one value a row")
+    found = _found(table, names, columns, categories)
     for values in found.values():
         bad = np.flatnonzero(~np.isfinite(values.numbers))
         if len(bad):
@@ -69,6 +62,38 @@ def read(
     return read
 
 
+def given(
+    table: Any,
+    names: Sequence[str] | Mapping[str, str],
+    columns: Sequence[str] | None = None,
+    repeated: Collection[str] = (),
+    categories: Mapping[str, Categories] | None = None,
+) -> Elements:
+    """Give columns as `read` does, with NaN for missing values, infinity, and codes below zero.
+
+    The codes are those of categories that are not known. Raises `InputError` for the rest.
+    """
+    return Elements(_found(table, names, columns, categories or {}), repeated)
+
+
+def _found(
+    table: Any,
+    names: Sequence[str] | Mapping[str, str],
+    columns: Sequence[str] | None,
+    categories: Mapping[str, Categories],
+) -> dict[str, Values]:
+    """Columns of as many rows each, by the names that `read` takes."""
+    names = names if isinstance(names, Mapping) else {name: name for name in names}
+    found = {
+        name: _values(table, column, columns, categories.get(name))
+        for name, column in names.items()
+    }
+    rows = {values.column: values.rows for values in found.values()}
+    if len(set(rows.values())) > 1:
+        raise InputError(f"columns of different lengths {rows}: all need one value a row")
+    return found
+
+
 def _values(
     table: Any, name: str, columns: Sequence[str] | None, categories: Categories | None
 ) -> Values:
@@ -77,14 +102,6 @@ def _values(
         return Values(name, "of lists", numbers(elements, name), counts)
     codes, unknown = categories.codes(*labels_of(elements, name))
     return Values(name, "of lists", codes, counts, unknown)
-
-
-def coded(column: Any, name: str, categories: Categories) -> np.ndarray:
-    """Codes of a column of categories, (N,) float64: NaN where one is missing, -1 ... if unknown.
-
-    Raises `InputError` for a column of anything else.
-    """
-    return categories.codes(*labels_of(column, name))[0]
 
 
 def labels_of(column: Any, name: str) -> tuple[np.ndarray, list[Label]]:

@@ -232,7 +232,7 @@ class _Mover:
         region = transport.regions["column"] if len(self.bands) else None
         status = status_of(read, known, transport.event, region, self.bands)
         chosen, refused = status == MOVED, known.out_of_bounds(read)
-        for name, rows in transport.beyond(read).items():
+        for name, rows in transport.beyond_columns(read).items():
             rows = rows & chosen
             self._add(counts.beyond, name, rows)
             if self.output.outside == "keep":

@@ -143,6 +143,43 @@ class Transport(ColumnMap):
 
         return export(self, path, **options)
 
+    def usable(
+        self,
+        table: Any,
+        columns: Sequence[str] | None = None,
+        *,
+        rename: Mapping[str, str] | None = None,
+    ) -> np.ndarray | ak.Array:
+        """Say of each row of a table, (N,), bool, whether it can be moved.
+
+        The others have a value that is missing, infinite, outside of declared bounds, or so far
+        from the training's that the flows' arithmetic would leave float32, or a category that is
+        not known. Arguments and lists as in `log_prob`; raises `InputError` for a column that is
+        missing or has no numbers.
+        """
+        read = self._given(table, columns, rename, self.others)
+        found = self.usable_columns(read)
+        return found if read.counts is None else ak.unflatten(found, read.counts)
+
+    def beyond(
+        self,
+        table: Any,
+        columns: Sequence[str] | None = None,
+        *,
+        rename: Mapping[str, str] | None = None,
+    ) -> dict[str, np.ndarray | ak.Array]:
+        """Rows of a table beyond the range of the training, (N,), bool, by feature and condition.
+
+        The names are the transport's; categories have no range. Beyond its range a feature is
+        hardly moved; a condition there moves features in a way that nothing was trained for. A
+        missing value is not beyond. Arguments, lists and errors as in `usable`.
+        """
+        read = self._given(table, columns, rename, self.conditions)
+        return {
+            name: rows if read.counts is None else ak.unflatten(rows, read.counts)
+            for name, rows in self.beyond_columns(read).items()
+        }
+
     def support(
         self,
         table: Any,
@@ -236,6 +273,19 @@ class Transport(ColumnMap):
         others = [*self.others, *more]
         names = {name: each.column(name) for name in (*self.features, *others)}
         return dataframes.read(table, names, columns, others, self.preprocessing.categories)
+
+    def _given(
+        self,
+        table: Any,
+        columns: Sequence[str] | None,
+        rename: Mapping[str, str] | None,
+        others: Sequence[str],
+    ) -> Elements:
+        """Features and other columns of a table, whatever their values are."""
+        (each,) = moved_objects(rename)
+        check([each], self.features, self.others, self.columns)
+        names = {name: each.column(name) for name in (*self.features, *others)}
+        return dataframes.given(table, names, columns, others, self.preprocessing.categories)
 
 
 def _roles(one: Morph) -> dict[str, Flow]:
