@@ -77,6 +77,7 @@ def open_writer(
     like: SampleFiles,
     trial: bool = False,
     beside: Mapping[str, str] | None = None,
+    titles: Mapping[str, str] | None = None,
 ) -> Iterator[ChunkWriter]:
     """Open a file for writing in the format of the sample ``like``.
 
@@ -85,12 +86,13 @@ def open_writer(
     others are added. What else is in the files of ``like`` is copied where it can be; ``notes``
     has a line for each thing that is not. A ``trial`` copies none of it. ``beside`` names, for an
     added column of lists, the column of ``like`` whose lists are as long: both then have one
-    counter, in formats with counters. The file takes its name when the block ends without error and
+    counter, in formats with counters; ``titles`` say what added columns are about, in formats
+    whose columns have titles. The file takes its name when the block ends without error and
     its first rows read back as they were given; equal chunks give equal bytes. Raises `InputError`
     for a column that the format cannot hold.
     """
     with atomic(path) as part:
-        with like.module.Writer(part, Path(path), like, trial, beside) as writer:
+        with like.module.Writer(part, Path(path), like, trial, beside, titles) as writer:
             yield writer
         writer.check()
 

@@ -313,7 +313,8 @@ class ChunkWriter:
     ``part`` is the file that is written, ``path`` the name that it gets, for messages. ``notes``
     are lines for the log: what of the sample's files is not in the output, or is there otherwise.
     A ``trial`` is there to see whether columns can be written: it copies nothing else. ``beside``
-    has, for a new column that may hold lists, the sample's column whose lists are as long.
+    has, for a new column that may hold lists, the sample's column whose lists are as long, and
+    ``titles`` what new columns are about, for formats that keep that.
     """
 
     def __init__(
@@ -323,9 +324,10 @@ class ChunkWriter:
         like: SampleFiles,
         trial: bool = False,
         beside: Mapping[str, str] | None = None,
+        titles: Mapping[str, str] | None = None,
     ) -> None:
         self.part, self.path, self.like, self.trial = part, path, like, trial
-        self.beside = dict(beside or {})
+        self.beside, self.titles = dict(beside or {}), dict(titles or {})
         self.names: list[str] | None = None
         self.rows = 0
         self.notes: list[str] = []

@@ -163,7 +163,8 @@ def move_files(
     movers = [_Mover(transport, each, output, bands, others) for each in output.objects]
     kept, rows = output.kept(files), -(-chunk_rows // WINDOW) * WINDOW
     names = dict.fromkeys([*kept, *(name for mover in movers for name in mover.columns)])
-    with open_writer(path, files, beside=output.beside(transport.features)) as writer:
+    beside, titles = output.beside(transport.features), output.titles(transport.features)
+    with open_writer(path, files, beside=beside, titles=titles) as writer:
         for place, first, chunk in files.located(list(names), rows):
             result = {name: chunk[name] for name in kept}
             try:

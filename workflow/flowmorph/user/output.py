@@ -25,6 +25,17 @@ from flowmorph.user.elements import Elements, of_chunk
 #: What columns of the largest and the least value of all variations are called.
 ENVELOPE = ("up", "down")
 
+#: What columns of status, support and weight are about.
+STATUS = (
+    "1: moved, 0: outside of the regions to apply, -1: a value is missing, -2: kept, as it lies "
+    "beyond the range of the training"
+)
+SUPPORT = (
+    "0: where the map is to be trusted, 1: beyond the range of the training, 2: where the target, "
+    "3: where the reference has almost no events, -1: not moved"
+)
+WEIGHT = "weight that gives the target's spectrum of the condition"
+
 #: What a suffix may be, as in the configuration's schema.
 SUFFIX = re.compile(r"[A-Za-z0-9_]+")
 
@@ -115,6 +126,17 @@ class Output:
                         "(own.output.suffix, --suffix)"
                     )
                 result[name] = column
+        return result
+
+    def titles(self, features: Sequence[str]) -> dict[str, str]:
+        """What the columns that are written are about, in words, by their names."""
+        result: dict[str, str] = {}
+        for each in self.objects:
+            for column in (each.column(name) for name in features):
+                result[self.name(column)] = f"{column}, moved"
+                result |= {name: f"{column}, moved, varied" for name in self.varied_names(column)}
+            shown = [STATUS, *[SUPPORT] * self.support, *[WEIGHT] * self.weighted]
+            result |= dict(zip(self.marks(each), shown, strict=True))
         return result
 
     def kept(self, files: SampleFiles) -> list[str]:

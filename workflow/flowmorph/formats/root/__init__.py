@@ -35,7 +35,7 @@ class Writer(ChunkWriter):
                 [] if self.trial
                 else copy_others(self.like.facts, self.file, self.path, self.notes)
             )  # fmt: skip
-            self.target = Target(self.file, found, chunk, self.path, self.beside)
+            self.target = Target(self.file, found, chunk, self.path, self.beside, self.titles)
 
     def _append(self, chunk: Chunk, rows: int) -> None:
         with fixed_date():
@@ -74,6 +74,13 @@ def _changes(before: FileFacts, after: FileFacts, names: Sequence[str]) -> list[
         lines.append(f"{one} written as {kinds}")
     if parents:
         lines.append(f"the members of {listed(parents)} are written as columns of their own")
+    untitled = [
+        repr(name)
+        for name, title in layout.titles.items()
+        if name in names and after.layout.titles.get(name) != title
+    ]
+    if untitled:
+        lines.append(f"the titles of {listed(untitled)} are not kept")
     if layout.lost:
         lines.append(f"the tree's {layout.lost} are not copied: uproot does not write them")
     return lines

@@ -23,6 +23,9 @@ _SIMPLE = re.compile(
     r"|[<>,\d ])+"
 )
 
+#: Texts of a leaf that ROOT puts into its branch's title.
+TEXTS = ("fName", "fTitle")
+
 #: The same of TTree, by how uproot interprets them.
 _PLAIN = (uproot.AsDtype, uproot.AsFloat16, uproot.AsDouble32)
 
@@ -33,13 +36,15 @@ class Layout:
 
     ``counters`` has, for a jagged column, the name and type of the branch that counts its elements.
     ``parents`` has the object and its class for a member of a split object, and the branch and its
-    leaves for one of several. ``lost`` names what else there is, which uproot does not read.
+    leaves for one of several. ``titles`` say what columns are about, where somebody wrote that.
+    ``lost`` names what else there is, which uproot does not read.
     """
 
     title: str
     weight: float = 1.0
     counters: dict[str, tuple[str, np.dtype]] = field(default_factory=dict)
     parents: dict[str, tuple[str, str]] = field(default_factory=dict)
+    titles: dict[str, str] = field(default_factory=dict)
     lost: str = ""
 
 
@@ -133,6 +138,21 @@ def _typename(branch) -> str:
     return str(name) if name else f"leaves {branch.title!r}"
 
 
+def _title(source) -> str:
+    """What a field or branch is about; of a split object's member without a title, the object.
+
+    Empty where the title only lists leaves or repeats the name, as ROOT makes it.
+    """
+    if not isinstance(source, uproot.TBranch):
+        return getattr(source, "description", "")
+    names = {source.name, *(leaf.member(key) for leaf in source.member("fLeaves") for key in TEXTS)}
+    plain = "|".join(re.escape(name) for name in names)
+    leaf = rf"({plain})(\[[^\]]*\])*(/\w)?"
+    if re.fullmatch(rf"({leaf}(:{leaf})*|)", source.title):
+        return _title(source.parent)
+    return source.title
+
+
 def _lost(tree, key) -> str:
     """What a tree has beside branches, if anything, of what uproot neither reads nor writes."""
     lost = ["aliases"] if tree.member("fAliases", none_if_missing=True) else []
@@ -147,10 +167,11 @@ def _lost(tree, key) -> str:
 
 def layout_of(source, key, found: Mapping[str, Part]) -> Layout:
     """Describe a tree, which lies at a key of its file and whose columns are ``found``."""
+    titles = {name: title for name, part in found.items() if (title := _title(part.source))}
     if is_ntuple(source):
-        return Layout(source.description)
+        return Layout(source.description, titles=titles)
     weight = float(source.member("fWeight", none_if_missing=True) or 1)
-    layout = Layout(source.title, weight, lost=_lost(source, key))
+    layout = Layout(source.title, weight, titles=titles, lost=_lost(source, key))
     flat = {
         id(part.source.member("fLeaves")[0]): (name, part.source.interpretation.to_dtype)
         for name, part in found.items()

@@ -31,11 +31,14 @@ class _Name(str):
         return re.sub(r"\[.*", "", self) + lengths
 
 
-def _tree_class(counters: Mapping[str, np.dtype], weight: float) -> type:
-    """uproot's writer of a tree, less three things in which it does not write what was asked.
+def _tree_class(
+    counters: Mapping[str, np.dtype], weight: float, titles: Mapping[str, str] | None = None
+) -> type:
+    """uproot's writer of a tree, less four things in which it does not write what was asked.
 
-    It knows one type of counter (int32), takes brackets in a name for lengths, and forgets the
-    fixed lengths of a jagged array's elements in the offsets of its rows.
+    It knows one type of counter (int32), takes brackets in a name for lengths, makes every branch's
+    title of its leaf, and forgets the fixed lengths of a jagged array's elements in the offsets of
+    its rows.
     """
 
     class Tree(_cascadetree.Tree):
@@ -44,6 +47,7 @@ def _tree_class(counters: Mapping[str, np.dtype], weight: float) -> type:
                 branch_dtype = counters.get(branch_name, branch_dtype)
             datum = super()._branch_np(branch_name, branch_type, branch_dtype, counter, kind)
             datum["fName"] = _Name(branch_name)
+            datum["fTitle"] = (titles or {}).get(branch_name, datum["fTitle"])
             return datum
 
         def write_anew(self, sink):
@@ -122,10 +126,24 @@ def _records(chunk: Chunk) -> ak.Array:
     return ak.Array(ak.contents.RecordArray(contents, list(chunk)))
 
 
+def _titled(chunk: Chunk, titles: Mapping[str, str]) -> ak.forms.Form:
+    """The form of `_records` in which uproot finds what the fields are about."""
+    layout = _records(chunk).layout
+    contents = []
+    for name, column in zip(layout.fields, layout.contents, strict=True):
+        # uproot would give the title of fixed arrays to their elements.
+        column = column.to_RegularArray() if isinstance(column, ak.contents.NumpyArray) else column
+        about = {"__doc__": titles[name]} if name in titles else {}
+        form = column.form
+        contents.append(form.copy(parameters={**form.parameters, **about}))
+    return ak.forms.RecordForm(contents, layout.fields)
+
+
 class Target:
     """A TTree or RNTuple like one that there is, with the columns and types of its first chunk.
 
-    ``beside`` has, for a new column, the one that there is whose counter, if any, it shares.
+    ``beside`` has, for a new column, the one that there is whose counter, if any, it shares, and
+    ``titles`` what new columns are about.
     """
 
     def __init__(
@@ -135,19 +153,21 @@ class Target:
         chunk: Chunk,
         path: Path,
         beside: Mapping[str, str] | None = None,
+        titles: Mapping[str, str] | None = None,
     ) -> None:
         self.format, self.path = like.format, path
         name, layout = like.tree, like.layout
+        known, new = layout.counters, beside or {}
+        about = {**(titles or {}), **layout.titles}
         with writing(path, self.format, chunk):
             if self.format == "root-rntuple":
-                form = _records(chunk).layout.form
+                form = _titled(chunk, about)
                 self.target = file.mkrntuple(name, form, layout.title)
                 return
-            known, new = layout.counters, beside or {}
             self.counters = known | {name: known[old] for name, old in new.items() if old in known}
             counters = dict(self.counters.values())
             types = {key: _kind(values) for key, values in chunk.items()}
-            made = _tree_class(counters, layout.weight)
+            made = _tree_class(counters, layout.weight, about)
             with mock.patch("uproot.writing._cascadetree.Tree", made):
                 self.target = file.mktree(
                     name, types, title=layout.title, counter_name=self._counter
