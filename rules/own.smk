@@ -180,7 +180,8 @@ rule move_reference:
         runtime=scaled(120),
     params:
         tree=lambda wildcards: own_config.reading_options(config["own"]["reference"]),
-        layout=literal(own_config.layout_options(config)),
+        # The rule of further files is this one with a name.
+        layout=lambda wildcards: own_config.layout_options(config, "name" in wildcards.keys()),
         outside=config["own"]["output"]["outside"],
         chunk=config["own"]["output"]["chunk_rows"],
         device=config["device"],

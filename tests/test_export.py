@@ -265,6 +265,33 @@ def test_the_command_writes_the_same_file(tmp_path, capsys):
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
 
 
+def test_a_transport_is_not_overwritten_by_its_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    loaded(tmp_path)
+    file = tmp_path / "transport.safetensors"
+    (tmp_path / "t.onnx").hardlink_to(file)
+    (tmp_path / "link.onnx").symlink_to(file)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    names = {
+        "transport.safetensors": "transport.safetensors: .* end its name with '.onnx'",
+        str(file): "transport.safetensors: .* end its name with '.onnx'",
+        "model": "model: the output is an ONNX model: end its name with '.onnx'",
+        "t.onnx": "t.onnx: is the transport itself: choose another name",
+        "link.onnx": "link.onnx: is the transport itself: choose another name",
+    }
+    for place in (".", "t.onnx"):
+        transport = flowmorph.load(place)
+        for name, message in names.items():
+            with pytest.raises(InputError, match=message):
+                transport.export(name)
+            with pytest.raises(InputError, match=message):
+                main(["export", "--transport", place, "--output", name])
+    monkeypatch.chdir("/")
+    with pytest.raises(InputError, match="is the transport itself"):
+        transport.export(tmp_path / "link.onnx")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 @pytest.mark.parametrize("precision", [[], ["--precision", "float64"]], ids=str)
 def test_the_rules_script_writes_a_model_a_fold(tmp_path, precision):
     transport = loaded(tmp_path, folds=2)

@@ -214,10 +214,14 @@ def test_a_folder_that_cannot_be_written_is_one_line(folder, tmp_path, kind):
     [
         (["--output", "out.csv"], "out.csv: the input is root-"),
         (["--output", "in.root"], "in.root: is an input too"),
+        (["--output", "../folder/in.root"], "in.root: is an input too"),
+        (["--output", "link.root"], "link.root: is an input too"),
+        (["--output", "hard.root"], "hard.root: is an input too"),
         (["--output", "out.root", "--chunk", "0"], "--chunk 0"),
         (["--output", "out.root", "--tree", "other"], "no tree 'other'"),
         (["--output", "out.root", "--input", "short.root"], "no column 'm'"),
         (["--output", "out.root", "--input", "none.root"], "none.root: no such file"),
+        (["--output", "out.root", "--drop", "id", "tru*"], "in.root: 'tru.' matches no column"),
         (["--output", "out.root", "--transport", "in.root"], "not a transport"),
         (["--output", "out.root", "--transport", "absent"], "no such file of a trained"),
     ],
@@ -225,12 +229,41 @@ def test_a_folder_that_cannot_be_written_is_one_line(folder, tmp_path, kind):
 def test_commands_that_cannot_be_done_leave_nothing(
     folder, tmp_path, monkeypatch, arguments, message
 ):
-    monkeypatch.chdir(tmp_path)
-    write_kind(tmp_path / "in.root", "ttree", table(50))
-    write_kind(tmp_path / "short.root", "ttree", {"x": np.zeros(3), "k": np.zeros(3)})
+    here = tmp_path / "folder"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    write_kind(here / "in.root", "ttree", table(50))
+    write_kind(here / "short.root", "ttree", {"x": np.zeros(3), "k": np.zeros(3)})
+    Path("link.root").symlink_to("in.root")
+    Path("hard.root").hardlink_to("in.root")
+    before = {path.name: path.read_bytes() for path in here.iterdir()}
     with pytest.raises(InputError, match=message):
         main(["move", "--transport", str(folder), "--input", "in.root", *arguments])
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.root", "short.root"]
+    assert {path.name: path.read_bytes() for path in here.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["t.npz", "../folder/t.npz", "link.npz", "hard.npz"])
+def test_a_transport_is_not_overwritten_by_what_it_moves(folder, tmp_path, monkeypatch, name):
+    here = tmp_path / "folder"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    shutil.copy(folder / "transport.safetensors", "t.npz")
+    Path("link.npz").symlink_to("t.npz")
+    Path("hard.npz").hardlink_to("t.npz")
+    np.savez("in.npz", **table(50))
+    before = {path.name: path.read_bytes() for path in here.iterdir()}
+    with pytest.raises(InputError, match=f"{Path(name).name}: is an input too: choose another"):
+        main(["move", "--transport", "t.npz", "--input", "in.npz", "--output", name])
+    assert {path.name: path.read_bytes() for path in here.iterdir()} == before
+
+
+def test_a_file_that_may_lack_columns_is_moved_and_the_log_says_so(folder, tmp_path, capsys):
+    source = write_kind(tmp_path / "in.root", "ttree", table(50))
+    output = tmp_path / "out.root"
+    main(["move", "--transport", str(folder), "--input", str(source), "--output", str(output),
+          "--may-lack", "--drop", "id", "tru*"])  # fmt: skip
+    assert f"{output}: 'tru*' matches no column that could be dropped\n" in capsys.readouterr().err
+    assert "id" not in read(output)
 
 
 def test_columns_can_be_replaced_everywhere(folder, tmp_path):

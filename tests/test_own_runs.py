@@ -110,6 +110,13 @@ def test_settings_of_the_output_reach_both_commands_as_they_are(project):
         columns = pd.read_csv(project.folder / name).columns
         assert list(columns) == ["x", "n", "m", "w", "x_new", "n_new", "flowmorph_new"]
     assert not list(project.folder.rglob("pwned*"))
+    # Data lack what only simulation has, which is left out.
+    more = pd.read_csv(project.folder / "data/more.csv.gz").drop(columns=ODD)
+    more.to_csv(project.folder / "data/without.csv.gz", index=False)
+    override["apply"] = "data/without.csv.gz"
+    project.snakemake("--cores", "1", "apply", override=override)
+    log = project.folder / paths.log(OUT, "move_file", "movement_penalty", "without.csv.gz")
+    assert f"{ODD!r} matches no column that could be dropped" in log.read_text()
     project.snakemake("--cores", "1", override=settings())
 
 

@@ -39,6 +39,9 @@ def _add_move(commands) -> None:
     move.add_argument("--columns", choices=("append", "replace"), default="append")
     move.add_argument("--suffix", default="_moved", help="of new columns")
     move.add_argument("--drop", nargs="+", default=(), help="columns or patterns to leave out")
+    move.add_argument("--may-lack", action="store_true",
+                      help="say it in the log, and move all the same, where there is no column to "
+                      "leave out")  # fmt: skip
     move.add_argument("--outside", choices=("move", "keep"), default="move",
                       help="rows beyond the range of the training")  # fmt: skip
     move.add_argument("--variations", choices=("each", "envelope", "none"), default="each",
@@ -92,6 +95,7 @@ def _move(args: argparse.Namespace) -> None:
             moved,
             args.variations,
             support=args.support,
+            may_lack=args.may_lack,
         ),
         everywhere=args.everywhere,
         chunk_rows=args.chunk,

@@ -48,6 +48,14 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
             part.unlink(missing_ok=True)
 
 
+def same(first: str | os.PathLike, second: str | os.PathLike) -> bool:
+    """Whether two names are of one file: in another spelling or case, by a link of either kind."""
+    try:
+        return os.path.samefile(first, second)
+    except OSError:  # one of them is not there yet
+        return os.path.realpath(first) == os.path.realpath(second)
+
+
 def _alive(process: int) -> bool:
     try:
         os.kill(process, 0)

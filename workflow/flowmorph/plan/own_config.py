@@ -161,12 +161,16 @@ def figure_options(config: dict, methods: list[str], applied: bool = False) -> s
     return shlex.join(["--methods", *methods, "--note", note])
 
 
-def layout_options(config: dict) -> str:
-    """Give the options that say which columns a moved file has, quoted for a shell."""
+def layout_options(config: dict, further: bool = False) -> str:
+    """Give the options that say which columns a moved file has, quoted for a shell.
+
+    A ``further`` file, such as data, may lack columns that are left out of the reference's.
+    """
     output = config["own"]["output"]
     options = ["--columns", output["columns"], "--suffix", output["suffix"]]
     options += ["--variations", output["variations"], *["--support"] * output["support"]]
-    options += ["--drop", *output["drop"]] if output["drop"] else []
+    if output["drop"]:
+        options += [*["--may-lack"] * further, "--drop", *output["drop"]]
     for name, columns in output["objects"].items():
         options += ["--object", name, *map("=".join, columns.items())]
     return shlex.join(options)

@@ -89,7 +89,12 @@ def save(
             for key, value in flow.to_nflows().state_dict().items()
         }
     tensors |= _balance_tensors({} if balance is None else balance.to_arrays())
-    _write(note, tensors, Path(path, paths.BUNDLE) if Path(path).is_dir() else path)
+    _write(note, tensors, file_of(path))
+
+
+def file_of(path: str | Path) -> Path:
+    """The file of a transport that is named by itself, or by its folder."""
+    return Path(path, paths.BUNDLE) if Path(path).is_dir() else Path(path)
 
 
 def _undrawn() -> AbstractContextManager[None]:
@@ -123,7 +128,7 @@ def read(path: str | Path) -> tuple[dict, list[dict[str, Flow]], Balance | None]
 
     Raises InputError for a file of another kind or version, and for one that was damaged.
     """
-    file = Path(path, paths.BUNDLE) if Path(path).is_dir() else Path(path)
+    file = file_of(path)
     if not file.is_file():
         raise InputError(f"{file}: no such file of a trained transport")
     hint = "name transport.safetensors, or its folder"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -54,7 +55,7 @@ def fit(
         setup.start(threads, 0, chosen["device"])
         work = Fit(Jobs(chosen, folder), threads, Bar() if progress else Quiet())
         work.prepare(samples)
-        return load(work.train(), chosen["device"], threads)
+        return replace(load(work.train(), chosen["device"], threads), file=None)
 
 
 def configuration(

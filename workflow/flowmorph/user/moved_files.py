@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
-from pathlib import Path
 
 import numpy as np
 
 from flowmorph.errors import InputError, RowError
+from flowmorph.files import same
 from flowmorph.formats import SampleFiles, open_sample, open_writer
 from flowmorph.formats.columns import Chunk, Column
 from flowmorph.formats.lists import relisted
@@ -156,7 +156,8 @@ def move_files(
     others = [*transport.others, *region, *transport.weighed]
     check(output.objects, transport.features, others, transport.columns)
     files = open_sample(patterns, tree, format)
-    _check_name(files, path)
+    _check_name(files, path, transport)
+    notes = output.check_drop(files)
     whole = transport.preprocessing.integers
     categories = transport.preprocessing.categories
     check_output(files, transport.features, others, whole, output, categories)
@@ -177,7 +178,7 @@ def move_files(
                 raise InputError(f"{place}: rows {first} to {last}: {error}") from error
             writer.write(result)
     counts = Counts.total({mover.each.name: mover.counts for mover in movers})
-    counts.notes = writer.notes
+    counts.notes = [*notes, *writer.notes]
     return counts
 
 
@@ -296,9 +297,9 @@ class _Mover:
         return moved, [values for values, there in wanted if there]
 
 
-def _check_name(files: SampleFiles, path: str | PathLike) -> None:
-    for source in files.files:
-        if Path(path).resolve() == source.resolve():
+def _check_name(files: SampleFiles, path: str | PathLike, transport: Transport) -> None:
+    for source in (*files.files, *filter(None, [transport.file])):
+        if same(path, source):
             raise InputError(f"{path}: is an input too: choose another name for the output")
     suffix = suffix_of(files.files[0])
     if suffix_of(path).lower() != suffix.lower():

@@ -49,7 +49,9 @@ class Output:
     moved or keep their values. ``objects`` are what is moved of each row. The transport's
     ``variations``, ``varied`` in number, are written each, or as the ``envelope`` of these and the
     nominal one, or none is. ``support`` adds a column that says where the map is to be trusted, and
-    ``weighted`` one of the weights that give the file the target's spectrum of the condition.
+    ``weighted`` one of the weights that give the file the target's spectrum of the condition. Where
+    a file ``may_lack`` columns, such as data those that only simulation has, not all of ``drop``
+    need be there.
     """
 
     columns: str = "append"
@@ -61,6 +63,7 @@ class Output:
     varied: int = 0
     support: bool = False
     weighted: bool = False
+    may_lack: bool = False
 
     def __post_init__(self) -> None:
         if not SUFFIX.fullmatch(self.suffix):
@@ -147,14 +150,22 @@ class Output:
             if not any(_matches(name, pattern) for pattern in self.drop)
         ]
 
-    def check_drop(self, files: SampleFiles) -> None:
-        """Raise `InputError` for a pattern in ``drop`` that matches no column."""
+    def check_drop(self, files: SampleFiles) -> list[str]:
+        """Raise `InputError` for a pattern in ``drop`` that matches no column.
+
+        Where columns may be lacking, gives a line for the log about each such pattern instead.
+        """
+        notes = []
         for pattern in self.drop:
-            if not any(_matches(name, pattern) for name in files.columns):
+            if any(_matches(name, pattern) for name in files.columns):
+                continue
+            notes.append(f"{pattern!r} matches no column that could be dropped")
+            if not self.may_lack:
                 raise InputError(
-                    f"{files.files[0]}: {pattern!r} matches no column that could be dropped (there "
-                    f"are {listed(files.columns)}): correct own.output.drop"
+                    f"{files.files[0]}: {notes[-1]} (there are {listed(files.columns)}): correct "
+                    "the name or pattern (own.output.drop, --drop)"
                 )
+        return notes
 
 
 def _matches(name: str, pattern: str) -> bool:

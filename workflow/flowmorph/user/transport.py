@@ -37,11 +37,13 @@ class Transport(ColumnMap):
         regions: keys ``column``, ``train``, ``apply`` and ``closure``: where the transport was
             trained, and where the workflow applies it.
         note: all of this but the flows, and what made them, as its file has it.
+        file: the file that it was read from; None where there is none any more.
     """
 
     method: str
     regions: dict
     note: Mapping = field(default_factory=dict)
+    file: Path | None = None
 
     def __repr__(self) -> str:
         given = f", given {', '.join(self.conditions)}" if self.conditions else ""
@@ -324,6 +326,7 @@ def load(path: str | Path, device: str = "auto", threads: int = 1) -> Transport:
         event=tuple(note["event"]),
         folds=note["folds"],
         note=note,
+        file=bundle.file_of(path).resolve(),
         balance=balance,
         weighed=(note["weights"],) if note["weights"] else (),
         threads=threads,

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from flowmorph.errors import InputError
-from flowmorph.files import atomic
+from flowmorph.files import atomic, same
 from flowmorph.flows import setup
 from flowmorph.user.transport import Transport
 
@@ -28,6 +28,9 @@ except ModuleNotFoundError as error:
     raise InputError(
         f"to export a transport, the package {error.name} is needed: pip install onnx onnxruntime"
     ) from error
+
+#: What names of models end with.
+SUFFIX = ".onnx"
 
 
 def export(
@@ -48,7 +51,7 @@ def export(
 
     Args:
         transport: what is written.
-        path: of the file.
+        path: of the file, which ends with ``.onnx``.
         precision: float32 or float64: type of inputs and outputs; preprocessing is in float64.
         arithmetic: float32 or float64: in which flows compute. With float64 the model agrees with
             the exact map to 1e-5; float32 is faster, and rounds as `Transport.move` does.
@@ -58,9 +61,14 @@ def export(
         fold: number of the fold whose training is taken, that which has not seen the fold.
 
     Raises:
-        InputError: a choice that there is not, several folds and none chosen, or a model that does
-            not agree with the transport (`check.verify`); nothing is written then.
+        InputError: a name that no model can have, a choice that there is not, several folds and
+            none chosen, or a model that does not agree with the transport (`check.verify`); nothing
+            is written then.
     """
+    if not str(path).lower().endswith(SUFFIX):
+        raise InputError(f"{path}: the output is an ONNX model: end its name with {SUFFIX!r}")
+    if transport.file is not None and same(path, transport.file):
+        raise InputError(f"{path}: is the transport itself: choose another name for the output")
     for what, name in (("precision", precision), ("arithmetic", arithmetic)):
         if name not in model.PRECISIONS:
             raise InputError(f"no {what} {name!r}: choose one of {', '.join(model.PRECISIONS)}")
