@@ -95,6 +95,14 @@ def test_an_unknown_key_is_named():
         ("rotated.shown_angle_deg", 16),
         ("toys.fresh_points", 1),
         ("collider.regions_tev.reference_in_signal", "no"),
+        ("collider.regions_tev.sidebands", [[3.3, 2.9]]),
+        ("collider.regions_tev.signal", [3.7, 3.7]),
+        ("collider.pythia.early_mass_gev", [4400, 2600]),
+        ("collider.pythia.early_mass_gev", [2600, 2600]),
+        ("collider.pythia.mhat_max_gev", 1800),
+        ("collider.pythia.early_jet_pt_gev", 10_000),
+        ("search.pythia.early_mass_gev", [3900, 3100]),
+        ("collider.scaling.low", 3.0),
         ("collider.scaling.fit", "target"),
         ("collider.scaling.ranges.m_j1", [882.0, 1.6]),
         ("collider.scaling.ranges.m_jj", [2900]),
@@ -121,7 +129,37 @@ def test_a_bad_value_names_its_key(path, value):
     for folder in folders:
         place = place[folder]
     place[last] = value
-    with pytest.raises(InputError, match=path):
+    with pytest.raises(InputError, match=path) as caught:
+        check(config, SCHEMA)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("trained", [False, True])
+@pytest.mark.parametrize(
+    ("sidebands", "said"),
+    [
+        ([[2.9, 3.3], [3.7, 4.1]], None),
+        ([[2.9, 3.1], [3.1, 3.3]], None),
+        (
+            [[2.9, 3.5], [3.5, 4.1]],
+            r"\[2.9, 3.5\] overlaps signal, \[3.3, 3.7\].*reference_in_signal",
+        ),
+        ([[2.9, 3.3], [3.69, 4.1]], r"\[3.69, 4.1\] overlaps signal"),
+        ([[2.9, 4.1]], r"\[2.9, 4.1\] overlaps signal"),
+        ([[3.4, 3.6]], r"\[3.4, 3.6\] overlaps signal"),
+        ([[2.9, 3.2], [3.7, 4.1], [3.1, 3.3]], r"\[2.9, 3.2\] overlaps \[3.1, 3.3\]"),
+        ([[3.7, 4.1], [3.7, 4.1]], r"\[3.7, 4.1\] overlaps \[3.7, 4.1\]"),
+    ],
+)
+def test_no_sideband_has_events_of_another_region(sidebands, said, trained):
+    """Flows would be measured on events that they were trained on."""
+    config = read("config")
+    regions = config["collider"]["regions_tev"]
+    regions |= {"sidebands": sidebands, "reference_in_signal": trained}
+    config["search"]["draws"] = 0
+    if said is None:
+        return check(config, SCHEMA)
+    with pytest.raises(InputError, match=f"^config: collider.regions_tev.sidebands: {said}"):
         check(config, SCHEMA)
 
 

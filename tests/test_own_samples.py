@@ -88,6 +88,10 @@ def objects(**named) -> dict:
             "own.output.onnx: another input or output of the model is named 'x_moved'",
         ),
         ({"regions": REGIONS | {"train": [[2, 1]]}}, r"own.regions.train: \[2, 1\] is not"),
+        (
+            {"regions": REGIONS | {"apply": [[0.5, 1.5]]}},
+            r"own.regions.apply: \[0.5, 1.5\] overlaps own.regions.train, \[0, 1\].*closure: false",
+        ),
         ({"regions": REGIONS | {"column": None}}, "own.regions.column: name the column"),
         ({"regions": REGIONS | {"column": "x"}}, "own.regions.column: 'x' is a feature"),
         ({"scaling": {"low": 1, "high": 0}}, "own.scaling"),

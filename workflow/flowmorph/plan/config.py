@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import combinations
 from math import isfinite
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from flowmorph.alternatives.interface import source_of
 from flowmorph.errors import InputError
 from flowmorph.plan import methods, own_config, own_members, targets, tasks
+from flowmorph.plan.intervals import overlapping
 from flowmorph.plan.jobs.training import NETWORK, RECIPE
 
 # What the text under a key is, for messages.
@@ -33,25 +35,9 @@ def check(config: dict, schema: str | Path) -> None:
         where = f"{_column(error, config)} ({Path(schema).name} describes every key)"
         hint = _quoting(error) or error.message + _advice(error) + where
         raise InputError(f"config: {key}: {hint}")
-    bounds = config["collider"]["regions_tev"]
-    for low, high in [*bounds["sidebands"], bounds["signal"]]:
-        if low >= high:
-            raise InputError(f"config: collider.regions_tev: [{low}, {high}] is not an interval")
-    for name, ends in config["collider"]["scaling"]["ranges"].items():
-        if ends and ends[0] >= ends[1]:
-            raise InputError(
-                f"config: collider.scaling.ranges.{name}: {ends} is not an interval: "
-                "give the least value first"
-            )
-    collider = config["collider"]
-    named = collider["lhco_features"]["files"]["reference"]
-    if collider["source"] == "lhco_features" and named is None:
-        raise InputError(
-            "config: collider.lhco_features.files.reference: no such file is published, name yours"
-        )
-    for sample, files in collider["delphes"]["files"].items():
-        if collider["source"] == "delphes" and files is None:
-            raise InputError(f"config: collider.delphes.files.{sample}: name your files")
+    _check_regions(config["collider"]["regions_tev"])
+    _check_windows(config)
+    _check_files(config["collider"])
     shown, angles = (config["rotated"][key] for key in ("shown_angle_deg", "angles_deg"))
     if shown is not None and shown not in angles:
         raise InputError(
@@ -129,6 +115,63 @@ def _column(error: ValidationError, config: dict) -> str:
         if isinstance(place, dict) and isinstance(place.get("column"), str):
             return f", for column {place['column']!r}"
     return ""
+
+
+def _check_regions(regions: dict) -> None:
+    """Raise InputError where a region is no interval, or shares events with another one."""
+    key = "config: collider.regions_tev"
+    sidebands, signal = regions["sidebands"], [regions["signal"]]
+    for name, intervals in (("sidebands", sidebands), ("signal", signal)):
+        for low, high in intervals:
+            if low >= high:
+                raise InputError(f"{key}.{name}: [{low}, {high}] is not an interval")
+    if pair := overlapping(sidebands, signal):
+        raise InputError(
+            f"{key}.sidebands: {pair[0]} overlaps signal, {pair[1]}, whose events are measured and "
+            "not trained on: end it where the other begins (the reference is trained on there too "
+            "with collider.regions_tev.reference_in_signal)"
+        )
+    for first, second in combinations(sidebands, 2):
+        if overlapping([first], [second]):
+            raise InputError(
+                f"{key}.sidebands: {first} overlaps {second}: end it where the other begins, or "
+                "make one of them"
+            )
+
+
+def _check_windows(config: dict) -> None:
+    """Raise InputError where a window does not begin below its end: no event would lie in it."""
+    pythia, scaling = config["collider"]["pythia"], config["collider"]["scaling"]
+    windows = {
+        "collider.pythia.early_mass_gev": pythia["early_mass_gev"],
+        "search.pythia.early_mass_gev": config["search"]["pythia"]["early_mass_gev"],
+    }
+    windows |= {f"collider.scaling.ranges.{name}": ends for name, ends in scaling["ranges"].items()}
+    for key, ends in windows.items():
+        if ends and ends[0] >= ends[1]:
+            raise InputError(
+                f"config: {key}: {ends} is not an interval: give the least value first"
+            )
+    for key, section, low, high in (
+        ("collider.pythia", pythia, "mhat_min_gev", "mhat_max_gev"),
+        ("collider.scaling", scaling, "low", "high"),
+    ):
+        if section[low] >= section[high]:
+            raise InputError(
+                f"config: {key}.{low}: {section[low]:g} is not below {key}.{high}, "
+                f"{section[high]:g}: lower it, or raise the other"
+            )
+
+
+def _check_files(collider: dict) -> None:
+    named = collider["lhco_features"]["files"]["reference"]
+    if collider["source"] == "lhco_features" and named is None:
+        raise InputError(
+            "config: collider.lhco_features.files.reference: no such file is published, name yours"
+        )
+    for sample, files in collider["delphes"]["files"].items():
+        if collider["source"] == "delphes" and files is None:
+            raise InputError(f"config: collider.delphes.files.{sample}: name your files")
 
 
 def _check_smoothing(key: str, smoothing: dict) -> None:

@@ -1,4 +1,4 @@
-"""Intervals of a column, in which flows are trained."""
+"""Intervals of a column, in which flows are trained, or measured."""
 
 from __future__ import annotations
 
@@ -19,3 +19,14 @@ def gaps(intervals: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
 def widest_gap(intervals: Sequence[Sequence[float]]) -> float:
     """Width of the widest of the `gaps`, 0 if there is none."""
     return max((high - low for low, high in gaps(intervals)), default=0.0)
+
+
+def overlapping(
+    some: Sequence[Sequence[float]], others: Sequence[Sequence[float]]
+) -> tuple[Sequence[float], Sequence[float]] | None:
+    """The first of some and of other intervals (low <= value < high) that share values, or None."""
+    for one in some:
+        for other in others:
+            if one[0] < other[1] and other[0] < one[1]:
+                return one, other
+    return None

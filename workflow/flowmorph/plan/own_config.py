@@ -12,6 +12,7 @@ from pathlib import Path
 
 from flowmorph.errors import InputError
 from flowmorph.plan import objects
+from flowmorph.plan.intervals import overlapping
 from flowmorph.plan.suffixes import suffix_of
 
 #: What a column of categories has in place of edges of bins.
@@ -248,6 +249,13 @@ def check(config: dict) -> None:
                 raise InputError(f"config: own.regions.{kind}: [{low}, {high}] is not an interval")
         if regions[kind] and regions["column"] is None:
             raise InputError("config: own.regions.column: name the column of the intervals")
+    pair = overlapping(regions["train"], regions["apply"])
+    if regions["closure"] and pair:
+        raise InputError(
+            f"config: own.regions.apply: {list(pair[1])} overlaps own.regions.train, "
+            f"{list(pair[0])}, whose rows are trained on and test no map: end it where the other "
+            "begins, or set own.regions.closure: false"
+        )
     if regions["column"] in features:
         raise InputError(
             f"config: own.regions.column: {regions['column']!r} is a feature, and moving would "
