@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from functools import reduce
 from itertools import combinations
 from math import isfinite
+from operator import getitem
 from pathlib import Path
 
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
 
 from flowmorph.alternatives.interface import source_of
 from flowmorph.errors import InputError
@@ -25,9 +29,25 @@ TEXTS = {
 }
 
 
+# Takes 2.0 for no integer, as Python does where it counts: a schema alone lets it pass.
+Validator = extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    ),
+)
+
+
 def check(config: dict, schema: str | Path) -> None:
-    """Raise InputError, naming key and reason, when ``config`` does not fit the schema."""
-    validator = Draft202012Validator(yaml.safe_load(Path(schema).read_text()))
+    """Raise InputError, naming key and reason, when ``config`` does not fit the schema.
+
+    Whole numbers that are written as 2.0 or 2.0e+5 become integers, in place, where the schema
+    wants these.
+    """
+    validator = Validator(yaml.safe_load(Path(schema).read_text()))
+    for path, whole in _whole_numbers(list(validator.iter_errors(config))):
+        *above, last = path
+        reduce(getitem, above, config)[last] = whole
     errors = sorted(validator.iter_errors(config), key=lambda error: list(map(str, error.path)))
     if errors:
         error = _at_fault(errors[0])
@@ -51,6 +71,18 @@ def check(config: dict, schema: str | Path) -> None:
     own_config.check(config)
     own_members.check(config)
     _check_alternatives(config)
+
+
+def _whole_numbers(errors: Iterable[ValidationError]) -> Iterator[tuple[Sequence, int]]:
+    """Path and value of each float that is refused for its type only, and is a whole number."""
+    for error in errors:
+        value, wanted = error.instance, error.validator_value
+        types = [wanted] if isinstance(wanted, str) else wanted
+        if error.validator == "type" and "integer" in types:
+            if isinstance(value, float) and value.is_integer():
+                yield error.absolute_path, int(value)
+        # Of a key that allows several kinds of values.
+        yield from _whole_numbers(error.context)
 
 
 def _at_fault(error: ValidationError) -> ValidationError:
