@@ -87,6 +87,25 @@ def test_impossible_cuts():
 
 
 @pytest.mark.parametrize("shower", ["simple", "vincia"])
+@pytest.mark.parametrize(
+    "cuts", [{"jet_pt_min": 6400}, {"mass_min": 4400, "mass_max": 2600}, {"mass_min": 12_900}]
+)
+def test_a_generator_gives_up_where_the_early_look_keeps_nothing(shower, cuts, monkeypatch):
+    """Pythia alone would go on for ever."""
+    monkeypatch.setattr(pythia, "MOST_VETOES", 300)
+    generator = pythia.Generator(shower, pythia.PhaseSpace(900, 2200, **cuts), 6)
+    with pytest.raises(InputError, match="none of 300 events in a row: lower early_jet_pt_gev"):
+        next(generator.records(5))
+
+
+def test_events_that_are_kept_end_a_row_of_others(monkeypatch):
+    monkeypatch.setattr(pythia, "MOST_VETOES", 100)
+    generator = pythia.Generator("simple", EARLY, 6)
+    (record,) = generator.records(60)
+    assert len(record) == 60 and generator.early.trials > 100
+
+
+@pytest.mark.parametrize("shower", ["simple", "vincia"])
 def test_early_look(shower):
     """Abandoned events are replaced, and the jets that were seen early are the final ones."""
     generator = pythia.Generator(shower, EARLY, 6)

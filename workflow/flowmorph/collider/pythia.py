@@ -35,6 +35,10 @@ MAX_SEED = 900_000_000
 BATCH_EVENTS = 200
 
 
+#: Events in a row that the early look may abandon, which takes a minute at most: where so few are
+#: kept, a chunk would take days. With the default's cuts one in ten to twenty is.
+MOST_VETOES = 100_000
+
 #: Where the showers pause for the early look [GeV]. Harder emissions decide which jets there will
 #: be; the cost of an event is in the softer ones.
 EARLY_SCALE = 50.0
@@ -72,7 +76,7 @@ class EarlyLook(pythia8mc.UserHooks):
     def __init__(self, cuts: PhaseSpace) -> None:
         super().__init__()
         self.cuts = cuts
-        self.trials = 0
+        self.trials = self.vetoes = 0
         # Arguments: anti-kt, radius, softest jet [GeV], |eta| of a particle, all final, own masses.
         self.finder = pythia8mc.SlowJet(-1, 1.0, 20.0, 25.0, 1, 2)
 
@@ -83,11 +87,24 @@ class EarlyLook(pythia8mc.UserHooks):
         return EARLY_SCALE
 
     def doVetoPT(self, stage: int, event: pythia8mc.Event) -> bool:
-        """Whether to abandon the event."""
+        """Whether to abandon the event; raises `InputError` after `MOST_VETOES` in a row.
+
+        Pythia itself goes on until there is an event that is kept.
+        """
         self.trials += 1
         jet_pt, mass = self.look(event)
         cuts = self.cuts
-        return jet_pt < cuts.jet_pt_min or not cuts.mass_min <= mass <= cuts.mass_max
+        if cuts.jet_pt_min <= jet_pt and cuts.mass_min <= mass <= cuts.mass_max:
+            self.vetoes = 0
+            return False
+        self.vetoes += 1
+        if self.vetoes >= MOST_VETOES:
+            raise InputError(
+                f"the early look kept none of {self.vetoes:,} events in a row: lower "
+                f"early_jet_pt_gev ({cuts.jet_pt_min:g}), or widen early_mass_gev "
+                f"({cuts.mass_min:g} to {cuts.mass_max:g}) in collider.pythia or search.pythia"
+            )
+        return True
 
     def look(self, event: pythia8mc.Event) -> tuple[float, float]:
         """Largest jet pT and the mass of the two hardest jets [GeV]; zero without two jets."""
@@ -150,7 +167,8 @@ class Generator:
     def records(self, events: int, size: int = BATCH_EVENTS) -> Iterator[ak.Array]:
         """Yield Pythia's event records in batches until ``events`` events were generated.
 
-        Raises `InputError` when Pythia gives up on several batches in a row.
+        Raises `InputError` when Pythia gives up on several batches in a row, or when the early look
+        keeps none of `MOST_VETOES` events in a row.
         """
         left, empty = events, 0
         while left > 0:
