@@ -99,6 +99,8 @@ if config["collider"]["source"] == "lhco":
             paths.log(OUT, "extract_lhco_events", "{sample}", "{chunk}"),
         benchmark:
             paths.benchmark(OUT, "events", "extract_lhco_events", "{sample}", "{chunk}")
+        # Of a file that names no signal this job says so, before any event is clustered.
+        priority: lambda wildcards: int([*wildcards] == [tasks.SIGNAL, "0000"])
         conda:
             "../envs/environment.yaml"
         resources:
@@ -158,6 +160,8 @@ if config["collider"]["source"] == "lhco_features":
             paths.log(OUT, "read_lhco_features", "{sample}"),
         benchmark:
             paths.benchmark(OUT, "features", "read_lhco_features", "{sample}")
+        # As that of extract_lhco_events.
+        priority: lambda wildcards: int(wildcards.sample == tasks.SIGNAL)
         conda:
             "../envs/environment.yaml"
         resources:

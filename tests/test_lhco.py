@@ -196,6 +196,33 @@ def test_more_events_asked_for_than_there_are(tmp_path, capfd):
     assert "only 20 events: lower collider.lhco.events" in capfd.readouterr().err
 
 
+def test_a_file_that_names_no_signal_says_what_to_set(tmp_path, capfd):
+    """Black boxes have no labels: known from the first chunk, before anything is clustered."""
+    particles = write_lhco(tmp_path / "x.h5", lhco_rows(20, label=False))
+    for number, frame in enumerate((jets().drop(columns="label"), jets(signal=0))):
+        frame.to_hdf(tmp_path / f"{number}.h5", key="df")
+    rows = ("--start", 0, "--stop", 10)
+    for command, path, more in (
+        ("extract_lhco_events.py", particles, rows),
+        ("read_lhco_features.py", tmp_path / "0.h5", ()),
+        ("read_lhco_features.py", tmp_path / "1.h5", ()),
+    ):
+        arguments = (command, "--input", path, *more, "--output", tmp_path / "out")
+        assert run(*arguments, "--signal-fraction", 1, "--no-background") == 1
+        (line,) = capfd.readouterr().err.splitlines()
+        assert line.startswith(f"error: {path}: this file names no signal events")
+        assert "search.draws: 0" in line and not (tmp_path / "out").exists()
+        assert run(*arguments) == 0  # all of them are background
+        (tmp_path / "out").unlink()
+        capfd.readouterr()
+    # Of a labelled file another chunk may have some.
+    labelled = lhco_rows(20)
+    labelled[:10, 2100] = 0
+    assert (
+        len(lhco.read_lhco(write_lhco(tmp_path / "y.h5", labelled), 0, 10, background=False)) == 0
+    )
+
+
 def test_counts_next_to_the_published_ones(tmp_path, capfd):
     mass = np.repeat([1600.0, 3300.0, 3699.9, 3700.0, 6000.0], [300, 200, 100, 98, 5])
     label = np.zeros(len(mass), np.int8)
@@ -282,6 +309,25 @@ def test_the_search_takes_the_signal_events_of_the_file(tmp_path, lhco_tiny):
         found = flat_root.read_table(samples[name], "features")
         assert len(found["m_jj"]) > 10
         assert np.array_equal(found["m_jj"], both["m_jj"][both["label"] == label])
+
+
+@pytest.mark.workflow
+def test_a_black_box_ends_before_its_events_are_clustered(tmp_path):
+    project = Project(tmp_path)
+    settings = yaml.safe_load((tmp_path / "tiny.yaml").read_text())
+    box = write_lhco(tmp_path / "box.h5", lhco_rows(40, label=False))
+    files = {"reference": str(box), "target": str(box)}
+    events = dict.fromkeys(files, 40)
+    settings["collider"] |= {
+        "source": "lhco",
+        "lhco": {"files": files, "events": events, "chunk_events": 20},
+    }
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(settings))
+    failed = project.snakemake("--cores", "1", paths.prepared(OUT, "target"), check=False)
+    assert failed.returncode != 0
+    said = (tmp_path / paths.log(OUT, "extract_lhco_events", "signal", "0000")).read_text()
+    assert "this file names no signal events" in said and "search.draws: 0" in said
+    assert not list((tmp_path / OUT).rglob("*.root"))
 
 
 @pytest.mark.workflow

@@ -230,12 +230,12 @@ def features(path, masses: np.ndarray, mark: float = 0.0) -> str:
     return str(path)
 
 
-def prepare(tmp_path, leak: float) -> dict[str, np.ndarray]:
+def prepare(tmp_path, leak: float, signal_events: int = 200) -> dict[str, np.ndarray]:
     from flowmorph.plan.jobs.events import PrepareJob
 
     masses = np.linspace(2900, 4100, 1201)
     job = PrepareJob([[2.9, 3.3], [3.7, 4.1]], [3.3, 3.7], 0.2, -3.0, 3.0, 1, leak)
-    signal_masses = np.tile([3200.0, 3500.0, 3600.0, 1000.0], 50)
+    signal_masses = np.tile([3200.0, 3500.0, 3600.0, 1000.0], 50)[:signal_events]
     options = [
         "--reference", features(tmp_path / "reference_features.root", masses),
         "--target", features(tmp_path / "target_features.root", masses),
@@ -267,6 +267,16 @@ def test_nothing_leaks_unless_asked_for(tmp_path):
 def test_too_few_signal_events_to_leak_are_refused(tmp_path):
     with pytest.raises(InputError, match="100 signal events.*160 needed"):
         prepare(tmp_path, 0.4)
+
+
+def test_without_any_signal_event_there_is_no_search(tmp_path):
+    with pytest.raises(InputError, match=": 0 signal events.*4 needed.*search.draws: 0"):
+        prepare(tmp_path, 0.01, signal_events=0)
+    prepare(tmp_path, 0.0, signal_events=0)
+    options = ["--scaling", str(tmp_path / "scaling.json"), "--signal", "3.3", "3.7"]
+    options += ["--features", str(tmp_path / "signal_features.root")]
+    with pytest.raises(InputError, match="no event in the signal region: .*search.draws: 0"):
+        script("prepare_search").main([*options, "--output", str(tmp_path / "out.root")])
 
 
 def test_events_of_the_signal_region_are_cut_out_and_scaled(tmp_path):

@@ -48,12 +48,14 @@ def read_lhco(
     label, which black boxes lack (their events count as background). ``signal_fraction`` is the
     part of the signal events that is kept, see `kept`, beside all ``background`` or none. Memory:
     one block of 2,000 rows beside the result. Raises `InputError` for a missing or truncated file,
-    another layout, rows outside the file, or a particle whose momentum is not finite or whose pT is
-    negative.
+    another layout, rows outside the file, a particle whose momentum is not finite or whose pT is
+    negative, or a file without labels of which no background is wanted.
     """
     blocks = []
     with _lhco_values(path) as values:
-        rows = values.shape[0]
+        rows, labelled = values.shape[0], values.shape[1] > 3 * LHCO_PARTICLES
+        if not (background or labelled):
+            raise _no_signal(path)
         if not 0 <= start < stop <= rows:
             raise InputError(f"{path}: rows {start} to {stop} asked for, but it has {rows}")
         for low in range(start, stop, BLOCK_ROWS):
@@ -90,7 +92,8 @@ def read_lhco_features(
 
     Columns (float64): pxj1, pyj1, pzj1, mj1 [GeV], tau1j1, tau2j1, the same for j2, and label
     (int8), zero in a file without labels; ``signal_fraction`` and ``background`` as in `kept`.
-    Raises `InputError` for a missing or truncated file, or one without these columns.
+    Raises `InputError` for a missing or truncated file, one without these columns, or one without
+    signal of which no background is wanted.
     """
     files = open_sample(str(path), format="hdf5-pandas")
     missing = [name for name in JET_COLUMNS if name not in files.columns]
@@ -104,8 +107,17 @@ def read_lhco_features(
     columns = {name: np.concatenate([part[name] for part in parts]) for name in names}
     label = columns.get("label", np.zeros(files.rows)) != 0
     columns["label"] = label.astype(np.int8)
+    if not (background or label.any()):
+        raise _no_signal(path)
     keep = kept(columns["label"], signal_fraction, background=background)
     return {name: column[keep] for name, column in columns.items()}
+
+
+def _no_signal(path: str | PathLike) -> InputError:
+    return InputError(
+        f"{path}: this file names no signal events, which search.draws and search.leak take from "
+        "it: set search.draws: 0"
+    )
 
 
 def _unpack(block: np.ndarray) -> ak.Array:

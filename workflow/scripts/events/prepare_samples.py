@@ -96,10 +96,12 @@ def leak(path: str, count: int, signal: np.ndarray, bands: np.ndarray) -> dict[s
     """Signal events in the bands, of a file's first ones with ``count`` in the signal region."""
     table = flat_root.read_table(path, "features", list(regions.COLUMNS))
     before = np.cumsum(regions.inside(table[regions.CONDITION], signal))
-    if count > before[-1]:
+    found = int(before[-1]) if len(before) else 0
+    if count > found:
         raise InputError(
-            f"{path}: {before[-1]} signal events in the signal region, {count} needed: "
+            f"{path}: {found} signal events in the signal region, {count} needed: "
             "lower search.leak, or raise chunk_events: those of the first chunk leak"
+            + ("" if found else "; a file that names none needs search.draws: 0")
         )
     rows = int(np.searchsorted(before, count))
     leaking = regions.select(

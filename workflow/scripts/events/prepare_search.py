@@ -32,7 +32,11 @@ def main(argv: list[str] | None = None) -> None:
     )
     count = len(rows[regions.CONDITION])
     if count == 0:
-        raise InputError(f"{args.features[0]}: no event in the signal region: generate more events")
+        # Without a sample of the trainings beside them these are the signal's events.
+        advice = "" if args.prepared else ", or set search.draws: 0 if files name no signal"
+        raise InputError(
+            f"{args.features[0]}: no event in the signal region: generate more events{advice}"
+        )
     print(f"{count} events in the signal region", file=sys.stderr, flush=True)
     trees = {SEARCH: Preprocessor.load(args.scaling).forward(rows)}
     if args.prepared:
