@@ -140,7 +140,8 @@ def test_settings_left_to_the_site_are_accepted_too(tmp_path):
     assert settings["default-resources"]["slurm_partition"] == "main"
     rules = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
     for rule in settings["set-resources"]:
-        assert re.search(rf"^ *rule {rule}:", rules, re.M), f"no rule {rule}"
+        named = rf"^ *(rule {rule}:|use rule \w+ as {rule} with:)"
+        assert re.search(named, rules, re.M), f"no rule {rule}"
     # Without SLURM on the machine the plugin offers no status command to choose.
     text = text.replace("slurm-status-command: squeue", "") if not shutil.which("squeue") else text
     (tmp_path / "config.yaml").write_text(text)
@@ -164,6 +165,53 @@ def test_profile_of_htcondor_is_accepted(tmp_path, plugin):
         pytest.importorskip("htcondor2", reason="pip install --no-deps -r envs/htcondor.txt")
     result = dry_run(htcondor_profile(tmp_path, plugin), "fig9")
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_each_job_that_demands_a_gpu_gets_one(tmp_path, own):
+    """With ``device: cuda``, of the settings of both profiles that are left to the site."""
+    settings, targets = {"run": "planned", "device": "cuda"}, ["all", "penalty_scan"]
+    if own:
+        names = [str(tmp_path / f"{name}.csv") for name in ("reference", "target", "more")]
+        for name in names:
+            Path(name).write_text("x,y\n")
+        reference, target, settings["apply"] = names
+        samples = {"reference": {"files": reference}, "target": {"files": target}}
+        settings["own"] = {**samples, "features": ["x", "y"]}
+        targets = ["all", "apply"]
+    (tmp_path / "settings.yaml").write_text(yaml.safe_dump(settings))
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--printshellcmds", "--nolock"]
+    command += [*targets, "--configfile", "tests/tiny.yaml", str(tmp_path / "settings.yaml")]
+    planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    blocks = re.split(r"^((?:local)?rule \w+):$", planned.stdout, flags=re.M)[1:]
+    demanding = {
+        rule
+        for rule, text in zip(blocks[::2], blocks[1::2], strict=True)
+        if '"device": "cuda"' in text or "--device cuda" in text
+    }
+    assert "rule train_transport" in demanding and len(demanding) > 5
+    # Where snakemake itself runs there need not be any.
+    assert not [rule for rule in demanding if rule.startswith("local")]
+    for profile, name, wanted in (("slurm", "gres", "gpu:1"), ("htcondor", "request_gpus", 1)):
+        text = (PROFILES / profile / "config.yaml").read_text()
+        given = yaml.safe_load(uncommented(text))["set-resources"]
+        having = {f"rule {rule}" for rule, more in given.items() if more.get(name) == wanted}
+        assert demanding <= having, f"{profile}: {demanding - having}"
+
+
+def test_each_rule_that_makes_a_chunk_of_events_is_in_a_group():
+    texts = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    rules = re.split(r"^ *rule (\w+):$", texts, flags=re.M)[1:]
+    chunked = {
+        name
+        for name, text in zip(rules[::2], rules[1::2], strict=True)
+        if re.search(r'^ +output:\n(?: +#.*\n)?.*"\{chunk\}"', text, flags=re.M)
+    }
+    assert {"generate_events", "build_features"} < chunked and len(chunked) == 4
+    for profile in ("slurm", "htcondor"):
+        groups = yaml.safe_load((PROFILES / profile / "config.yaml").read_text())["groups"]
+        assert chunked == {each.partition("=")[0] for each in groups}
 
 
 def test_jobs_of_htcondor_ask_for_what_their_rules_need():
