@@ -73,9 +73,11 @@ config["version"] = __version__
 # (Python Optimal Transport) would import torch, two seconds a job, which gives it numpy's arrays only.
 # Snakemake's own prefix, which this replaces, is the first word: without it a program that fails
 # before a pipe goes unnoticed. SLURM signals every process of a job, and the shell has to outlive the
-# program that saves its state.
+# program that saves its state. What grows with the trainings is handed over as @<(lines ...), one
+# argument a line, as argparse reads it: Linux takes 128 KiB in an argument, and 2 MiB in all of them.
 shell.prefix(
     "set -euo pipefail; trap : TERM USR1; "
+    "lines() {{ [ $# = 0 ] || printf '%s\\n' \"$@\"; }}; "
     f"export PYTHONPATH={shlex.quote(LIBRARY)} "
     f"FLOWMORPH_CHECKPOINT_MINUTES={config['checkpoint_minutes']} POT_BACKEND_DISABLE_PYTORCH=1; "
 )

@@ -68,7 +68,8 @@ rule evaluate_densities:
     params:
         job=literal(to_json(JOBS.densities())),
     shell:
-        "python {input.script} --job {params.job:q} --densities {input.densities} "
+        "python {input.script} --job @<(lines {params.job:q}) "
+        " --densities @<(lines {input.densities}) "
         " --threads {threads} --output {output.csv} > {log} 2>&1"
 
 
@@ -96,8 +97,8 @@ rule count_costs:
     params:
         job=lambda wildcards: to_json(JOBS.costs(wildcards.family)),
     shell:
-        "python {input.script} --job {params.job:q} --flows {input.flows} "
-        " --histories {input.histories} --output {output.csv} > {log} 2>&1"
+        "python {input.script} --job @<(lines {params.job:q}) --flows @<(lines {input.flows}) "
+        " --histories @<(lines {input.histories}) --output {output.csv} > {log} 2>&1"
 
 
 rule measure_task:
@@ -172,7 +173,7 @@ for kind, (shows, files) in MEASURE_TABLES.items():
         params:
             kind=kind,
         shell:
-            "python {input.script} --kind {params.kind} --measures {input.measures} "
+            "python {input.script} --kind {params.kind} --measures @<(lines {input.measures}) "
             " --output {output.table} > {log} 2>&1"
 
 

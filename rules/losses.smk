@@ -32,8 +32,8 @@ rule plot_density_losses:
             for dataset, training in targets.densities_trained(config)
         ],
     shell:
-        "python {input.script} --losses {input.losses} --titles {params.titles:q} "
-        " --output {output} > {log} 2>&1"
+        "python {input.script} --losses @<(lines {input.losses}) "
+        " --titles @<(lines {params.titles:q}) --output @<(lines {output}) > {log} 2>&1"
 
 
 rule plot_transport_losses:

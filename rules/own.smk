@@ -121,8 +121,9 @@ rule bundle_transport:
     params:
         job=lambda wildcards: to_json(JOBS.bundle(wildcards.method)),
     shell:
-        "python {input.script} --job {params.job:q} --transports {input.transports} "
-        " --reference-densities {input.reference} --target-densities {input.target} "
+        "python {input.script} --job {params.job:q} --transports @<(lines {input.transports}) "
+        " --reference-densities @<(lines {input.reference}) "
+        " --target-densities @<(lines {input.target}) "
         " --preprocessing {input.preprocessing} --balance {input.balance} "
         " --output {output.bundle} > {log} 2>&1"
 

@@ -22,7 +22,7 @@ from flowmorph.plan.jobs.build import Jobs
 from flowmorph.plan.jobs.data import ToyData
 from flowmorph.plan.jobs.form import read as read_job
 from flowmorph.plan.jobs.form import to_json
-from flowmorph.plan.jobs.measuring import DensitiesJob, TrainedDensity
+from flowmorph.plan.jobs.measuring import DensitiesJob, TrainedDensities
 from flowmorph.plan.jobs.training import DensityJob
 from flowmorph.samples import datasets
 
@@ -140,7 +140,7 @@ def test_flows_are_trained_at_other_angles_than_they_are_shown(tmp_path):
     job = DensityJob(data, NETWORK, RECIPE, 3, "cpu")
     assert read_job(DensityJob, to_json(job)) == job
     script("train_density").main(density_options(job, tmp_path))
-    measured = DensitiesJob((TrainedDensity(data, 1, "evaluation"),), 1, "cpu", "eager")
+    measured = DensitiesJob((TrainedDensities(data, "evaluation", (1,)),), 1, "cpu", "eager")
     flow, table = tmp_path / "rotated_star.safetensors", tmp_path / "densities.csv"
     options = ["--job", to_json(measured), "--densities", str(flow), "--output", str(table)]
     script("evaluate_densities").main(options)

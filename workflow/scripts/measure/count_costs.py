@@ -45,7 +45,7 @@ def recipe_of(path: str) -> Recipe:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     parser.add_argument("--job", required=True, help="CostsJob (JSON)")
     parser.add_argument("--flows", nargs="+", required=True, help="safetensors, job's order")
     parser.add_argument("--histories", nargs="+", required=True, help="losses, CSV, same order")

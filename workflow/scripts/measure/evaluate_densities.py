@@ -14,7 +14,7 @@ from flowmorph.samples import datasets
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     parser.add_argument("--job", required=True, help="DensitiesJob (JSON)")
     parser.add_argument("--densities", nargs="+", required=True, help="flows, in the job's order")
     parser.add_argument("--threads", type=int, default=1)
@@ -25,8 +25,9 @@ def main(argv: list[str] | None = None) -> None:
     device = setup.start(args.threads, job.seed, job.device)
     compiled = engine.decide(job.engine, device) == engine.COMPILED
     measured = []
-    for density, path in zip(job.densities, args.densities, strict=True):
-        data, split = density.data, density.split
+    each = ((one, number) for one in job.densities for number in one.trainings)
+    for (density, number), path in zip(each, args.densities, strict=True):
+        data, split, training = density.data, density.split, str(number)
         x, c = datasets.load(data, split)
         flow = storage.load(path).to(device)
         if compiled:
@@ -38,10 +39,9 @@ def main(argv: list[str] | None = None) -> None:
             datasets.exact_log_density(data, x, c),
             datasets.weights(data, split) if weights is None else weights,
         ) | {"parameters": sum(p.numel() for p in flow.parameters())}
-        training = str(density.training)
         measured += [
-            measures.Measure(data.name, split, training, measures.DENSITY, "", *number)
-            for number in numbers.items()
+            measures.Measure(data.name, split, training, measures.DENSITY, "", *counted)
+            for counted in numbers.items()
         ]
         print(
             f"{data.name}, training {training}: {numbers['log_likelihood']:.4f} nats",

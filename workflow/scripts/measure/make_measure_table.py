@@ -10,7 +10,7 @@ from flowmorph.tables.measures import KINDS, measure_table, with_own_divergences
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     parser.add_argument("--kind", required=True, choices=KINDS)
     parser.add_argument("--measures", nargs="+", required=True, help="CSV files of measures")
     parser.add_argument("--output", nargs="+", required=True, help=".csv, .md and .html files")

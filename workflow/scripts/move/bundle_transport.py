@@ -15,7 +15,7 @@ from flowmorph.user import bundle
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     parser.add_argument("--job", required=True, help="BundleJob (JSON)")
     parser.add_argument("--transports", nargs="*", default=[], help="flows, if they are trained")
     parser.add_argument("--reference-densities", nargs="+", required=True, help="safetensors")

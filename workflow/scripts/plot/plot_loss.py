@@ -9,7 +9,7 @@ from flowmorph.figures import losses, style
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     parser.add_argument("--losses", nargs="+", required=True, help="loss.csv, one a training")
     parser.add_argument("--titles", nargs="+", required=True, help="what was trained, same order")
     parser.add_argument("--output", nargs="+", required=True, help=".png or .pdf, same order")

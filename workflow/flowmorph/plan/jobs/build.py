@@ -15,7 +15,7 @@ from flowmorph.plan.jobs.measuring import (
     CountedTraining,
     DensitiesJob,
     MeasureJob,
-    TrainedDensity,
+    TrainedDensities,
 )
 from flowmorph.plan.jobs.moving import BundleJob, MoveJob
 from flowmorph.plan.jobs.searching import SearchClassifier, SearchJob
@@ -303,8 +303,12 @@ class Jobs:
         """Measure every density of the run."""
         return DensitiesJob(
             tuple(
-                TrainedDensity(self.data(each), number, each.family.held_out)
-                for each, number in targets.densities_trained(self.config)
+                TrainedDensities(
+                    self.data(each),
+                    each.family.held_out,
+                    tuple(targets.trainings(each.family, self.config)),
+                )
+                for each in targets.run_datasets(self.config)
             ),
             self.seed("evaluate_densities"),
             **self.where,

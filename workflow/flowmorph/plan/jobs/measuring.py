@@ -7,19 +7,19 @@ from flowmorph.plan.jobs.form import job
 
 
 @job
-class TrainedDensity:
-    """A training of a data set's density, and the ``split`` of the points that it is tried on."""
+class TrainedDensities:
+    """Trainings of a data set's density, and the ``split`` of the points that they are tried on."""
 
     data: Data
-    training: int
     split: str
+    trainings: tuple[int, ...]
 
 
 @job
 class DensitiesJob:
-    """Densities to measure."""
+    """Densities to measure, in the order of their files."""
 
-    densities: tuple[TrainedDensity, ...]
+    densities: tuple[TrainedDensities, ...]
     seed: int
     device: str = "auto"
     engine: str = "auto"
