@@ -10,12 +10,14 @@ import pytest
 from test_formats import KINDS, SUFFIXES, tree_of
 from test_formats import write as write_kind
 from test_moved_files import parquet, read
+from test_own_samples import settings
 from transports import REGIONS, make, table
 
 import flowmorph
 from flowmorph.errors import InputError
 from flowmorph.formats import open_sample
 from flowmorph.preprocess.preprocessor import Preprocessor
+from flowmorph.samples.own_samples import prepare
 from flowmorph.user.column_map import ColumnMap
 from flowmorph.user.export import check
 from flowmorph.user.moved_files import move_files
@@ -230,3 +232,110 @@ def test_rows_outside_of_bounds_are_counted_apart(tmp_path):
     assert str(counts) == text
     after = read(tmp_path / "out.parquet")["flowmorph_a_moved"]
     assert after.tolist() == [-1, -1, -1, -1, 1, 0, 0, 0, 0, -1]
+
+
+# --- what lies outside is named by its file, column and row, in every door
+
+
+@pytest.fixture
+def two_files(tmp_path) -> dict:
+    """Samples for `prepare`, of two files each, whose rows outside of [-2, 3] are few."""
+    rng, result = np.random.default_rng(2), {}
+    for role in ("reference", "target"):
+        for part in (1, 2):
+            m = np.sort(rng.uniform(0, 3, 300))
+            columns = {"x": rng.uniform(-1.9, 2.9, 300), "k": rng.poisson(3, 300), "m": m}
+            pd.DataFrame(columns).to_csv(tmp_path / f"{role}{part}.csv", index=False)
+        result[role] = {"files": str(tmp_path / f"{role}?.csv"), "tree": None, "format": None}
+        result[role]["weights"] = None
+    return result
+
+
+def spoil(path, column: str, values: dict) -> None:
+    frame = pd.read_csv(path)
+    frame[column] = frame[column].astype(float)
+    for row, value in values.items():
+        frame.loc[row, column] = value
+    frame.to_csv(path, index=False)
+
+
+LIMITED = {"transform": "logit", "bounds": [-2, 3]}
+
+
+@pytest.mark.parametrize("role", ["reference", "target"])
+@pytest.mark.parametrize("missing", ["error", "drop"])
+def test_the_preparation_names_file_and_row(two_files, tmp_path, role, missing):
+    """In the files' order, not in that of the splits, also of a row that chance would leave out."""
+    chosen = settings(features={"x": LIMITED}, missing=missing, rows=(20, 10))
+    path = tmp_path / f"{role}2.csv"
+    if missing == "drop":
+        spoil(path, "x", {3: np.nan, 4: np.nan})
+        spoil(tmp_path / f"{role}1.csv", "m", {7: np.nan})
+    spoil(path, "x", {28: 3.5, 250: -2.5})
+    message = rf"^{path}: column 'x': row 28: 3.5 lies outside its bounds \[-2, 3\] \(2 such rows\)"
+    with pytest.raises(InputError, match=message + ": remove these rows, or correct the bounds$"):
+        prepare(two_files, chosen)
+
+
+def test_rows_that_are_not_used_may_lie_outside(two_files, tmp_path):
+    """As those between the training intervals, where there is no closure: moving leaves them."""
+    regions = {"column": "m", "train": [[0, 1], [2, 3]], "apply": [[1, 2]], "closure": False}
+    path = tmp_path / "reference1.csv"
+    row = int(np.searchsorted(pd.read_csv(path)["m"], 1.5))
+    spoil(path, "x", {row: 3.5})
+    prepare(two_files, settings(features={"x": LIMITED}, regions=regions))
+    with pytest.raises(InputError, match=rf"reference1.csv: column 'x': row {row}: 3.5 lies"):
+        prepare(two_files, settings(features={"x": LIMITED}, regions=regions | {"closure": True}))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"bounds": [3, -2]}, r"bounds \[3, -2\] are no interval"),
+        ({"bounds": [-2, 3], "spike": [9.0]}, "row 28: 3.5 .*, or name it as a spike$"),
+        ({"bounds": [-2, 3.6], "integer": True}, "is declared integer, but has"),
+        ({"bounds": [-2, 3], "integer": True}, r"row 28: 3.5 lies outside its bounds \[-2, 3\]"),
+    ],
+)
+def test_the_preparation_says_what_is_wrong_with_a_column(two_files, tmp_path, options, message):
+    spoil(tmp_path / "reference1.csv", "x", {28: 3.5})
+    with pytest.raises(InputError, match=message):
+        prepare(two_files, settings(features={"x": {"transform": "logit"} | options}))
+
+
+def test_a_gap_may_reach_beyond_the_bounds_of_its_column(two_files):
+    regions = {"column": "m", "train": [[-9, -8], [0, 3]], "apply": [], "closure": False}
+    condition = {"m": {"transform": "logit", "bounds": [0, 3]}}
+    prepared, *_ = prepare(two_files, settings(condition=condition, regions=regions))
+    assert prepared["reference"]["condition.gaps"].tolist() == [0]
+
+
+@pytest.mark.parametrize("missing", ["error", "drop"])
+def test_fit_and_report_name_the_table_and_its_row(eta, missing):
+    rng = np.random.default_rng(3)
+    good = {"x": rng.uniform(-2, 2, 3000), "m": rng.uniform(0, 2, 3000)}
+    bad = {name: values.copy() for name, values in good.items()}
+    bad["x"][[2576, 2700]] = 5
+    if missing == "drop":
+        bad["m"][:100] = np.nan
+    message = r"^target: column 'x': row 2576: 5 lies outside its bounds \[-2.4, 2.4\] \(2 such row"
+    with pytest.raises(InputError, match=message):
+        flowmorph.report(eta, good, bad, missing=missing)
+    features = {"x": {"preprocess": "logit", "bounds": [-2.4, 2.4]}}
+    with pytest.raises(InputError, match=message):
+        flowmorph.fit(good, bad, features=features, condition="m", missing=missing)
+
+
+def test_moving_names_the_columns_and_rows_of_the_table(eta):
+    m, x = np.ones(6), np.array([0, 1, 2, 1, 3.5, -9])
+    text = r"^column 'a': row 4: 3.5 lies outside its bounds \[-2.4, 2.4\] \(2 such rows\)"
+    for function in (eta.move, eta.log_prob, eta.support):
+        with pytest.raises(InputError, match=text):
+            function({"a": x, "m": m}, rename={"x": "a"})
+    with pytest.raises(InputError, match=text):
+        eta.move({"a": x, "b": 0 * x, "m": m}, objects={"one": {"x": "b"}, "two": {"x": "a"}})
+    lists = {"a": ak.unflatten(x, [1, 0, 2, 3]), "m": m[:4]}
+    text = text.replace("row 4", "row 3, element 1")
+    for function in (eta.move, eta.log_prob, eta.support):
+        with pytest.raises(InputError, match=text):
+            function(ak.zip(lists, depth_limit=1), rename={"x": "a"})

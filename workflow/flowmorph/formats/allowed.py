@@ -34,9 +34,13 @@ class Allowed:
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Self:
-        """Take ``integer``, ``bounds`` and ``spike`` of a column's options."""
+        """Take ``integer``, ``bounds`` and ``spike`` of a column's options.
+
+        Bounds that are no interval are left out: those who fit a map to the column refuse them.
+        """
         given = options.get("bounds")
-        bounds = None if given is None else (float(given[0]), float(given[1]))
+        interval = given is not None and given[0] < given[1]
+        bounds = (float(given[0]), float(given[1])) if interval else None
         spikes = tuple(sorted(map(float, options.get("spike", ()))))
         return cls(bool(options.get("integer")), bounds, spikes)
 
@@ -76,10 +80,11 @@ class Allowed:
         if len(refused):
             assert self.bounds is not None, "bounds refuse"
             lower, upper = map(shown, self.bounds)
+            spike = ", or name it as a spike" if self.spikes else ""
             raise RowError(
                 int(refused[0]), name,
                 f": {shown(x[refused[0]])} lies outside its bounds [{lower}, {upper}] "
-                f"({len(refused)} such rows): remove these rows, or correct the bounds",
+                f"({len(refused)} such rows): remove these rows, or correct the bounds{spike}",
             )  # fmt: skip
 
     def limits(self, kind: np.dtype) -> tuple[np.floating, np.floating]:

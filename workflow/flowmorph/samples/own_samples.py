@@ -9,6 +9,7 @@ import numpy as np
 
 from flowmorph.errors import InputError
 from flowmorph.formats import SampleFiles, open_sample
+from flowmorph.formats.allowed import Allowed
 from flowmorph.plan.intervals import gaps
 from flowmorph.plan.seeds import seed_for
 from flowmorph.preprocess.categories import Categories, Vocabulary
@@ -82,6 +83,16 @@ class Settings:
         return [name for name, choice in self.condition.items() if choice.get("categorical")]
 
     @property
+    def allowed(self) -> dict[str, Allowed]:
+        """What the values of features and conditions of numbers may be."""
+        choices = {**self.features, **self.condition}
+        return {
+            name: Allowed.of(choice)
+            for name, choice in choices.items()
+            if name not in self.categorical
+        }
+
+    @property
     def identity(self) -> list[str]:
         """Columns whose values identify an event."""
         return list(self.event or (*self.features, *self.condition))
@@ -134,7 +145,8 @@ def read_splits(
     because only a part of a split is used where the other sample's is smaller, and files often are
     sorted. In each split weights are scaled so that their squares neither underflow nor overflow.
     ``apply`` is there if there is a training region and closure is asked for. Raises `InputError`
-    for a split without rows or weight, and as `non_negative`.
+    for a split without rows or weight, as `non_negative`, and, naming file and row, for a value
+    outside of declared bounds in any row that could be in a split.
     """
     regions, weights = settings.regions, sample["weights"]
     files = _opened(sample)
@@ -146,14 +158,18 @@ def read_splits(
     )  # fmt: skip
     rng = np.random.default_rng(seed_for(settings.seed, "split", name))
     order = rng.permutation(len(next(iter(table.values()))))
-    train = _inside(table, regions, "train")[order]
+    inside_train = _inside(table, regions, "train")
+    train, elsewhere = inside_train[order], np.zeros(len(order), dtype=bool)
     most_train, most_validation = settings.rows
     rows = order[train]
     apart = round(settings.fraction * len(rows))
     chosen = {"train": rows[apart:][:most_train], "validation": rows[:apart][:most_validation]}
     if regions["train"] and regions["closure"]:
-        elsewhere = _inside(table, regions, "apply")[order] if regions["apply"] else ~train
-        chosen["apply"] = order[elsewhere][:most_validation]
+        elsewhere = _inside(table, regions, "apply") if regions["apply"] else ~inside_train
+        chosen["apply"] = order[elsewhere[order]][:most_validation]
+    used = inside_train | elsewhere
+    for column, allowed in settings.allowed.items():
+        dropped.check(column, np.where(used, table[column], np.nan), allowed)
     for split, indices in chosen.items():
         where, hint = _place(split)
         if len(indices) < 2:
@@ -347,6 +363,8 @@ def _gaps(settings: Settings, preprocessing: Preprocessor) -> np.ndarray:
     column = settings.regions["column"]
     if (column, None) in names:
         ends = np.asarray(gaps(settings.regions["train"]), dtype=float).reshape(-1, 2)
+        # No row lies in the part of a gap that is outside of declared bounds.
+        ends = np.clip(ends, *(preprocessing.allowed(column).bounds or (-np.inf, np.inf)))
         # The noise of a condition is none: its spikes stay where they are.
         ends = preprocessing.spread(column, ends.ravel(), np.random.default_rng(0))
         scaled = preprocessing.maps[column].forward(ends).reshape(-1, 2)

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from flowmorph.errors import InputError
+from flowmorph.errors import InputError, RowError
 from flowmorph.formats import SampleFiles
+from flowmorph.formats.allowed import Allowed
 from flowmorph.formats.base import READABLE, check_unique, listed
 from flowmorph.formats.columns import ONE_NUMBER, Chunk, describe
 from flowmorph.preprocess.categories import Vocabulary
@@ -21,19 +22,46 @@ CHUNK_ROWS = 200_000
 Table = dict[str, np.ndarray]
 
 
+@dataclass(frozen=True)
+class Piece:
+    """Rows of a file that were kept: their numbers there, ascending."""
+
+    path: Path
+    rows: Sequence[int]
+
+
 @dataclass
 class Dropped:
-    """How many rows were read, and how many were left out: in all, and by the column at fault."""
+    """How many rows were read, and how many were left out: in all, and by the column at fault.
+
+    ``pieces`` say where those come from that were kept.
+    """
 
     read: int = 0
     rows: int = 0
     columns: dict[str, int] = field(default_factory=dict)
+    pieces: list[Piece] = field(default_factory=list)
 
     def __str__(self) -> str:
         why = ", ".join(f"{count} in {name}" for name, count in self.columns.items())
         return f"{self.read} rows read, {self.rows} left out for missing values" + (
             f" ({why})" if why else ""
         )
+
+    def check(self, name: str, values: np.ndarray, allowed: Allowed) -> None:
+        """Raise `InputError`, naming file and row, for the first value (N,) that is not allowed."""
+        try:
+            allowed.check(name, values)
+        except RowError as error:
+            raise self.named(error, error.row) from error
+
+    def named(self, error: RowError, row: int) -> InputError:
+        """An error about a kept row of the sample, by its file and its number there."""
+        for piece in self.pieces:
+            if row < len(piece.rows):
+                return InputError(f"{piece.path}: {error.at(piece.rows[row])}")
+            row -= len(piece.rows)
+        raise AssertionError("the row is one of the sample")
 
 
 def read_sample(
@@ -89,6 +117,8 @@ def read_sample(
             _check_weights(path, weights, first, table[weights])
         dropped.read += len(keep)
         dropped.rows += int((~keep).sum())
+        kept = range(first, first + len(keep))
+        dropped.pieces.append(Piece(path, kept if keep.all() else first + np.flatnonzero(keep)))
         for name, values in table.items():
             parts[name].append(values if keep.all() else values[keep])
     dropped.columns = {name: count for name, count in bad.items() if count}

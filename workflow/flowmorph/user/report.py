@@ -120,10 +120,12 @@ def _side(
         raise InputError(f"negative: {negative!r} is unknown: choose one of {words}")
     own, categories = transport.preprocessing, transport.preprocessing.categories
     vocabularies = {name: Vocabulary(name) for name in categories}
-    table, _ = reading.read_sample(
+    table, dropped = reading.read_sample(
         sample, transport.features, transport.conditions, weights, transport.event, missing,
         negative != "error", vocabularies,
     )  # fmt: skip
+    for name in own.maps:
+        dropped.check(name, table[name], own.allowed(name))
     order = np.random.default_rng(seed).permutation(len(table[transport.features[0]]))
     table = {name: values[order] for name, values in table.items()}
     for name, known in categories.items():
@@ -139,7 +141,7 @@ def _side(
     try:
         placed = transport.place(table, transport.dequantization(seed % 2**32))
     except RowError as error:
-        raise InputError(f"{role}: row {order[error.row]}: {error}") from error
+        raise dropped.named(error, int(order[error.row])) from error
     x = placed.x.cpu().numpy()
     c = np.empty((len(x), 0), np.float32) if placed.c is None else placed.c.cpu().numpy()
     images = transport.images(placed).T.astype(np.float32) if role == "reference" else x
