@@ -2,7 +2,8 @@
 
 # Looked at before anything is trained, and no parameter: another layout is no reason to train anew.
 OWN_LAYOUT = (
-    f"{own_config.layout_options(config)} --varied {own_members.moving(config)[-1].variation}"
+    f"{own_config.layout_options(config)} --outside {config['own']['output']['outside']} "
+    f"--varied {own_members.moving(config)[-1].variation}"
 )
 
 

@@ -15,6 +15,7 @@ import pyarrow.parquet
 import pytest
 from safetensors import safe_open
 from safetensors.torch import save_file
+from scripts_by_name import script
 from test_formats import KINDS, SUFFIXES, tree_of
 from test_formats import write as write_kind
 from test_own_samples import settings
@@ -24,11 +25,16 @@ import flowmorph
 from flowmorph.errors import InputError
 from flowmorph.formats import open_sample
 from flowmorph.metrics import spectra
+from flowmorph.plan.jobs.events import OwnFiles, OwnJob
+from flowmorph.plan.jobs.form import to_json
+from flowmorph.plan.objects import moved_objects
 from flowmorph.preprocess.categories import Categories
-from flowmorph.samples import row_hashes
+from flowmorph.samples import own_objects, row_hashes
+from flowmorph.samples.own_objects import check_categories
 from flowmorph.samples.own_samples import prepare
 from flowmorph.user import bundle
 from flowmorph.user.moved_files import move_files
+from flowmorph.user.output import Output
 
 ROWS = 60
 LABELS = (2018, "2016 post", "2016 pre")
@@ -351,6 +357,76 @@ def test_a_category_that_is_moved_only_is_refused_before_anything_is_trained(tmp
     closure = changes | {"regions": REGIONS | {"closure": True}}
     with pytest.raises(InputError, match="apply rows of the target have the category 'c'"):
         prepare(samples, settings(**closure))
+
+
+OBJECTS = {"lead": {}, "sub": {"x": "sub_x", "era": "sub_era"}}
+
+
+def with_objects(folder: Path) -> tuple[dict, pd.DataFrame]:
+    """Samples whose reference has a second object, and this reference."""
+    eras = ["a", "b"] * 100
+    samples = write_samples(folder, eras, eras, "parquet")
+    frame = pd.read_parquet(samples["reference"]["files"])
+    return samples, frame.assign(sub_x=frame["x"], sub_era=eras[::-1])
+
+
+def check_objects(samples: dict, objects=OBJECTS, outside="move", **changes) -> None:
+    chosen = settings(**PREPARED | {"regions": REGIONS} | changes)
+    _, fit, _ = prepare(samples, chosen)
+    output = Output(objects=moved_objects(objects=objects), outside=outside)
+    check_categories(samples["reference"], chosen, output, fit)
+
+
+def test_a_category_of_an_object_is_refused_before_anything_is_trained(tmp_path, monkeypatch):
+    """By the file and row of the first one that would be moved, in chunks too."""
+    monkeypatch.setattr(own_objects, "CHUNK_ROWS", 30)
+    samples, frame = with_objects(tmp_path)
+    path = samples["reference"]["files"]
+    frame.loc[0, ["sub_era", "m"]] = "elsewhere", 0.5
+    moved = np.flatnonzero(frame["m"] > 1.5)
+    assert moved[7] > 30
+    frame.loc[moved[7:9], "sub_era"] = "tau"
+    frame.loc[moved[1], ["sub_era", "sub_x"]] = "missing", np.nan
+    frame.loc[moved[2], "sub_era"] = None
+    frame.to_parquet(path)
+    message = rf"^{path}: column 'sub_era': row {moved[7]} has the category 'tau', which the train"
+    with pytest.raises(InputError, match=message + "ing has not seen .but 'a', 'b'; . such row"):
+        check_objects(samples)
+    # An object that is not moved may have any.
+    check_objects(samples, {"lead": {}})
+    frame.loc[moved[7:9], "sub_x"] = 1e6
+    frame.to_parquet(path)
+    check_objects(samples, outside="keep")
+    with pytest.raises(InputError, match="'tau'"):
+        check_objects(samples)
+
+
+def test_categories_of_lists_are_refused_by_row_and_element(tmp_path):
+    samples, frame = with_objects(tmp_path)
+    frame["sub_x"] = [[0.5, 1.5]] * len(frame)
+    frame["sub_era"] = [["a", "b"]] * len(frame)
+    frame.to_parquet(samples["reference"]["files"])
+    check_objects(samples, regions=NOWHERE)
+    frame.at[5, "sub_era"] = ["a", "tau"]
+    frame.to_parquet(samples["reference"]["files"])
+    with pytest.raises(InputError, match="'sub_era': row 5, element 1 has the category 'tau'"):
+        check_objects(samples, regions=NOWHERE)
+
+
+def test_the_prepare_job_refuses_a_category_of_an_object(tmp_path):
+    samples, frame = with_objects(tmp_path)
+    frame.loc[20, "sub_era"] = "tau"
+    frame.to_parquet(samples["reference"]["files"])
+    files = (OwnFiles(samples[role]["files"], None, None, None) for role in samples)
+    columns = [("x", {})], [("era", {"categorical": True}), ("m", {})]
+    job = OwnJob(*files, *columns, NOWHERE, "error", (5000, 1000), (-3, 3), 0.3, 1, "error")
+    outputs = [str(tmp_path / name) for name in ("r.npz", "t.npz", "pre.json", "rows.csv")]
+    options = zip(("reference", "target", "preprocessing", "rows"), outputs, strict=True)
+    argv = ["--job", to_json(job), *(text for n, o in options for text in (f"--output-{n}", o))]
+    argv += ["--object", "lead", "--object", "sub", "x=sub_x", "era=sub_era"]
+    with pytest.raises(InputError, match="column 'sub_era': row 20 has the category 'tau'"):
+        script("prepare_own_samples").main(argv)
+    assert not any(Path(name).exists() for name in outputs)
 
 
 def test_dropped_rows_leave_no_category(tmp_path):

@@ -122,7 +122,7 @@ def check_moved(reference: Mapping, settings: Settings, output: Output) -> None:
 
     ``reference`` has the keys ``files``, ``tree``, ``format`` and ``weights``.
     """
-    files = _opened(reference)
+    files = opened(reference)
     output.check_drop(files)
     regions = settings.regions
     region = [regions["column"]] if regions["apply"] else []
@@ -149,7 +149,7 @@ def read_splits(
     outside of declared bounds in any row that could be in a split.
     """
     regions, weights = settings.regions, sample["weights"]
-    files = _opened(sample)
+    files = opened(sample)
     extra = [regions["column"]] if regions["train"] or regions["apply"] else []
     extra += [*settings.event, *settings.closure]
     table, dropped = read_sample(
@@ -314,7 +314,8 @@ def _with_categories(vocabulary: Vocabulary, read: Mapping[str, Splits], region:
     return categories
 
 
-def _opened(sample: Mapping) -> SampleFiles:
+def opened(sample: Mapping) -> SampleFiles:
+    """The files of a sample with the keys ``files``, ``tree`` and ``format``, if not open yet."""
     if isinstance(sample["files"], SampleFiles):
         return sample["files"]
     return open_sample(sample["files"], sample["tree"], sample["format"])

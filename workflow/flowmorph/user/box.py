@@ -12,10 +12,7 @@ from flowmorph.errors import RowError
 from flowmorph.flows import setup
 from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.user.dequantization import Dequantization
-
-#: Farthest value in the flows' box, whose half-width is about 4, that is taken: the networks' sums
-#: and the base density's squares of such values are still far from the end of float32 (3e38).
-FARTHEST = 1e15
+from flowmorph.user.status import FARTHEST
 
 
 def to_box(

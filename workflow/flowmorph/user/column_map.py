@@ -18,10 +18,11 @@ from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.samples import row_hashes
 from flowmorph.samples.balance import Balance
 from flowmorph.transfer.morph import Morph
-from flowmorph.user.box import FARTHEST, to_box
+from flowmorph.user.box import to_box
 from flowmorph.user.dequantization import Dequantization
 from flowmorph.user.elements import Elements, place
 from flowmorph.user.placed import Placed, density, mover
+from flowmorph.user.status import FARTHEST
 
 #: Said where weights are asked of a transport that has none.
 UNBALANCED = "no weights: the transport was trained without own.balance"

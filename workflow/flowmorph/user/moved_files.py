@@ -232,13 +232,11 @@ class _Mover:
         """Say what is to happen to each element (n,), and count them."""
         transport, counts, known = self.transport, self.counts, self.transport.preprocessing
         region = transport.regions["column"] if len(self.bands) else None
-        status = status_of(read, known, transport.event, region, self.bands)
-        chosen, refused = status == MOVED, known.out_of_bounds(read)
+        keep = self.output.outside == "keep"
+        status = status_of(read, known, transport.event, region, self.bands, keep)
+        refused, chosen = known.out_of_bounds(read), (status == MOVED) | (status == BEYOND)
         for name, rows in transport.beyond_columns(read).items():
-            rows = rows & chosen
-            self._add(counts.beyond, name, rows)
-            if self.output.outside == "keep":
-                status[rows] = BEYOND
+            self._add(counts.beyond, name, rows & chosen)
         used = [*known.columns, *transport.event, *([region] if region else [])]
         there = np.logical_and.reduce([np.isfinite(read[name]) for name in used])
         outside = there & np.logical_or.reduce([*refused.values()])

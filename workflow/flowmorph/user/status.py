@@ -8,7 +8,10 @@ import numpy as np
 
 from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.samples.regions import inside
-from flowmorph.user.box import FARTHEST
+
+#: Farthest value in the flows' box, whose half-width is about 4, that is taken: the networks' sums
+#: and the base density's squares of such values are still far from the end of float32 (3e38).
+FARTHEST = 1e15
 
 MOVED, ELSEWHERE, MISSING, BEYOND = 1, 0, -1, -2
 
@@ -19,8 +22,12 @@ def status_of(
     event: Sequence[str],
     region: str | None,
     bands: Sequence[Sequence[float]],
+    keep: bool = False,
 ) -> np.ndarray:
-    """Say of each row (n,), int8, whether it can be moved, is elsewhere or has no value to move.
+    """Say of each row (n,), int8, whether it is moved, or why not.
+
+    Rows are ``MOVED``; ``ELSEWHERE``, outside of the regions to move; ``MISSING``, without a value
+    that can be moved; or ``BEYOND``, beyond the range of the training.
 
     Args:
         read: columns (n,) by name, codes of categories.
@@ -28,6 +35,7 @@ def status_of(
         event: names of columns that identify an event.
         region: name of the column of the regions to move; None for none.
         bands: these regions, as intervals of that column; empty for all rows.
+        keep: whether rows beyond the range of the training are not moved.
     """
     status = np.where(known.usable(read, FARTHEST), MOVED, MISSING).astype(np.int8)
     if region is not None and len(bands):
@@ -36,4 +44,7 @@ def status_of(
         status[~np.isfinite(values)] = MISSING
     for name in event:
         status[~np.isfinite(read[name])] = MISSING
+    if keep:
+        beyond = np.logical_or.reduce([*known.beyond(read).values()])
+        status[(status == MOVED) & beyond] = BEYOND
     return status

@@ -10,6 +10,7 @@ from flowmorph.plan import objects
 from flowmorph.plan.jobs import form
 from flowmorph.plan.jobs.events import OwnJob
 from flowmorph.samples import own_job
+from flowmorph.samples.own_objects import check_categories
 from flowmorph.samples.own_samples import check_moved, prepare
 from flowmorph.user.output import Output
 
@@ -20,6 +21,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--columns", choices=("append", "replace"), default="append")
     parser.add_argument("--suffix", default="_moved", help="of new columns of the moved reference")
     parser.add_argument("--drop", nargs="+", default=(), help="columns that it does not have")
+    parser.add_argument("--outside", choices=("move", "keep"), default="move",
+                        help="what it does with rows beyond the range of the training")  # fmt: skip
     parser.add_argument("--object", nargs="+", action="append", default=[],
                         help="an object that is moved there, and its columns")  # fmt: skip
     parser.add_argument("--variations", default="each", help="which of them it has")
@@ -41,6 +44,7 @@ def main(argv: list[str] | None = None) -> None:
         args.columns,
         args.suffix,
         args.drop,
+        args.outside,
         objects=objects.typed([], args.object, known),
         variations=args.variations,
         varied=args.varied,
@@ -49,6 +53,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     check_moved(samples["reference"], settings, output)
     prepared, preprocessing, rows = prepare(samples, settings)
+    check_categories(samples["reference"], settings, output, preprocessing)
     outputs = {"reference": args.output_reference, "target": args.output_target}
     own_job.save(prepared, preprocessing, outputs, args.output_preprocessing)
     rows.save(args.output_rows)

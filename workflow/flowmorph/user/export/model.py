@@ -18,11 +18,11 @@ from flowmorph.errors import InputError
 from flowmorph.flows.flow import Flow
 from flowmorph.samples.balance import Balance
 from flowmorph.transfer.morph import BaseTransfer, Morph
-from flowmorph.user.box import FARTHEST
 from flowmorph.user.column_map import UNBALANCED
 from flowmorph.user.export import balance, flows
 from flowmorph.user.export.columns import DOUBLE, Column
 from flowmorph.user.export.nodes import IR_VERSION, OPSET, Graph, Value, columns, every, where
+from flowmorph.user.status import FARTHEST
 from flowmorph.user.transport import Transport
 
 #: Types of numbers that a model takes and gives, and of those in which its flows compute.

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from flowmorph.flows import setup
 from flowmorph.transfer.morph import DensityPair, Morph, morph
-from flowmorph.user.box import FARTHEST
 from flowmorph.user.export.columns import Column
 from flowmorph.user.export.model import FACTOR, FOLD, MOVED, UNIFORM, codes, steps, weighing
+from flowmorph.user.status import FARTHEST
 from flowmorph.user.transport import Transport
 
 #: How far from the middle of the box, of which the training fills +- 3, rows are compared: farther
