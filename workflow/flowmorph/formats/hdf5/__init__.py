@@ -51,7 +51,9 @@ def Writer(
     like: SampleFiles,
     trial: bool = False,
     beside: Mapping[str, str] | None = None,
+    titles: Mapping[str, str] | None = None,
 ) -> ChunkWriter:
     """Write what the sample is: a pandas table, pandas' fixed format, datasets or records."""
     kinds = {"table": TableWriter, "fixed": FixedWriter}
-    return kinds.get(like.facts[0].layout.kind, PlainWriter)(part, path, like, trial, beside)
+    kind = kinds.get(like.facts[0].layout.kind, PlainWriter)
+    return kind(part, path, like, trial, beside, titles)
