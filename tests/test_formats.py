@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tracemalloc
+from pathlib import Path
 
 import awkward as ak
 import numpy as np
@@ -15,7 +16,8 @@ import tables as hdf5
 import uproot
 
 from flowmorph.errors import InputError
-from flowmorph.formats import open_sample, open_writer
+from flowmorph.formats import find_files, open_sample, open_writer
+from flowmorph.plan import own_config
 
 KINDS = (
     "ttree",
@@ -268,3 +270,20 @@ def test_memory_does_not_grow_with_the_file(tmp_path, kind):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.1 * peaks[0]
+
+
+def test_a_file_is_read_once_whatever_it_is_called(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").mkdir()
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("x\n1\n2\n")
+    (tmp_path / "link.csv").symlink_to("b.csv")
+    (tmp_path / "here").symlink_to(tmp_path)
+    given = ["a.csv", str(tmp_path / "a.csv"), "./a.csv", "there/../b.csv", "here/a.csv", "*.csv"]
+    expected = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    assert [path.resolve() for path in find_files(given)] == expected
+    assert open_sample(given).rows == 4
+    # What Snakemake is told is what is read.
+    assert list(map(Path, own_config.matching(given))) == find_files(given)
+    assert find_files("link.csv") == [Path("link.csv")]
+    assert list(own_config.named(["a.csv", str(tmp_path / "a.csv")])) == ["a.csv"]

@@ -213,7 +213,7 @@ def test_replaced_values_have_the_columns_type(kind, values, expected, clipped):
 
     old = pa.array([1, None, 0, None], pa.int8()).cast(kind)
     where = np.array([True, True, False, False])
-    new, count = arrow.moved(old, np.array(values), where, "c", Allowed(True), True)
+    new, count = arrow.moved(old, np.array(values), where, "c", True, True)
     assert new.type == kind and count == clipped
     assert new.to_pylist() == [*expected, old[2].as_py(), None]
 
@@ -235,3 +235,56 @@ def test_a_float_that_overflows_is_an_error():
     old = pa.array([1.0], pa.float32())
     with pytest.raises(InputError, match=r"column 'c': row 0: 1e\+200 does not fit float32"):
         arrow.moved(old, np.array([1e200]), np.array([True]), "c", Allowed(), True)
+
+
+def joined(folder, ranges) -> tuple[pandas.DataFrame, list[str]]:
+    """Files whose rows have these numbers, as one file, and what its log says."""
+    for number, rows in enumerate(ranges):
+        frame = pandas.DataFrame({"x": np.arange(len(rows)) * 1.0}, index=rows)
+        frame.to_parquet(folder / f"{number}.parquet")
+    files = open_sample(str(folder / "?.parquet"))
+    with open_writer(folder / "joined.parquet", files) as writer:
+        for chunk in files.chunks():
+            writer.write(chunk)
+    return pandas.read_parquet(folder / "joined.parquet"), writer.notes
+
+
+@pytest.mark.parametrize(
+    ("ranges", "expected"),
+    [
+        ([(100, 200), (200, 300)], (100, 300)),
+        ([(100, 200)], (100, 200)),
+        ([(0, 3), (0, 4)], (0, 7)),
+        ([(4, 9), (0, 0), (9, 12)], (4, 12)),
+        ([(0, 0), (4, 9)], (4, 9)),
+        ([(0, 10, 2), (10, 14, 2)], (0, 14, 2)),
+        ([(5, 0, -1), (0, -5, -1)], (5, -5, -1)),
+    ],
+    ids=str,
+)
+def test_row_numbers_go_on_from_file_to_file(tmp_path, ranges, expected):
+    found, notes = joined(tmp_path, [pandas.RangeIndex(*each) for each in ranges])
+    pandas.testing.assert_index_equal(found.index, pandas.RangeIndex(*expected), exact=True)
+    assert notes == []
+
+
+@pytest.mark.parametrize(
+    ("ranges", "shown"),
+    [
+        ([(5, 8), (0, 4)], "5 to 7, 0 to 3"),
+        ([(0, 4, 2), (4, 6)], "0 to 2, 4 to 5"),
+        ([(9, 10), (0, 1), (4, 5), (0, 1)], "9 to 9, 0 to 0, 4 to 4 and 1 more"),
+    ],
+    ids=str,
+)
+def test_row_numbers_that_do_not_go_on_are_named(tmp_path, ranges, shown):
+    found, notes = joined(tmp_path, [pandas.RangeIndex(*each) for each in ranges])
+    pandas.testing.assert_index_equal(found.index, pandas.RangeIndex(len(found)), exact=True)
+    assert notes == [
+        f"the rows' index ({shown}) does not go on from file to file: rows are numbered from 0"
+    ]
+
+
+def test_an_index_that_is_a_column_is_kept(tmp_path):
+    found, notes = joined(tmp_path, [pandas.Index([7, 3], name="id"), pandas.Index([9], name="id")])
+    assert found.index.to_list() == [7, 3, 9] and found.index.name == "id" and notes == []

@@ -6,7 +6,7 @@ import errno
 import glob
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -46,6 +46,14 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
         # On a folder that became read-only this fails as well: the first error is the one to see.
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def once(names: Iterable[str]) -> list[str]:
+    """Names of files, sorted, each file by the first of its names: by one path and links to it."""
+    found: dict[str, str] = {}
+    for name in sorted(names):
+        found.setdefault(os.path.realpath(name), name)
+    return list(found.values())
 
 
 def same(first: str | os.PathLike, second: str | os.PathLike) -> bool:

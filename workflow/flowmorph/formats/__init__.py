@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flowmorph.errors import InputError
-from flowmorph.files import atomic
+from flowmorph.files import atomic, once
 from flowmorph.formats import arrow, hdf5, npz, root, text
 from flowmorph.formats.base import ChunkWriter, FileFacts, SampleFiles, check_readable
 from flowmorph.plan.suffixes import BY_SUFFIX, suffix_of
@@ -38,10 +38,11 @@ def open_sample(
     """Look into the files of one sample and hold them to one layout.
 
     ``patterns`` are file names or glob patterns (``**`` crosses folders); the files are taken in
-    sorted order, each once. ``tree`` names the TTree or RNTuple, or the HDF5 key, group or dataset;
-    None takes the only one that there is. ``format`` is a key of `FORMATS` or its part before the
-    dash; None goes by the file's suffix. Raises `InputError`, naming the file, for a pattern
-    without match, a file that cannot be read, or files whose columns are not the same.
+    sorted order, each once, whatever names it has. ``tree`` names the TTree or RNTuple, or the HDF5
+    key, group or dataset; None takes the only one that there is. ``format`` is a key of `FORMATS`
+    or its part before the dash; None goes by the file's suffix. Raises `InputError`, naming the
+    file, for a pattern without match, a file that cannot be read, or files whose columns are not
+    the same.
     """
     paths = find_files(patterns)
     family = _family(paths[0], format)
@@ -57,7 +58,10 @@ def open_sample(
 
 
 def find_files(patterns: str | Sequence[str]) -> list[Path]:
-    """Expand names and glob patterns to sorted files; `InputError` for one that matches nothing."""
+    """Expand names and glob patterns to sorted files, each once.
+
+    Raises `InputError` for one that matches nothing.
+    """
     found = set()
     for pattern in [patterns] if isinstance(patterns, str | os.PathLike) else patterns:
         pattern = os.path.expanduser(pattern)
@@ -68,7 +72,7 @@ def find_files(patterns: str | Sequence[str]) -> list[Path]:
         found.update(names)
     if not found:
         raise InputError("no file is named: give the names or a pattern of a sample's files")
-    return [Path(name) for name in sorted(found)]
+    return [Path(name) for name in once(found)]
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import awkward as ak
@@ -11,11 +13,14 @@ import pyarrow
 import pyarrow.parquet
 
 from flowmorph.errors import InputError
-from flowmorph.formats.base import ChunkWriter, FileFacts, check_unique, reading, writing
+from flowmorph.formats.base import ChunkWriter, FileFacts, check_unique, listed, reading, writing
 from flowmorph.formats.columns import Chunk, Column, moved, numbers
 from flowmorph.formats.labels import labels
 
 __all__ = ["Writer", "inspect", "iterate", "labels", "moved", "numbers"]
+
+#: Key of what pandas says of a file.
+PANDAS = b"pandas"
 
 
 def inspect(paths: Sequence[Path], tree: str | None) -> list[FileFacts]:
@@ -68,6 +73,30 @@ def to_arrow(column: Column) -> pyarrow.Array:
     return pyarrow.array(np.ascontiguousarray(column))
 
 
+def _of_pandas(metadata: Mapping[bytes, bytes] | None) -> dict:
+    """What pandas says of a file; empty where it did not write it."""
+    try:
+        return json.loads((metadata or {}).get(PANDAS, b"{}"))
+    except ValueError:
+        return {}
+
+
+def _is_range(kept: Mapping) -> bool:
+    """Whether rows are numbered, without a column of the numbers."""
+    columns = kept.get("index_columns", [])
+    return len(columns) == 1 and isinstance(columns[0], dict) and columns[0].get("kind") == "range"
+
+
+def _row_numbers(found: FileFacts) -> range:
+    """Numbers of a file's rows, as pandas has them: from 0 where it does not say."""
+    kept = _of_pandas(found.layout.metadata)
+    if not _is_range(kept):
+        return range(found.rows)
+    numbers = range(*(kept["index_columns"][0][key] for key in ("start", "stop", "step")))
+    # As pandas does where they are those of other rows.
+    return numbers if len(numbers) == found.rows else range(found.rows)
+
+
 class Writer(ChunkWriter):
     """Write parquet, one row group a chunk."""
 
@@ -90,11 +119,37 @@ class Writer(ChunkWriter):
             for name, array in chunk.items()
         ]
         # With pandas' own metadata the index comes back, and categories, and time zones.
-        self.schema = pyarrow.schema(fields, metadata=known.metadata)
+        self.schema = pyarrow.schema(fields, metadata=self._metadata())
         with writing(self.path, "parquet", chunk):
             self.writer = self.open.enter_context(
                 pyarrow.parquet.ParquetWriter(self.part, self.schema, compression="zstd")
             )
+
+    def _metadata(self) -> dict[bytes, bytes] | None:
+        """What the first file says of itself, with the row numbers of pandas of all files.
+
+        Numbers that go on from file to file do so; others count from 0, and a note says so.
+        """
+        metadata = self.like.facts[0].layout.metadata
+        counts = [_row_numbers(found) for found in self.like.facts if found.rows]
+        if len(self.like.facts) == 1 or not counts:
+            return metadata
+        joined = range(0, self.like.rows)
+        if all(a.stop == b.start and a.step == b.step for a, b in pairwise(counts)):
+            joined = range(counts[0].start, counts[-1].stop, counts[0].step)
+        elif any((numbers.start, numbers.step) != (0, 1) for numbers in counts):
+            shown = listed([f"{numbers[0]} to {numbers[-1]}" for numbers in counts], 3)
+            self.notes.append(
+                f"the rows' index ({shown}) does not go on from file to file: rows are numbered "
+                "from 0"
+            )
+        kept = _of_pandas(metadata)
+        if not (kept and _is_range(kept)):
+            return metadata
+        kept["index_columns"][0] |= {
+            "start": joined.start, "stop": joined.stop, "step": joined.step,
+        }  # fmt: skip
+        return {**metadata, PANDAS: json.dumps(kept).encode()}
 
     def _append(self, chunk: Chunk, rows: int) -> None:
         with writing(self.path, "parquet", chunk):

@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from flowmorph.errors import InputError
+from flowmorph.files import once
 from flowmorph.plan import objects
 from flowmorph.plan.intervals import overlapping
 from flowmorph.plan.suffixes import suffix_of
@@ -30,7 +31,7 @@ def patterns(files: str | list[str] | None) -> list[str]:
 
 
 def matching(files: str | list[str] | None) -> list[str]:
-    """Files that match, sorted; raises InputError for names that Snakemake cannot take."""
+    """Files that match, sorted, each once; InputError for names that Snakemake cannot take."""
     found = set()
     for pattern in patterns(files):
         # A name that exists is that file, even if it has brackets.
@@ -39,7 +40,7 @@ def matching(files: str | list[str] | None) -> list[str]:
     for name in found:
         if set(name) & set("{}\n"):
             raise InputError(f"{name!r}: rename this file, without braces and line breaks")
-    return sorted(found)
+    return once(found)
 
 
 def suffix(files: str | list[str] | None) -> str:
