@@ -19,6 +19,7 @@ from transports import DEFAULTS, pytorch_with
 from yaml import safe_load
 
 import flowmorph
+from flowmorph.__main__ import main
 from flowmorph.errors import InputError
 from flowmorph.flows import setup
 from flowmorph.plan import defaults, paths
@@ -198,6 +199,24 @@ def test_weights_may_be_arrays(tmp_path):
     expected = content(tiny(weights=("w", None)), tmp_path)
     assert content(tiny(weights=(REFERENCE["w"], None)), tmp_path) == expected
     assert content(tiny(weights=(pd.Series(REFERENCE["w"]), None)), tmp_path) == expected
+
+
+def test_balanced_weights_of_an_array_are_the_factors(tmp_path, caplog):
+    by_name = tiny(weights=("w", None), balance=True)
+    with caplog.at_level(logging.INFO, "flowmorph"):
+        by_array = tiny(weights=(REFERENCE["w"], None), balance=True)
+    assert "balance: the reference's weights are an array" in caplog.text
+    assert "weights of the reference" not in str(by_array.note) + str(by_array.columns)
+    bare = {name: values for name, values in REFERENCE.items() if name != "w"}
+    np.testing.assert_allclose(by_array.weights(bare) * REFERENCE["w"], by_name.weights(REFERENCE))
+    with pytest.raises(InputError, match="no column 'w', which the transport needs"):
+        by_name.weights(bare)
+    pd.DataFrame(bare).to_parquet(tmp_path / "a.parquet")
+    by_array.save(tmp_path)
+    main(["move", "--transport", str(tmp_path), "--input", str(tmp_path / "a.parquet"),
+          "--output", str(tmp_path / "b.parquet")])  # fmt: skip
+    moved = pd.read_parquet(tmp_path / "b.parquet")
+    np.testing.assert_allclose(moved["flowmorph_weight"], by_array.weights(bare))
 
 
 NEGATIVE = REFERENCE | {"w": -REFERENCE["w"]}

@@ -68,7 +68,9 @@ def fit(
         features: columns that are moved, 1 to 100: a name each, an entry such as ``{"column": "pt",
             "preprocess": "quantile"}``, or the options of each by its name.
         condition: columns that the map depends on and that stay as they are, likewise.
-        weights: those of reference and target: the name of a column, an array (N,), or None.
+        weights: those of reference and target: the name of a column, an array (N,), or None. With
+            ``balance``, weights that are a column are a part of what `Transport.weights` gives; an
+            array has no name by which another table could have it, and is to be multiplied by it.
         columns: names of the K columns, if both tables are matrices.
         method: one of the paper's: base_transfer, unidirectional, flows_for_flows,
             movement_penalty or identity_initialization.

@@ -47,13 +47,14 @@ def fit(
     """
     threads = setup.checked(threads)
     with named_as_arguments(), setup.kept(), TemporaryDirectory(prefix="flowmorph-") as folder:
+        given = pair(reference, target, weights, columns)
         samples = {
-            role: {"files": sample, "weights": weight}
-            for role, (sample, weight) in pair(reference, target, weights, columns).items()
+            role: {"files": sample, "weights": weight} for role, (sample, weight) in given.items()
         }
+        named = not given["reference"][0].further
         chosen = configuration(samples, own, others)
         setup.start(threads, 0, chosen["device"])
-        work = Fit(Jobs(chosen, folder), threads, Bar() if progress else Quiet())
+        work = Fit(Jobs(chosen, folder), threads, Bar() if progress else Quiet(), named)
         work.prepare(samples)
         return replace(load(work.train(), chosen["device"], threads), file=None)
 
@@ -79,10 +80,14 @@ def configuration(
 
 
 class Fit:
-    """The jobs of a fit, one after the other, in a folder of their own."""
+    """The jobs of a fit, one after the other, in a folder of their own.
 
-    def __init__(self, jobs: Jobs, threads: int, progress: Progress) -> None:
-        self.jobs, self.threads, self.progress = jobs, threads, progress
+    The reference's weights are ``named`` if they are a column: no other table has those of an
+    array.
+    """
+
+    def __init__(self, jobs: Jobs, threads: int, progress: Progress, named: bool) -> None:
+        self.jobs, self.threads, self.progress, self.named = jobs, threads, progress, named
         (self.method,) = jobs.config["own"]["methods"]
         self.members = own_members.moving(jobs.config)
 
@@ -133,6 +138,12 @@ class Fit:
         # Without balance there is nothing kept.
         balance = own_balance.kept(paths.own_prepared(self.jobs.out, tasks.OWN.reference.name))
         note = bundle.describe(self.jobs.bundle(self.method), known)
+        if note["weights"] is not None and not self.named:
+            note["weights"] = None
+            self.progress.say(
+                "balance: the reference's weights are an array, without a name: the transport's "
+                "weights are the factors by which to multiply them"
+            )
         bundle.write(trainings, note, path, balance)
         return path
 

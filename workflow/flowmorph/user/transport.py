@@ -216,7 +216,8 @@ class Transport(ColumnMap):
         """Weight of each row of a table, (N,), which gives it the target's spectrum of conditions.
 
         It is the weight that the table has, with its sign, times the factor of `balance`: 0 where
-        the target never has such a condition. Arguments, lists and errors as in `log_prob`;
+        the target never has such a condition. Where the training had no column of weights, but none
+        or an array, it is this factor alone. Arguments, lists and errors as in `log_prob`;
         `InputError` too for a transport that was trained without ``balance``.
         """
         if self.balance is None:
