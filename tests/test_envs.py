@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
@@ -116,8 +117,8 @@ def requires_python():
     return re.search(r'^requires-python = "([^"]+)"', text, re.M)[1]
 
 
-def imported_modules():
-    for folder in ("workflow", "tests", "benchmarks", "rules"):
+def imported_modules(*folders):
+    for folder in folders:
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Import):
@@ -130,10 +131,26 @@ def test_what_the_code_imports_is_pinned_directly():
     direct = set(pins("requirements.in")) | {"flowmorph", "pyjet"}
     own = {path.stem for path in ROOT.glob("*/**/*.py") if ".venv" not in path.parts}
     providers = metadata.packages_distributions()
-    for module, path in imported_modules():
+    for module, path in imported_modules("workflow", "tests", "benchmarks", "rules"):
         if module in sys.stdlib_module_names or module in own:
             continue
         names = {canonicalize_name(name) for name in providers.get(module, [module])}
         # One benchmark compares with packages that have an environment of their own.
         pinned = direct | (set(pins("../benchmarks/peers.txt")) if path.stem == "peers" else set())
         assert names & pinned, f"{path.name} imports {module}, which requirements.in does not pin"
+
+
+def test_what_the_workflow_imports_is_installed_with_its_extra():
+    """`pip install '.[workflow]'`; pyjet, the other engine of jets, is compiled in a clone only."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = [*project["dependencies"], *project["optional-dependencies"]["workflow"]]
+    listed = {canonicalize_name(Requirement(line).name): Requirement(line) for line in lines}
+    providers = metadata.packages_distributions()
+    for module, path in imported_modules("workflow"):
+        if module in sys.stdlib_module_names or module in ("flowmorph", "pyjet"):
+            continue
+        names = {canonicalize_name(name) for name in providers.get(module, [module])}
+        assert names & listed.keys(), f"{path.name} imports {module}, which no list names"
+    direct = pins("requirements.in")
+    for name, requirement in listed.items():
+        assert requirement.specifier.contains(direct[name]), f"{requirement} is not as pinned"
