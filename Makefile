@@ -24,7 +24,7 @@ $(warning $(CACHE) cannot be written, so caches are in .cache here: export XDG_C
 export XDG_CACHE_HOME := $(CURDIR)/.cache
 endif
 
-.PHONY: all quick report test lint docs help clean-venv
+.PHONY: all quick report test lint docs help clean-venv here
 
 all: $(INSTALLED)  ## reproduce the paper with config/config.yaml
 	$(SNAKEMAKE)
@@ -54,8 +54,17 @@ help:  ## this list
 clean-venv:  ## delete .venv
 	rm -rf .venv
 
+# Before anything is installed or run. An environment names its folder: that of a folder which has
+# another name now would give a command that is not found, or another one from PATH without a word. A
+# link to the environment of another clone is right.
+here:
+	@case "$$(pwd -P)" in *[{}\$$\`]*) \
+	  printf 'error: %s: rename this folder, without any of {}$$`\n' "$$(pwd -P)" >&2; exit 1;; esac
+	@test ! -e $(INSTALLED) || { $(ACTIVATE) && test "$$VIRTUAL_ENV" -ef .venv; } \
+	  || { echo "error: .venv is not of this folder, which was renamed, moved or copied: make clean-venv, then make again" >&2; exit 1; }
+
 # The stamp is the last thing written, so an interrupted installation starts again from nothing.
-$(INSTALLED): envs/requirements.lock envs/install.py
+$(INSTALLED): envs/requirements.lock envs/install.py | here
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2> /dev/null \
 	  || { echo "error: Python 3.11, 3.12 or 3.13 is needed, and $(PYTHON) is not: try make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv --clear .venv

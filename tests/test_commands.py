@@ -17,7 +17,8 @@ PYTHON = """#!/bin/sh
 echo "python $*" >> calls
 [ "$1" = -c ] && exit 0
 rm -rf .venv && mkdir -p .venv/bin
-echo 'python() { echo "venv: $*" >> calls; test ! -e fail; }' > .venv/bin/activate
+echo "VIRTUAL_ENV='$PWD/.venv'" > .venv/bin/activate
+echo 'python() { echo "venv: $*" >> calls; test ! -e fail; }' >> .venv/bin/activate
 """
 
 

@@ -1,4 +1,4 @@
-"""envs/install.py: which PyTorch, what uv is told of pip's settings, and what if it fails."""
+"""Installing: which PyTorch, what uv is told of pip's settings, what if it fails, which folders."""
 
 import http.server
 import importlib.util
@@ -282,3 +282,76 @@ def test_torch_comes_from_the_mirror_where_its_own_index_is_away(project, instal
     assert done.returncode == 0, done.stderr
     assert f"PyTorch cannot be installed from {NOWHERE}" in done.stderr
     assert packages["torch"] == ("2.13.0", "uv")
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """A folder with an environment of its own, whose snakemake says so, and another one in PATH."""
+    folder, elsewhere = tmp_path / "first", tmp_path / "elsewhere"
+    (folder / "envs").mkdir(parents=True)
+    shutil.copy(ROOT / "Makefile", folder)
+    for name in ("requirements.lock", "install.py"):
+        (folder / "envs" / name).touch()
+    venv.create(folder / ".venv", with_pip=False, symlinks=True)
+    (folder / ".venv/.installed").touch()
+    elsewhere.mkdir()
+    for place, said in ((folder / ".venv/bin", "own"), (elsewhere, "another")):
+        (place / "snakemake").write_text(f"#!/bin/sh\necho {said} snakemake\n")
+        (place / "snakemake").chmod(0o755)
+    return folder
+
+
+def make(folder, target, **settings):
+    """Run make, with the other snakemake first in PATH."""
+    unset = ("MAKE", "MFLAGS", "VIRTUAL_ENV")
+    environment = {name: each for name, each in os.environ.items() if not name.startswith(unset)}
+    environment |= {"PATH": f"{folder.parent / 'elsewhere'}:{os.environ['PATH']}"}
+    given = [f"{name}={value}" for name, value in settings.items()]
+    return subprocess.run(
+        ["make", "--no-print-directory", target, *given],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+
+def refused(folder, target="quick", **settings):
+    """The line with which make stops before it runs anything."""
+    done = make(folder, target, **settings)
+    assert done.returncode != 0 and "snakemake" not in done.stdout
+    line, _ = done.stderr.splitlines()  # the other line is make's own
+    return line
+
+
+def test_the_environment_of_the_folder_or_of_the_one_that_it_links_to_is_taken(installed):
+    assert make(installed, "quick").stdout.endswith("own snakemake\n")
+    clone = installed.with_name("a clone")
+    shutil.copytree(installed, clone, ignore=shutil.ignore_patterns(".venv"))
+    (clone / ".venv").symlink_to(installed / ".venv")
+    assert make(clone, "quick").stdout.endswith("own snakemake\n")
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_folder_that_was_renamed_or_copied_stops_with_what_to_do(installed, copied):
+    second = installed.with_name("second")
+    if copied:
+        shutil.copytree(installed, second, symlinks=True)
+    else:
+        installed.rename(second)
+    for target in ("quick", "lint", "all", "test"):
+        line = refused(second, target)
+        assert line.startswith("error: .venv is not of this folder") and "make clean-venv" in line
+    assert make(second, "help").returncode == 0
+    assert make(second, "clean-venv").returncode == 0 and not (second / ".venv").exists()
+
+
+@pytest.mark.parametrize("character", "{}$`")
+def test_a_name_that_snakemake_cannot_take_is_refused_before_anything_is_installed(
+    installed, character
+):
+    folder = installed.with_name(f"my {character} folder")
+    installed.rename(folder)
+    shutil.rmtree(folder / ".venv")
+    line = refused(folder, PYTHON=sys.executable)
+    assert line == f"error: {folder}: rename this folder, without any of {{}}$`"
+    # In the Snakefile's own words, where braces are doubled.
+    assert line.rpartition(": ")[2].replace("{}", "{{}}") in (ROOT / "Snakefile").read_text()
+    assert not (folder / ".venv").exists()
