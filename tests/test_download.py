@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
+import os
 import pickle
 import re
 import resource
@@ -335,6 +337,15 @@ def test_two_at_once(tmp_path, serve):
     thread.join()
     assert not failures and (tmp_path / NAME).read_bytes() == DATA
     assert len(server.ranges) == 2
+
+
+def test_a_folder_without_locks_is_named(tmp_path, serve, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    said = refused(remote(serve()), tmp_path)
+    assert "cannot lock files: Function not implemented: choose another folder" in said
 
 
 def test_a_lock_dies_with_its_process(tmp_path, serve):

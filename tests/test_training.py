@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import json
 import math
+import os
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -423,6 +427,41 @@ def test_engine_is_chosen_by_device_and_compiler(monkeypatch, capsys):
     assert [engine.decide(choice, gpu) for choice in engine.CHOICES] == [
         engine.GRAPHS, engine.GRAPHS, engine.PLAIN,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["ENOSYS", "EOPNOTSUPP", "ENOLCK", "noexec"])
+def test_where_kernels_cannot_be_kept_a_job_takes_plain_operations(
+    kind, tmp_path, monkeypatch, capsys
+):
+    """On a file system without locks, and on one from which no library can be loaded."""
+    monkeypatch.setenv("FLOWMORPH_CACHE", str(tmp_path))
+    said, cpu = "cannot lock files", torch.device("cpu")
+    if kind == "noexec":
+        said, whole = "kernels-.*so: cannot load: failed to map segment", ctypes.CDLL
+
+        def load(name):
+            if name.startswith(str(tmp_path)):
+                raise OSError(f"{name}: failed to map segment from shared object")
+            return whole(name)
+
+        monkeypatch.setattr(engine.ctypes, "CDLL", load)
+    else:
+        number = getattr(errno, kind)
+
+        def flock(*_):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(engine.fcntl, "flock", flock)
+    engine._functions.cache_clear()
+    said = rf"{re.escape(str(tmp_path))}.*{said}.*set FLOWMORPH_CACHE"
+    assert engine.decide("auto", cpu) == engine.PLAIN
+    printed = capsys.readouterr().out
+    assert (
+        re.search(f"^engine: plain, since {said}$", printed, re.M) and printed.count("set F") == 1
+    )
+    with pytest.raises(InputError, match=f"^engine 'compile' is not possible: {said}") as caught:
+        engine.decide("compile", cpu)
+    assert "\n" not in str(caught.value)
 
 
 def test_weights_of_another_shape_are_refused(tmp_path):

@@ -186,6 +186,11 @@ def _part_file(final: Path) -> Iterator[FileIO]:
             ours = part.exists() and os.path.samestat(os.fstat(stream.fileno()), part.stat())
         except BlockingIOError:
             ours = False
+        except OSError as error:
+            raise InputError(
+                f"{final}: cannot lock files: {error.strerror}: choose another folder "
+                "(collider.download.folder)"
+            ) from None
         if not ours:
             raise InputError(f"{final}: another process is downloading it: wait for that one")
         try:

@@ -15,7 +15,7 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -164,7 +164,9 @@ def _functions() -> tuple[dict[str, Callable[..., None]], int | None]:
         gemm = ctypes.cast(blas.sgemm_, ctypes.c_void_p).value
     except (OSError, StopIteration, AttributeError):
         raise InputError("this PyTorch has no BLAS that others can call") from None
-    library = ctypes.CDLL(str(_compiled()))
+    path = _compiled()
+    with _usable(path, "load"):  # a file system may be mounted without programs (noexec)
+        library = ctypes.CDLL(str(path))
     functions = {}
     for name, tensors in (("forward", 6), ("inverse", 6), ("forward_vjp", 8), ("inverse_vjp", 9)):
         function = getattr(library, name)
@@ -186,16 +188,13 @@ def _compiled() -> Path:
     if path.exists():
         return path
     with contextlib.ExitStack() as stack:
-        try:
+        with _usable(path.parent, "write"):
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = stack.enter_context(open(path.with_suffix(".lock"), "w"))
-        except OSError as error:
-            raise InputError(
-                f"{path.parent}: cannot write: {error.strerror}: set FLOWMORPH_CACHE"
-            ) from None
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        with _usable(path.parent, "lock files"):
+            fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
-            with atomic(path) as part:
+            with _usable(path.parent, "compile there"), atomic(path) as part:
                 command = [compiler, *FLAGS, "-shared", "-fPIC", str(SOURCE), "-o", str(part)]
                 done = subprocess.run(command, capture_output=True, text=True, check=False)
                 if done.returncode:
@@ -203,6 +202,16 @@ def _compiled() -> Path:
                     raise InputError(f"'{' '.join(command[:-1])}' fails: {line}")
             print(f"engine: compiled {path}", flush=True)
     return path
+
+
+@contextlib.contextmanager
+def _usable(path: Path, doing: str) -> Iterator[None]:
+    """Raise InputError, naming the variable to set, where a file system refuses something."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error).removeprefix(f"{path}: ")
+        raise InputError(f"{path}: cannot {doing}: {reason}: set FLOWMORPH_CACHE") from None
 
 
 def _processor() -> str:
