@@ -24,7 +24,7 @@ $(warning $(CACHE) cannot be written, so caches are in .cache here: export XDG_C
 export XDG_CACHE_HOME := $(CURDIR)/.cache
 endif
 
-.PHONY: all quick report test lint docs help clean-venv here
+.PHONY: all quick report test lint docs help clean-venv
 
 all: $(INSTALLED)  ## reproduce the paper with config/config.yaml
 	$(SNAKEMAKE)
@@ -57,6 +57,7 @@ clean-venv:  ## delete .venv
 # Before anything is installed or run. An environment names its folder: that of a folder which has
 # another name now would give a command that is not found, or another one from PATH without a word. A
 # link to the environment of another clone is right.
+.PHONY: here
 here:
 	@case "$$(pwd -P)" in *[{}\$$\`]*) \
 	  printf 'error: %s: rename this folder, without any of {}$$`\n' "$$(pwd -P)" >&2; exit 1;; esac
