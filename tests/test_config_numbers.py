@@ -63,6 +63,17 @@ def test_what_is_no_whole_number_is_refused(path, value):
         check(config, SCHEMA)
 
 
+@pytest.mark.parametrize(
+    ("written", "advice"),
+    [("'200000'", "quotes"), ("2e5", "quotes, as 200000.0"), ("'x'", "number")],
+)
+def test_what_yaml_reads_as_text_is_told_how_to_be_written(written, advice):
+    config = read("config")
+    config["collider"]["pythia"]["events"]["target"] = yaml.safe_load(written)
+    with pytest.raises(InputError, match=rf"events.target: .*: give [a-z ]*{advice} \("):
+        check(config, SCHEMA)
+
+
 def test_jobs_do_not_depend_on_how_a_whole_number_is_written():
     configs = [read("config"), read("config")]
     configs[1]["seed"] = float(configs[1]["seed"])

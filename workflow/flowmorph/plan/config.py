@@ -127,9 +127,18 @@ def _advice(error: ValidationError) -> str:
         return ""
     if wanted == "array":
         return f": give a list, such as [{value}]"
-    if wanted in ("number", "integer") and isinstance(value, str):
-        return ": give it without quotes" if _is_number(value) else ": give a number"
-    return ""
+    if wanted not in ("number", "integer") or not isinstance(value, str):
+        return ""
+    if not _is_number(value):
+        return ": give a number"
+    # YAML reads 2e5 as a text, with or without quotes.
+    written = yaml.safe_dump(float(value)).split()[0]
+    return ": give it without quotes" + (f", as {written}" if _is_text(value) else "")
+
+
+def _is_text(written: str) -> bool:
+    """Whether YAML reads as text what is written without quotes."""
+    return isinstance(yaml.safe_load(written), str)
 
 
 def _is_number(text: str) -> bool:
