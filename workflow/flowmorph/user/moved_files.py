@@ -126,11 +126,12 @@ def move_files(
     ``flowmorph_moved`` (``flowmorph``, the object's name, if it has one, and the suffix) is 1 for
     rows, or elements, that were moved; others keep their values: 0 for rows outside of the
     transport's regions to apply, -1 for a missing value in a feature, condition, event or regions'
-    column, or one that float32 does not hold, -2 for a row beyond the range of the training, if
-    such are kept. With folds, a row is moved by the training that has not seen it. Where the output
-    has ``support``, a column ``flowmorph_support_moved`` has what `Transport.support` says of rows
-    that were moved, and -1 for others. A transport with a balance writes ``flowmorph_weight``: what
-    `Transport.weights` says of rows that were moved, and the weight that others have.
+    column, or one that float32 does not hold or declared bounds exclude, -2 for a row beyond the
+    range of the training, if such are kept. With folds, a row is moved by the training that has not
+    seen it. Where the output has ``support``, a column ``flowmorph_support_moved`` has what
+    `Transport.support` says of rows that were moved, and -1 for others. A transport with a balance
+    writes ``flowmorph_weight``: what `Transport.weights` says of rows that were moved, and the
+    weight that others have.
 
     Args:
         transport: what moves them.
