@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from flowmorph.plan import own_config, own_members, paths, targets, tasks
-from flowmorph.plan.intervals import widest_gap
+from flowmorph.plan import own_config, own_members, paths, regions, targets, tasks
 from flowmorph.plan.jobs.data import Data, FileData, Part, ToyData
 from flowmorph.plan.jobs.events import GenerateJob, OwnFiles, OwnJob, PrepareJob
 from flowmorph.plan.jobs.measuring import (
@@ -45,7 +44,11 @@ class Jobs:
         return seed_for(self.config["seed"], *names)
 
     def data(self, dataset: Dataset, training: int | None = None) -> Data:
-        """Where a data set's points come from; for a ``training``, those that it sees."""
+        """Where a data set's points come from; for a ``training``, those that it sees.
+
+        Points of toys that are only moved are none of these: another number of them retrains
+        nothing.
+        """
         config, name = self.config, dataset.name
         if dataset.toy:
             rotated = dataset.family.name == "rotated"
@@ -54,11 +57,17 @@ class Jobs:
                 tuple(section[key] or ()) if rotated else ()
                 for key in ("angles_deg", "train_angles_deg")
             ]
-            return ToyData(name, dataset.toy, section["points"], config["seed"], *angles)
+            points = section["points"]
+            if training is not None:
+                points = {split: points[split] for split in ("train", "validation")}
+            return ToyData(name, dataset.toy, points, config["seed"], *angles)
         if dataset.family.name == COLLIDER.family.name:
             columns = tasks.COLLIDER_FEATURES, (tasks.COLLIDER_CONDITION,)
             return FileData(
-                name, paths.prepared(self.out, name), *columns, gaps=(self._collider_gap(dataset),)
+                name,
+                paths.prepared(self.out, name),
+                *columns,
+                gaps=(regions.collider_gap(dataset, config),),
             )
         own = config["own"]
         columns = [tuple(own_config.columns(own[kind])) for kind in ("features", "condition")]
@@ -69,23 +78,6 @@ class Jobs:
         part = Part() if training is None else parts[int(training)]
         return FileData(name, paths.own_prepared(self.out, name), *columns, weighted, part=part)
 
-    def _collider_gap(self, dataset: Dataset) -> float:
-        """Widest gap in the training region of a collider sample, in scaled units."""
-        scaling = self.config["collider"]["scaling"]
-        # The reference is trained on wherever the target is.
-        widest = self._training_regions(COLLIDER.reference)
-        lowest, highest = min(low for low, _ in widest), max(high for _, high in widest)
-        if given := scaling["ranges"][tasks.COLLIDER_CONDITION]:
-            lowest, highest = (end / tasks.GEV_PER_TEV for end in given)
-        scaled = (scaling["high"] - scaling["low"]) / (highest - lowest)
-        return scaled * widest_gap(self._training_regions(dataset))
-
-    def _training_regions(self, dataset: Dataset) -> list[list[float]]:
-        """Intervals of M, TeV, in which flows are trained on a collider sample."""
-        regions = self.config["collider"]["regions_tev"]
-        further = dataset == COLLIDER.reference and regions["reference_in_signal"]
-        return [*regions["sidebands"], *([regions["signal"]] if further else [])]
-
     def files(self, *datasets: Dataset) -> list[str]:
         """The files that data sets are read from; the toys have none."""
         return [file for dataset in datasets for file in self.data(dataset).files]
@@ -93,7 +85,7 @@ class Jobs:
     def density(self, dataset: str, training: int) -> DensityJob:
         """Train a data set's density."""
         row = DATASETS[dataset]
-        recipe = Recipe(**self.config["training"][row.family.name]["density"])
+        recipe = self._density_recipe(row, self.config["training"][row.family.name]["density"])
         partner = tasks.partner(row) if recipe.both_share else None
         return DensityJob(
             self.data(row, training),
@@ -106,14 +98,20 @@ class Jobs:
 
     def smoothed(self, dataset: str, training: int, width: str) -> DensityJob:
         """Train the density of a data set's points with Gaussian noise of a width."""
-        recipe = self.config["training"][DATASETS[dataset].family.name]["smoothing"]["density"]
+        row = DATASETS[dataset]
+        recipe = self.config["training"][row.family.name]["smoothing"]["density"]
         return replace(
             self.density(dataset, training),
-            recipe=Recipe(**recipe),
+            recipe=self._density_recipe(row, recipe),
             seed=self.seed("density", key(dataset, training), width),
             noise=float(width),
             other=None,
         )
+
+    def _density_recipe(self, dataset: Dataset, settings: dict) -> Recipe:
+        """Settings of a density's training that do something in it."""
+        gap = regions.has_gap(dataset, self.config)
+        return Recipe(**settings).in_use(goal=bool(dataset.toy), noise=gap, decay=gap)
 
     def transport(
         self, task: str, method: str, training: int, strength: float | None = None
@@ -122,16 +120,26 @@ class Jobs:
         row, family = TASKS[task], TASKS[task].family.name
         reference, target = self._transported(row, training)
         penalty = self.config["penalty"][family] if strength is None else strength
+        penalty = float(penalty) if find(method).penalised else 0.0
+        mode = targets.mode(row, self.config)
+        gaps = [regions.has_gap(dataset, self.config) for dataset in row.datasets]
+        recipe = Recipe(**self._transport_recipe(row, method)).in_use(
+            goal=not penalty,
+            noise=any(gaps),
+            decay=gaps[0],
+            shared=mode == "shared",
+            unequal=not row.reference.toy,
+        )
         name = method if strength is None else variant(strength)
         return TransportJob(
             task,
             method,
-            targets.mode(row, self.config),
-            float(penalty) if find(method).penalised else 0.0,
+            mode,
+            penalty,
             reference,
             target,
             Network(**self.config["flows"]["transport"] | self._further(method, NETWORK)),
-            Recipe(**self._transport_recipe(row, method)),
+            recipe,
             self.seed("transport", key(task, training), name),
             **self.where,
             smoothing=targets.smoothing(row.family, self.config),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from flowmorph.plan.jobs.data import Data
 from flowmorph.plan.jobs.form import choice, job
@@ -73,6 +73,38 @@ class Recipe:
     shuffled_condition: bool = choice(False)
     both_share: float = choice(0.0)
 
+    def in_use(
+        self,
+        goal: bool,
+        noise: bool,
+        decay: bool,
+        shared: bool = False,
+        unequal: bool = False,
+    ) -> Recipe:
+        """The same, with the default of each setting that does nothing in a training.
+
+        A change of such a setting is then no reason to train again.
+
+        Args:
+            goal: whether the lowest possible loss is known.
+            noise: whether a sample's condition has a gap in the training region.
+            decay: whether that of the sample has one whose gaps the weights go by.
+            shared: whether a transport shares its condition with the densities.
+            unequal: whether a transport's samples may have unequal numbers of points.
+        """
+        needs = {
+            "start_share": self.starts > 1,
+            "restarts": goal,
+            "far_nats": goal,
+            "condition_noise": noise,
+            "condition_decay": decay,
+            "shuffled_condition": shared,
+            "epoch_of": unequal,
+        }
+        plain = Recipe(self.batch, self.epochs, self.learning_rate, self.warmup_steps, self.clip)
+        idle = (name for name, used in needs.items() if not used)
+        return replace(self, **{name: getattr(plain, name) for name in idle})
+
     def steps(self, points: int) -> int:
         """Optimizer steps for ``points`` training points."""
         return max(1, round(self.epochs * points / self.batch))
@@ -89,8 +121,11 @@ class Recipe:
         )
 
 
-#: Names of the settings of a network and of a training.
-NETWORK, RECIPE = (tuple(field.name for field in fields(each)) for each in (Network, Recipe))
+#: Names of the settings of a network and of a transport's training.
+NETWORK, RECIPE = (
+    tuple(field.name for field in fields(each) if field.name != "both_share")
+    for each in (Network, Recipe)
+)
 
 
 @job
