@@ -8,13 +8,17 @@ from flowmorph.errors import InputError
 from flowmorph.plan import own_config
 from flowmorph.plan.jobs.data import Part
 
+#: Most variations of either kind, as the schema has it.
+MOST = 99
+
 
 @dataclass(frozen=True)
 class Member:
     """One training of the user's flows.
 
     Attributes:
-        number: from 1.
+        number: from 1, in folders and seeds. It follows from the kind of the training alone: more
+            variations of one kind leave those of the other as they are.
         variation: 0 for the nominal training, else the number of the variation.
         part: which rows it sees, and how often.
     """
@@ -28,18 +32,21 @@ def members(config: dict) -> list[Member]:
     """Every training, variation by variation, and fold by fold in each.
 
     The nominal one comes first, then those that differ by their seed, then those with resampled
-    events.
+    events. Without folds their numbers are 1, from 2 on and from 101 on; with folds each number
+    stands for that of one training a fold.
     """
     own = config["own"]
     folds, varied = own["folds"] or 0, own["variations"]
     repeated = max(varied["seeds"], config["seeds"]["own"] - 1)
-    bootstraps = [0] * (1 + repeated) + list(range(1, varied["bootstrap"] + 1))
-    parts = [
-        (variation, Part(folds, fold, bootstrap))
-        for variation, bootstrap in enumerate(bootstraps)
-        for fold in range(max(folds, 1))
+    # Each with its place among all that there may be, and the number of its resampling.
+    seeds = [(place, 0) for place in range(1 + repeated)]
+    bootstraps = [(MOST + number, number) for number in range(1, varied["bootstrap"] + 1)]
+    trainings = max(folds, 1)
+    return [
+        Member(1 + place * trainings + fold, variation, Part(folds, fold, bootstrap))
+        for variation, (place, bootstrap) in enumerate(seeds + bootstraps)
+        for fold in range(trainings)
     ]
-    return [Member(number, *each) for number, each in enumerate(parts, start=1)]
 
 
 def moving(config: dict) -> list[Member]:
