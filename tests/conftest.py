@@ -1,6 +1,7 @@
 """Data that several test files use."""
 
 import os
+import sys
 from pathlib import Path
 
 import figure_samples
@@ -14,6 +15,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start the files that take longest first, so that processes of ``-n`` end together."""
     slow = {item.path for item in items if item.get_closest_marker("workflow")}
     items.sort(key=lambda item: (item.path.parent.name != "slurm", item.path not in slow))
+
+
+@pytest.fixture(autouse=True)
+def subnormal_numbers():
+    """Jobs take them as zero in their process, which here is that of other tests, too."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")
