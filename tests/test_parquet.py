@@ -213,7 +213,7 @@ def test_replaced_values_have_the_columns_type(kind, values, expected, clipped):
 
     old = pa.array([1, None, 0, None], pa.int8()).cast(kind)
     where = np.array([True, True, False, False])
-    new, count = arrow.moved(old, np.array(values), where, "c", True, True)
+    new, count = arrow.moved(old, np.array(values), where, "c", Allowed(True), True)
     assert new.type == kind and count == clipped
     assert new.to_pylist() == [*expected, old[2].as_py(), None]
 
