@@ -37,6 +37,7 @@ def read(
     columns: Sequence[str] | None = None,
     repeated: Collection[str] = (),
     categories: Mapping[str, Categories] | None = None,
+    partial: bool = False,
 ) -> Elements:
     """Give columns as float64 (n,), all finite, with one value a row, or an element of its lists.
 
@@ -44,11 +45,19 @@ def read(
     of a matrix; ``repeated`` may have one number a row where others have lists; columns with
     ``categories``, by the names, become codes. Raises `InputError`, naming column and row, for what
     is no such table, for lists of different lengths in a row, for a missing value, and for a
-    category that is not known.
+    category that is not known. Of a ``partial`` table the last two are NaN and codes below zero,
+    and values may be infinite.
     """
+    names = names if isinstance(names, Mapping) else {name: name for name in names}
     categories = categories or {}
-    found = _found(table, names, columns, categories)
-    for values in found.values():
+    found = {
+        name: _values(table, column, columns, categories.get(name))
+        for name, column in names.items()
+    }
+    rows = {values.column: values.rows for values in found.values()}
+    if len(set(rows.values())) > 1:
+        raise InputError(f"columns of different lengths {rows}: all need one value a row")
+    for values in () if partial else found.values():
         bad = np.flatnonzero(~np.isfinite(values.numbers))
         if len(bad):
             what = "missing" if np.isnan(values.numbers[bad[0]]) else "infinite"
@@ -58,40 +67,9 @@ def read(
                 "rows without a number): leave these rows out"
             )
     read = Elements(found, repeated)
-    read.check_known(categories)
+    if not partial:
+        read.check_known(categories)
     return read
-
-
-def given(
-    table: Any,
-    names: Sequence[str] | Mapping[str, str],
-    columns: Sequence[str] | None = None,
-    repeated: Collection[str] = (),
-    categories: Mapping[str, Categories] | None = None,
-) -> Elements:
-    """Give columns as `read` does, with NaN for missing values, infinity, and codes below zero.
-
-    The codes are those of categories that are not known. Raises `InputError` for the rest.
-    """
-    return Elements(_found(table, names, columns, categories or {}), repeated)
-
-
-def _found(
-    table: Any,
-    names: Sequence[str] | Mapping[str, str],
-    columns: Sequence[str] | None,
-    categories: Mapping[str, Categories],
-) -> dict[str, Values]:
-    """Columns of as many rows each, by the names that `read` takes."""
-    names = names if isinstance(names, Mapping) else {name: name for name in names}
-    found = {
-        name: _values(table, column, columns, categories.get(name))
-        for name, column in names.items()
-    }
-    rows = {values.column: values.rows for values in found.values()}
-    if len(set(rows.values())) > 1:
-        raise InputError(f"columns of different lengths {rows}: all need one value a row")
-    return found
 
 
 def _values(

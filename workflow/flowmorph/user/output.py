@@ -27,8 +27,8 @@ ENVELOPE = ("up", "down")
 
 #: What columns of status, support and weight are about.
 STATUS = (
-    "1: moved, 0: outside of the regions to apply, -1: a value is missing, -2: kept, as it lies "
-    "beyond the range of the training"
+    "1: moved, 0: outside of the regions to apply, -1: a value is missing or outside of declared "
+    "bounds, -2: kept, as it lies beyond the range of the training"
 )
 SUPPORT = (
     "0: where the map is to be trusted, 1: beyond the range of the training, 2: where the target, "

@@ -159,7 +159,7 @@ class Transport(ColumnMap):
         not known. Arguments and lists as in `log_prob`; raises `InputError` for a column that is
         missing or has no numbers.
         """
-        read = self._given(table, columns, rename, self.others)
+        read = self._partial(table, columns, rename, self.others)
         found = self.usable_columns(read)
         return found if read.counts is None else ak.unflatten(found, read.counts)
 
@@ -176,7 +176,7 @@ class Transport(ColumnMap):
         hardly moved; a condition there moves features in a way that nothing was trained for. A
         missing value is not beyond. Arguments, lists and errors as in `usable`.
         """
-        read = self._given(table, columns, rename, self.conditions)
+        read = self._partial(table, columns, rename, self.conditions)
         return {
             name: rows if read.counts is None else ak.unflatten(rows, read.counts)
             for name, rows in self.beyond_columns(read).items()
@@ -277,7 +277,7 @@ class Transport(ColumnMap):
         names = {name: each.column(name) for name in (*self.features, *others)}
         return dataframes.read(table, names, columns, others, self.preprocessing.categories)
 
-    def _given(
+    def _partial(
         self,
         table: Any,
         columns: Sequence[str] | None,
@@ -288,7 +288,8 @@ class Transport(ColumnMap):
         (each,) = moved_objects(rename)
         check([each], self.features, self.others, self.columns)
         names = {name: each.column(name) for name in (*self.features, *others)}
-        return dataframes.given(table, names, columns, others, self.preprocessing.categories)
+        known = self.preprocessing.categories
+        return dataframes.read(table, names, columns, others, known, partial=True)
 
 
 def _roles(one: Morph) -> dict[str, Flow]:
