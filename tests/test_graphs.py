@@ -23,7 +23,7 @@ def trained(device: str, recorded: bool) -> Training:
         Sample(Points(x + shift, condition), RECIPE.batch, shift)
         for shift, condition in ((1, c), (2, None))
     ]
-    flow = Flow(Architecture(2, 1, 2, 1, 8, 4, 4.0)).to(device)
+    flow = Flow(Architecture(2, 1, 2, 1, 8, 4, 4.0)).to(x)
     losses = [
         lambda first, second: -flow.log_prob(*first).mean() - second[0].mean(),
         lambda first, second: (flow.inverse(second[0], first[1])[0] - first[0]).square().mean(),
