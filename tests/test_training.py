@@ -95,7 +95,7 @@ def test_adam_keeps_no_subnormal_number():
     problem = density.of_job(density_job("star"), 1)
     training = Training(problem)
     training.step()
-    means = training.optimizer.state[problem.flow.flat]["exp_avg"]
+    means = training.adam.memory["exp_avg"][0]
     unused = (means == 0).nonzero()[0]
     means[unused] = 1e-37
     for _ in range(60):
@@ -162,7 +162,7 @@ def test_each_phase_begins_with_a_warm_up_and_without_memory(tmp_path):
     training = Training(problem)
     for _ in range(51):
         training.step()
-    adam = training.optimizer.state[flow.flat]
+    adam = {name: tensor for name, (tensor,) in training.adam.memory.items()}
     assert adam["step"] == 1
     # After one step the means are those of its gradient alone.
     torch.testing.assert_close(adam["exp_avg_sq"] / 0.001, (adam["exp_avg"] / 0.1) ** 2)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from flowmorph.alternatives.interface import Morph, Morphed, Points
 from flowmorph.flows import setup
+from flowmorph.transfer.adam import Adam
 
 CHUNK = 8192  # points moved at a time
 
@@ -52,13 +53,12 @@ def fit(reference: Points, target: Points, settings: Settings, seed: int) -> Mor
     (x, c_x), (y, c_y) = reference, target
     with setup.single():
         network = _network(x.shape[1] + 1 + c_x.shape[1], x.shape[1], settings)
-    optimizer = torch.optim.Adam(network.parameters(), settings.learning_rate)
+    adam = Adam(network.parameters(), settings.learning_rate, (0.9, 0.999))
     batch = min(settings.batch, len(x), len(y))
     rows_x, rows_y = _rows(rng, len(x), batch), _rows(rng, len(y), batch)
     for step in range(settings.steps):
-        for group in optimizer.param_groups:
-            rate = 0.5 * (1 + math.cos(math.pi * step / settings.steps))
-            group["lr"] = settings.learning_rate * rate
+        rate = 0.5 * (1 + math.cos(math.pi * step / settings.steps))
+        adam.rate = settings.learning_rate * rate
         own, near = next(rows_x), next(rows_y)
         start, end, condition = x[own], y[near], c_y[near]
         pairs = _pairs(
@@ -69,9 +69,9 @@ def fit(reference: Points, target: Points, settings: Settings, seed: int) -> Mor
         place = start + time * (end - start)
         velocity = network(torch.cat([place, time, condition], dim=1))
         loss = (velocity - (end - start)).square().mean()
-        optimizer.zero_grad()
+        adam.zero_grad()
         loss.backward()
-        optimizer.step()
+        adam.step()
     network.requires_grad_(False)
 
     def move(points: np.ndarray, condition: np.ndarray) -> Morphed:

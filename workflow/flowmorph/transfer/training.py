@@ -18,6 +18,7 @@ from flowmorph.flows.flow import Flow
 from flowmorph.flows.graphs import Batch, Recorder
 from flowmorph.plan.jobs.training import Recipe
 from flowmorph.plan.seeds import seed_for
+from flowmorph.transfer.adam import Adam
 from flowmorph.transfer.batches import Sample
 from flowmorph.transfer.checkpoint import Checkpoint
 from flowmorph.transfer.rollback import RETURNS, is_lost
@@ -132,10 +133,7 @@ class Training:
         self.recorder = Recorder() if graphs else None
         # What a graph reads has to lie on the device.
         rate = flow.flat.new_tensor(recipe.learning_rate)
-        self.optimizer = torch.optim.Adam(
-            [flow.flat], lr=rate if graphs else recipe.learning_rate, betas=(0.9, recipe.beta2),
-            fused=True, capturable=graphs,
-        )  # fmt: skip
+        self.adam = Adam([flow.flat], rate if graphs else recipe.learning_rate, (0.9, recipe.beta2))
         self.history: list[dict[str, float]] = []
         # Kept on the device: to read the loss at each step would mean to wait for the device each
         # time.
@@ -161,8 +159,8 @@ class Training:
 
     def _state(self) -> dict[str, Tensor]:
         """What a step changes: parameters, and the optimizer's means."""
-        adam = self.optimizer.state[self.flow.flat]
-        return {"flat": self.flow.flat.detach()} | {f"adam.{k}": v for k, v in adam.items()}
+        memory = {f"adam.{name}": tensor for name, (tensor,) in self.adam.memory.items()}
+        return {"flat": self.flow.flat.detach()} | memory
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write all that changes from step to step."""
@@ -191,12 +189,9 @@ class Training:
         if state is None:
             return
         tensors, note = state
-        with torch.no_grad():
-            self.flow.flat.copy_(tensors["flat"])
+        for name, value in self._state().items():
+            value.copy_(tensors[name])
         self.recent.copy_(tensors["recent"])
-        adam = {name[5:]: value for name, value in tensors.items() if name.startswith("adam.")}
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": {0: adam}, "param_groups": groups})
         for i, sample in enumerate(self.samples):
             sample.resume(tensors[f"order.{i}"], note["positions"][i], note["drawn"][i])
         self.done, self.history = note["step"], note["history"]
@@ -216,11 +211,10 @@ class Training:
         if number and self.done == self.problem.begin_of(self.done):
             self._forget()
         rate = self.problem.rate(self.done)
-        for group in self.optimizer.param_groups:
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate)
-            else:
-                group["lr"] = rate
+        if isinstance(self.adam.rate, Tensor):
+            self.adam.rate.fill_(rate)
+        else:
+            self.adam.rate = rate
         turn = self.done % len(phase.losses)
         update = partial(self._update, phase.losses[turn])
         drawn = range(len(self.samples)) if phase.draws is None else phase.draws
@@ -233,15 +227,14 @@ class Training:
         self.taken += 1
 
     def _update(self, loss: Callable[..., Tensor], batches: list[Batch]) -> None:
-        self.optimizer.zero_grad()
+        self.adam.zero_grad()
         value = loss(*batches)
         value.backward()
         torch.nn.utils.clip_grad_norm_([self.flow.flat], self.recipe.clip, foreach=False)
         if self.problem.decay is not None:
-            rate = self.optimizer.param_groups[0]["lr"]
             with torch.no_grad():
-                self.flow.flat.mul_(1 - rate * self.problem.decay)
-        self.optimizer.step()
+                self.flow.flat.mul_(1 - self.adam.rate * self.problem.decay)
+        self.adam.step()
         self.recent += value.detach()
 
     def due(self) -> bool:
