@@ -169,7 +169,7 @@ def test_the_overview_names_what_the_table_lacks():
 
 def test_the_page_of_results_has_the_tables_and_what_made_them(tmp_path):
     for name in ("one", "two"):
-        (tmp_path / f"{name}.md").write_text(f"| {name} |\n")
+        (tmp_path / f"{name}.md").write_text(f"| {name} |\n\n{'word ' * 30}{name}.\n")
     page = tmp_path / "results.md"
     arguments = ["--run", "default", "--seed", "7", "--trainings", "toy=3", "collider=1"]
     tables = ["--tables", str(tmp_path / "one.md"), str(tmp_path / "two.md")]
@@ -178,6 +178,8 @@ def test_the_page_of_results_has_the_tables_and_what_made_them(tmp_path):
     )
     text = page.read_text()
     assert text.index("## First\n\n| one |") < text.index("## Second\n\n| two |")
+    assert max(len(line) for line in text.splitlines()) <= 120
+    assert f"{'word ' * 30}two." in " ".join(text.split())
     assert "Base seed 7; trainings: toy 3, collider 1. Commit " in text
     with pytest.raises(InputError, match="2 files"):
         script("make_results_page").main(

@@ -7,12 +7,14 @@ import datetime
 import platform
 import re
 import subprocess
+import textwrap
 from pathlib import Path
 
 from flowmorph.errors import InputError, cli
 from flowmorph.files import atomic
 
 CPUINFO = Path("/proc/cpuinfo")
+WIDTH = 120
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -34,9 +36,19 @@ def main(argv: list[str] | None = None) -> None:
         f"{datetime.date.today()}, {_processor()}.",
     ]
     for path, title in zip(args.tables, args.titles, strict=True):
-        lines += [f"## {title}", Path(path).read_text(encoding="utf-8").strip()]
+        lines += [f"## {title}", _wrapped(Path(path).read_text(encoding="utf-8").strip())]
     with atomic(args.output) as part:
         part.write_text("\n\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _wrapped(text: str) -> str:
+    """The text with its prose in lines of the width of the other pages; tables are left alone."""
+    return "\n".join(
+        line
+        if line.startswith("|")
+        else textwrap.fill(line, WIDTH, break_long_words=False, break_on_hyphens=False)
+        for line in text.splitlines()
+    )
 
 
 def _commit() -> str:
