@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import ctypes
 import gc
+import resource
 import weakref
 from collections.abc import Callable
 from typing import NamedTuple
@@ -344,3 +346,20 @@ def test_a_foreign_weights_file_is_named(tmp_path):
     path.write_bytes(b"not weights")
     with pytest.raises(InputError, match="flow.safetensors"):
         storage.load(path)
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="glibc's malloc only")
+def test_steps_use_the_memory_of_those_before():
+    """Pages that were given back and asked for again cost a third of the time of a step."""
+    flow = random_flow(architecture(width=64, bins=16), torch.float32).compile()
+    x = torch.randn(2, 512)
+
+    def faults(steps: int) -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(steps):
+            flow.flat.grad = None
+            flow.log_prob(x).mean().backward()
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    faults(20)
+    assert faults(20) < 20 * 50  # they were 500 a step

@@ -1,4 +1,4 @@
-"""The four hot functions of a layer, as plain tensor operations or as compiled kernels.
+"""A stack of layers as compiled kernels, and whether they can be had.
 
 ``kernels.cpp`` has them for layers of any size, in float32 on a CPU. It is compiled once per
 machine, in a few seconds, and kept on disk. Products are those of the BLAS inside PyTorch.
@@ -23,8 +23,8 @@ from torch import Tensor
 
 from flowmorph.errors import InputError
 from flowmorph.files import atomic
-from flowmorph.flows.made import Autoregressive, Tape
 from flowmorph.flows.spline import UNIT_SLOPE
+from flowmorph.flows.stack import Stack
 from flowmorph.plan import paths
 
 CHOICES = ("auto", "compile", "eager")
@@ -33,7 +33,12 @@ SOURCE = Path(__file__).with_name("kernels.cpp")
 # Without the order of additions, which -ffast-math would change, and without what an exception or
 # errno would need, loops become vector instructions and not-a-number stays what it is.
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math")
+FUNCTIONS = {"run": (3, 6), "pull_back": (2, 7)}  # numbers and tensors that each takes
 PANEL = 16  # hidden units that are multiplied together at least
+# Parameters of glibc's malloc, by their numbers there, in bytes: blocks below the first come from
+# the heap (it takes no more), and so much of the heap is kept when it is free.
+M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1
+MAPPED, KEPT = 2**25, 2**28
 
 
 def decide(choice: str, device: torch.device) -> str:
@@ -72,79 +77,69 @@ class _Layer(ctypes.Structure):
     )
 
 
-class Compiled:
-    """The functions of an `Autoregressive` layer by the compiled kernels, for float32 on a CPU."""
+class _Stack(ctypes.Structure):
+    """``Stack`` of kernels.cpp."""
 
-    def __init__(self, layer: Autoregressive) -> None:
-        self.layer = layer
-        self.functions, gemm = _functions()
-        shape, layout = layer.shape, layer.layout
+    _fields_ = (
+        ("layer", _Layer),
+        ("layers", ctypes.c_int),
+        ("size", ctypes.c_int),
+        ("flips", ctypes.POINTER(ctypes.c_int)),
+    )
+
+
+class Compiled:
+    """What a `Stack` does by the compiled kernels, for float32 on a CPU."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self._functions, gemm = _functions()
+        shape, layout, layers = stack.layer.shape, stack.layer.layout, len(stack.flips)
         groups = [rows.stop for rows in layout.groups]
         ends = [0]
         for end in groups:
             if end >= ends[-1] + PANEL or end == shape.width > ends[-1]:
                 ends.append(end)
         ends = ends[1:]
-        self._sizes = _Layer(
+        layer = _Layer(
             shape.features, shape.context, shape.width, shape.blocks, shape.bins, layout.fixed,
             len(ends), (ctypes.c_int * len(groups))(*groups), (ctypes.c_int * len(ends))(*ends),
-            layer.bound, UNIT_SLOPE, gemm,
+            stack.layer.bound, UNIT_SLOPE, gemm,
         )  # fmt: skip
+        flips = (ctypes.c_int * layers)(*stack.flips)
+        self._sizes = _Stack(layer, layers, layout.size, flips)
         self._address = ctypes.addressof(self._sizes)
         hidden = 1 + bool(shape.context) + 2 * shape.blocks
-        self._kept = shape.outputs - layout.fixed + hidden * shape.width
+        self._kept = 2 * shape.features + shape.outputs - layout.fixed + hidden * shape.width
 
-    def __reduce__(self) -> tuple[type[Compiled], tuple[Autoregressive]]:
+    def __reduce__(self) -> tuple[type[Compiled], tuple[Stack]]:
         # Pointers have no meaning in a copy.
-        return Compiled, (self.layer,)
+        return Compiled, (self.stack,)
 
-    def forward(self, x: Tensor, c: Tensor | None, flat: Tensor) -> tuple[Tensor, Tensor, Tape]:
-        """See :meth:`Autoregressive.forward`."""
-        image, log_det, kept = self._apply("forward", x, c, flat)
-        return image, log_det, (x, kept)
-
-    def inverse(self, y: Tensor, c: Tensor | None, flat: Tensor) -> tuple[Tensor, Tensor, Tape]:
-        """See :meth:`Autoregressive.inverse`."""
-        image, log_det, kept = self._apply("inverse", y, c, flat)
-        return image, log_det, (y, image, kept)
-
-    def _apply(
-        self, name: str, x: Tensor, c: Tensor | None, flat: Tensor
+    def run(
+        self, x: Tensor, c: Tensor | None, flat: Tensor, inverse: bool, keep: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
+        """See :meth:`Stack.run`."""
         points = x.shape[1]
-        image, log_det = torch.empty_like(x), x.new_empty(points)
-        kept = x.new_empty(self._kept * points)
-        self._call(name, points, x, c, flat, image, log_det, kept)
+        image, log_det = x.new_empty(x.shape), x.new_empty(points)
+        kept = x.new_empty(self._kept * points * (len(self.stack.flips) if keep else 1))
+        self._call("run", (inverse, keep, points), x, c, flat, image, log_det, kept)
         return image, log_det, kept
 
-    def forward_vjp(
-        self, tape: Tape, c: Tensor | None, flat: Tensor,
+    def pull_back(
+        self, kept: Tensor, c: Tensor | None, flat: Tensor, inverse: bool,
         g_image: Tensor, g_log_det: Tensor, g_flat: Tensor | None,
     ) -> Tensor:  # fmt: skip
-        """See :meth:`Autoregressive.forward_vjp`."""
-        x, kept = tape
-        return self._pull("forward_vjp", (x, c, flat, kept), g_image, g_log_det, g_flat)
+        """See :meth:`Stack.pull_back`."""
+        g_x = g_image.new_empty(g_image.shape)
+        sizes = inverse, g_image.shape[1]
+        self._call("pull_back", sizes, c, flat, kept, g_image, g_log_det, g_x, g_flat)
+        return g_x
 
-    def inverse_vjp(
-        self, tape: Tape, c: Tensor | None, flat: Tensor,
-        g_preimage: Tensor, g_log_det: Tensor, g_flat: Tensor | None,
-    ) -> Tensor:  # fmt: skip
-        """See :meth:`Autoregressive.inverse_vjp`."""
-        y, x, kept = tape
-        return self._pull("inverse_vjp", (y, x, c, flat, kept), g_preimage, g_log_det, g_flat)
-
-    def _pull(
-        self, name: str, known: tuple, g_image: Tensor, g_log_det: Tensor, g_flat: Tensor | None
-    ) -> Tensor:
-        g_points = torch.empty_like(g_image, memory_format=torch.contiguous_format)
-        given = (*known, g_image, g_log_det, g_points, g_flat)
-        self._call(name, g_image.shape[1], *given, size=len(known[-2]))
-        return g_points
-
-    def _call(self, name: str, points: int, *tensors: Tensor | None, **sizes: int) -> None:
+    def _call(self, name: str, sizes: tuple[int, ...], *tensors: Tensor | None) -> None:
         held = [None if tensor is None else tensor.contiguous() for tensor in tensors]
         pointers = [None if tensor is None else tensor.data_ptr() for tensor in held]
-        self.functions[name](self._address, points, *pointers, *sizes.values())
+        self._functions[name](self._address, *sizes, *pointers)
 
 
 def runs_compiled(points: Tensor) -> bool:
@@ -164,17 +159,30 @@ def _functions() -> tuple[dict[str, Callable[..., None]], int | None]:
         gemm = ctypes.cast(blas.sgemm_, ctypes.c_void_p).value
     except (OSError, StopIteration, AttributeError):
         raise InputError("this PyTorch has no BLAS that others can call") from None
+    _keep_memory()
     path = _compiled()
     with _usable(path, "load"):  # a file system may be mounted without programs (noexec)
         library = ctypes.CDLL(str(path))
     functions = {}
-    for name, tensors in (("forward", 6), ("inverse", 6), ("forward_vjp", 8), ("inverse_vjp", 9)):
+    for name, (sizes, tensors) in FUNCTIONS.items():
         function = getattr(library, name)
-        sizes = [ctypes.c_int] if name.endswith("vjp") else []
-        function.argtypes = [ctypes.c_void_p, ctypes.c_int, *[ctypes.c_void_p] * tensors, *sizes]
+        numbers = [ctypes.c_int] * sizes
+        function.argtypes = [ctypes.c_void_p, *numbers, *[ctypes.c_void_p] * tensors]
         function.restype = None
         functions[name] = function
     return functions, gemm
+
+
+def _keep_memory() -> None:
+    """Let glibc keep what a step frees for the next one.
+
+    It would give the memory back to the system and ask for it again, hundreds of pages a step, each
+    of which costs a fault: a third of the time with batches of 512.
+    """
+    malloc = ctypes.CDLL(None)
+    if hasattr(malloc, "mallopt"):
+        malloc.mallopt(M_MMAP_THRESHOLD, MAPPED)
+        malloc.mallopt(M_TRIM_THRESHOLD, KEPT)
 
 
 def _compiled() -> Path:

@@ -22,11 +22,9 @@ from torch.autograd.function import once_differentiable
 
 from flowmorph.flows import setup
 from flowmorph.flows.engine import Compiled, runs_compiled
-from flowmorph.flows.made import Autoregressive, Layout, Shape, Tape
+from flowmorph.flows.made import Autoregressive, Layout, Shape
 from flowmorph.flows.spline import UNIT_SLOPE
-
-# Steep layers in sequence can overflow float32; no step of an optimizer needs more than this.
-GRADIENT_LIMIT = 1e10
+from flowmorph.flows.stack import Stack
 
 
 @dataclass(frozen=True)
@@ -89,8 +87,9 @@ class _Apply(torch.autograd.Function):
     def forward(
         ctx: Any, flow: Flow, inverse: bool, x: Tensor, c: Tensor | None, flat: Tensor
     ) -> tuple[Tensor, Tensor]:
-        y, log_det, tapes = flow._run(x, c, flat, inverse, keep=True)
-        ctx.flow, ctx.inverse, ctx.tapes, ctx.c = flow, inverse, tapes, c
+        stack = flow._stack_for(x)
+        y, log_det, tapes = stack.run(x, c, flat, inverse, keep=True)
+        ctx.stack, ctx.mask, ctx.inverse, ctx.tapes, ctx.c = stack, flow.mask, inverse, tapes, c
         ctx.save_for_backward(flat)
         ctx.set_materialize_grads(True)
         # The inverse's tape holds its image. If that were the tensor that gets this node, the two
@@ -101,16 +100,11 @@ class _Apply(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, g_y: Tensor, g_log_det: Tensor) -> tuple[Any, ...]:
         (flat,) = ctx.saved_tensors
-        needs_flat = ctx.needs_input_grad[4]
-        g_x, g_flat = ctx.flow._pull_back(
-            ctx.tapes,
-            ctx.c,
-            g_y.contiguous(),
-            g_log_det.contiguous(),
-            flat,
-            ctx.inverse,
-            needs_flat,
-        )
+        g_flat = torch.empty_like(flat) if ctx.needs_input_grad[4] else None
+        g_points = g_y.contiguous(), g_log_det.contiguous()
+        g_x = ctx.stack.pull_back(ctx.tapes, ctx.c, flat, ctx.inverse, *g_points, g_flat)
+        if g_flat is not None:
+            g_flat.mul_(ctx.mask)
         return None, None, g_x, None, g_flat
 
 
@@ -129,7 +123,7 @@ class Flow(nn.Module):
         self.arch = arch
         shape = Shape(arch.features, arch.context, arch.width, arch.blocks, arch.bins)
         self.layout = Layout(shape)
-        self.layer = Autoregressive(self.layout, arch.tail_bound)
+        self.stack = Stack(Autoregressive(self.layout, arch.tail_bound), arch.flips)
         self._compiled: Compiled | None = None
         self.register_buffer("mask", self.layout.mask().repeat(arch.layers), persistent=False)
         size = arch.layers * self.layout.size
@@ -161,59 +155,19 @@ class Flow(nn.Module):
         return flat.split(self.layout.size)
 
     def compile(self) -> Flow:  # type: ignore[override]  # torch.nn.Module.compile is torch.compile
-        """Run float32 on a CPU through compiled layers (see :mod:`flowmorph.flows.engine`)."""
-        self._compiled = Compiled(self.layer)
+        """Run float32 on a CPU through the compiled kernels (see :mod:`flowmorph.flows.engine`)."""
+        self._compiled = Compiled(self.stack)
         return self
 
-    def _layer_for(self, points: Tensor) -> Autoregressive | Compiled:
-        return self._compiled if self._compiled and runs_compiled(points) else self.layer
-
-    def _run(
-        self, x: Tensor, c: Tensor | None, flat: Tensor, inverse: bool, keep: bool
-    ) -> tuple[Tensor, Tensor, list[Tape]]:
-        layer = self._layer_for(x)
-        tapes: list[Tape] = []
-        step = layer.inverse if inverse else layer.forward
-        log_det = x.new_zeros(x.shape[1])
-        steps = list(zip(self._per_layer(flat), self.arch.flips, strict=True))
-        for weights, flip in reversed(steps) if inverse else steps:
-            x = x.flip(0) if inverse and flip else x
-            x, part, tape = step(x, c, weights)
-            x = x.flip(0) if flip and not inverse else x
-            log_det += part
-            if keep:
-                tapes.append(tape)
-        return x, log_det, tapes
-
-    def _pull_back(
-        self,
-        tapes: list[Tape],
-        c: Tensor | None,
-        g_x: Tensor,
-        g_log_det: Tensor,
-        flat: Tensor,
-        inverse: bool,
-        needs_flat: bool,
-    ) -> tuple[Tensor, Tensor | None]:
-        layer = self._layer_for(g_x)
-        pull = layer.inverse_vjp if inverse else layer.forward_vjp
-        g_flat = torch.empty_like(flat) if needs_flat else None
-        g_parts = [None] * self.arch.layers if g_flat is None else self._per_layer(g_flat)
-        steps = list(zip(self._per_layer(flat), g_parts, self.arch.flips, strict=True))
-        steps = steps if inverse else steps[::-1]
-        for (weights, g_weights, flip), tape in zip(steps, reversed(tapes), strict=True):
-            g_x = g_x.flip(0) if flip and not inverse else g_x
-            g_x = pull(tape, c, weights, g_x, g_log_det, g_weights)
-            g_x = g_x.flip(0) if flip and inverse else g_x
-            g_x = g_x.clamp(-GRADIENT_LIMIT, GRADIENT_LIMIT)
-        return g_x, None if g_flat is None else g_flat.mul_(self.mask)
+    def _stack_for(self, points: Tensor) -> Stack | Compiled:
+        return self._compiled if self._compiled and runs_compiled(points) else self.stack
 
     def _apply_stack(self, x: Tensor, c: Tensor | None, inverse: bool) -> tuple[Tensor, Tensor]:
         if (c is None) != (self.arch.context == 0):
             raise ValueError(f"the flow takes {self.arch.context} condition(s)")
         if torch.is_grad_enabled() and (x.requires_grad or self.flat.requires_grad):
             return _Apply.apply(self, inverse, x, c, self.flat)
-        y, log_det, _ = self._run(x, c, self.flat, inverse, keep=False)
+        y, log_det, _ = self._stack_for(x).run(x, c, self.flat, inverse, keep=False)
         return y, log_det
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,6 @@
-// The four hot functions of an autoregressive layer for any sizes, in float32 on a CPU.
+// A stack of autoregressive layers of any sizes and its gradients, in float32 on a CPU.
 //
-// made.py and spline.py say what is computed; names and formulas here are theirs. Products are
+// stack.py, made.py and spline.py say what is computed; names and formulas here are theirs. Products are
 // those of the BLAS that PyTorch brings. All else is one pass over memory for each activation and
 // one for the splines, tile by tile of points, so that a tile's bins stay in the nearest cache.
 // Arrays are feature-major, (rows, B), without gaps.
@@ -20,7 +20,7 @@ using Gemm = void (*)(const char*, const char*, const int*, const int*, const in
                       const int*);
 
 constexpr int TILE = 32;  // points whose splines are evaluated together
-constexpr float MIN_BIN = 1e-3f, MIN_SLOPE = 1e-3f, SIGHT = 1e6f;
+constexpr float MIN_BIN = 1e-3f, MIN_SLOPE = 1e-3f, SIGHT = 1e6f, GRADIENT_LIMIT = 1e10f;
 
 }  // namespace
 
@@ -35,6 +35,14 @@ struct Layer {
   Gemm gemm;
   int per_feature() const { return 3 * bins - 1; }
   int driven() const { return features * per_feature() - fixed; }
+  // What a tape keeps of each point.
+  int kept() const { return 2 * features + driven() + width * (1 + (context > 0) + 2 * blocks); }
+};
+
+struct Stack {
+  Layer layer;
+  int layers, size;  // size: weights of a layer
+  const int* flips;  // (layers), whether the features are reversed after each layer
 };
 
 namespace {
@@ -93,13 +101,14 @@ struct Weights {
   }
 };
 
-// What a forward or an inverse pass leaves for its vector-Jacobian product, in arrays (rows, B).
+// What a layer is given, gives, and leaves for its vector-Jacobian product, in arrays (rows, B).
 struct Tape {
-  float *raw, *h, *context;
+  float *given, *image, *raw, *h, *context;
   std::vector<float*> u, v;
 
   Tape(const Layer& l, size_t n, float* tape) {
     auto take = [&](size_t rows) { return std::exchange(tape, tape + rows * n); };
+    given = take(l.features), image = take(l.features);
     raw = take(l.driven()), h = take(l.width), context = take(l.context ? l.width : 0);
     for (int i = 0; i < l.blocks; ++i) u.push_back(take(l.width)), v.push_back(take(l.width));
   }
@@ -534,15 +543,10 @@ T* of_feature(const Layer& l, int n, int f, T* raw) {
   return l.fixed && f == 0 ? nullptr : raw + (size_t(f) * l.per_feature() - l.fixed) * n;
 }
 
-}  // namespace
-
-extern "C" {
-
-void forward(const Layer* layer, int n, const float* x, const float* c, const float* flat,
-             float* image, float* log_det, float* kept) {
-  const Layer& l = *layer;
+void forward(const Layer& l, int n, const float* c, const float* flat, Tape& tape,
+             float* log_det) {
   Weights<const float> w(l, flat);
-  Tape tape(l, n, kept);
+  const float* x = tape.given;
   Scratch clamped(size_t(l.features) * n);
   seen(size_t(l.features) * n, x, clamped.data());
   condition(l, w, n, c, tape);
@@ -553,15 +557,14 @@ void forward(const Layer* layer, int n, const float* x, const float* c, const fl
   std::fill(log_det, log_det + n, 0.0f);
   Spline spline(l);
   for (int f = 0; f < l.features; ++f)
-    splines(l, spline, n, f, w.last_bias, of_feature(l, n, f, tape.raw), x, false, image, log_det);
+    splines(l, spline, n, f, w.last_bias, of_feature(l, n, f, tape.raw), x, false, tape.image,
+            log_det);
 }
 
-void forward_vjp(const Layer* layer, int n, const float* x, const float* c, const float* flat,
-                 float* kept, const float* g_image, const float* g_log, float* g_x, float* g_flat,
-                 int size) {
-  const Layer& l = *layer;
+void forward_vjp(const Layer& l, int n, const float* c, const float* flat, Tape& tape,
+                 const float* g_image, const float* g_log, float* g_x, float* g_flat, int size) {
   Weights<const float> w(l, flat);
-  Tape tape(l, n, kept);
+  const float* x = tape.given;
   Gradients g(l, n);
   Spline spline(l);
   for (int f = 0; f < l.features; ++f) {
@@ -581,11 +584,11 @@ void forward_vjp(const Layer* layer, int n, const float* x, const float* c, cons
     weight_gradients(l, n, clamped, c, tape, g.fixed.data(), g.raw, g.h, g.inner, g_flat, size);
 }
 
-void inverse(const Layer* layer, int n, const float* y, const float* c, const float* flat, float* x,
-             float* log_det, float* kept) {
-  const Layer& l = *layer;
+void inverse(const Layer& l, int n, const float* c, const float* flat, Tape& tape,
+             float* log_det) {
   Weights<const float> w(l, flat);
-  Tape tape(l, n, kept);
+  const float* y = tape.given;
+  float* x = tape.image;
   Scratch clamped(size_t(l.features) * n);
   condition(l, w, n, c, tape);
   std::fill(log_det, log_det + n, 0.0f);
@@ -601,12 +604,10 @@ void inverse(const Layer* layer, int n, const float* y, const float* c, const fl
   }
 }
 
-void inverse_vjp(const Layer* layer, int n, const float* y, const float* x, const float* c,
-                 const float* flat, float* kept, const float* g_x, const float* g_log, float* g_y,
-                 float* g_flat, int size) {
-  const Layer& l = *layer;
+void inverse_vjp(const Layer& l, int n, const float* c, const float* flat, Tape& tape,
+                 const float* g_x, const float* g_log, float* g_y, float* g_flat, int size) {
   Weights<const float> w(l, flat);
-  Tape tape(l, n, kept);
+  const float *y = tape.given, *x = tape.image;
   Gradients g(l, n);
   Spline spline(l);
   float *clamped = g.x, *by_x = g.x + size_t(l.features) * n;
@@ -630,6 +631,62 @@ void inverse_vjp(const Layer* layer, int n, const float* y, const float* x, cons
   }
   if (g_flat)
     weight_gradients(l, n, clamped, c, tape, g.fixed.data(), g.raw, g.h, g.inner, g_flat, size);
+}
+
+// Copy features, in their order or reversed.
+void copy(int features, size_t n, const float* from, float* to, bool reversed) {
+  for (int f = 0; f < features; ++f)
+    std::copy(from + f * n, from + (f + 1) * n, to + (reversed ? features - 1 - f : f) * n);
+}
+
+}  // namespace
+
+extern "C" {
+
+// Image and log-determinant of x. `kept` has room for the tapes of all layers, or, without `keep`,
+// of one.
+void run(const Stack* stack, int backwards, int keep, int n, const float* x, const float* c,
+         const float* flat, float* image, float* log_det, float* kept) {
+  const Stack& s = *stack;
+  const Layer& l = s.layer;
+  Scratch part(n);
+  std::fill(log_det, log_det + n, 0.0f);
+  std::copy(x, x + size_t(l.features) * n, image);
+  for (int i = 0; i < s.layers; ++i) {
+    const int k = backwards ? s.layers - 1 - i : i;
+    Tape tape(l, n, kept + (keep ? size_t(k) * l.kept() * n : 0));
+    copy(l.features, n, image, tape.given, backwards && s.flips[k]);
+    (backwards ? inverse : forward)(l, n, c, flat + size_t(k) * s.size, tape, part.data());
+    for (int j = 0; j < n; ++j) log_det[j] += part.data()[j];
+    copy(l.features, n, tape.image, image, !backwards && s.flips[k]);
+  }
+}
+
+// Pull gradients by image and log-determinant back to the points and, if g_flat is given, to the
+// weights.
+void pull_back(const Stack* stack, int backwards, int n, const float* c, const float* flat,
+               float* kept, const float* g_image, const float* g_log, float* g_x, float* g_flat) {
+  const Stack& s = *stack;
+  const Layer& l = s.layer;
+  const size_t size = size_t(l.features) * n;
+  Scratch other(size);
+  std::copy(g_image, g_image + size, g_x);
+  for (int i = 0; i < s.layers; ++i) {
+    const int k = backwards ? i : s.layers - 1 - i;
+    Tape tape(l, n, kept + size_t(k) * l.kept() * n);
+    float* by_weights = g_flat ? g_flat + size_t(k) * s.size : nullptr;
+    const float* weights = flat + size_t(k) * s.size;
+    if (backwards) {
+      inverse_vjp(l, n, c, weights, tape, g_x, g_log, other.data(), by_weights, s.size);
+      copy(l.features, n, other.data(), g_x, s.flips[k]);
+    } else {
+      copy(l.features, n, g_x, other.data(), s.flips[k]);
+      forward_vjp(l, n, c, weights, tape, other.data(), g_log, g_x, by_weights, s.size);
+    }
+    for (size_t j = 0; j < size; ++j)
+      g_x[j] = g_x[j] < -GRADIENT_LIMIT ? -GRADIENT_LIMIT
+                                        : (g_x[j] > GRADIENT_LIMIT ? GRADIENT_LIMIT : g_x[j]);
+  }
 }
 
 }  // extern "C"
