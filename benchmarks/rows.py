@@ -23,7 +23,7 @@ import pyarrow
 import pyarrow.parquet
 import uproot
 
-from flowmorph.formats import open_sample, open_writer
+from flowmorph.formats.tables import open_sample, open_writer
 from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.samples.reading import read_sample
 

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pandas
 
-from flowmorph.formats import open_sample, open_writer
+from flowmorph.formats.tables import open_sample, open_writer
 
 ROWS = 20
 HALF = ROWS // 2

@@ -20,7 +20,7 @@ from scripts_by_name import path_of
 from test_events import lhco_rows, write_lhco
 from test_features import run
 
-from flowmorph.formats import SampleFiles, open_sample, open_writer
+from flowmorph.formats.tables import SampleFiles, open_sample, open_writer
 from flowmorph.plan import own_config
 from flowmorph.plan.jobs.events import OwnFiles, OwnJob
 from flowmorph.plan.jobs.form import to_json

@@ -18,7 +18,7 @@ from transports import make, table
 
 import flowmorph
 from flowmorph.errors import InputError
-from flowmorph.formats import open_sample
+from flowmorph.formats.tables import open_sample
 from flowmorph.metrics import spectra
 from flowmorph.metrics.two_sample import classifier_auc
 from flowmorph.plan.objects import moved_objects

@@ -15,7 +15,7 @@ from transports import REGIONS, make, table
 
 import flowmorph
 from flowmorph.errors import InputError
-from flowmorph.formats import open_sample
+from flowmorph.formats.tables import open_sample
 from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.samples.own_samples import prepare
 from flowmorph.user.column_map import ColumnMap

@@ -23,7 +23,7 @@ from transports import NOWHERE, make, table
 
 import flowmorph
 from flowmorph.errors import InputError
-from flowmorph.formats import open_sample
+from flowmorph.formats.tables import open_sample
 from flowmorph.metrics import spectra
 from flowmorph.plan.jobs.events import OwnFiles, OwnJob
 from flowmorph.plan.jobs.form import to_json

@@ -16,8 +16,8 @@ from test_formats import KINDS, SUFFIXES, tree_of
 from test_formats import write as write_kind
 
 from flowmorph.errors import InputError
-from flowmorph.formats import open_sample
 from flowmorph.formats.labels import labels
+from flowmorph.formats.tables import open_sample
 from flowmorph.preprocess.categories import MOST, Categories, Vocabulary
 from flowmorph.preprocess.preprocessor import Preprocessor
 

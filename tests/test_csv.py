@@ -14,8 +14,9 @@ import pyarrow as pa
 import pytest
 
 from flowmorph.errors import InputError
-from flowmorph.formats import open_sample, open_writer, text
+from flowmorph.formats import text
 from flowmorph.formats.allowed import Allowed
+from flowmorph.formats.tables import open_sample, open_writer
 from flowmorph.user.output import Output, check_output
 
 #: Cells of a column by what they are, as they stand in the file.

@@ -16,7 +16,7 @@ import tables as hdf5
 import uproot
 
 from flowmorph.errors import InputError
-from flowmorph.formats import find_files, open_sample, open_writer
+from flowmorph.formats.tables import find_files, open_sample, open_writer
 from flowmorph.plan import own_config
 
 KINDS = (

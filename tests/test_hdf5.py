@@ -25,7 +25,7 @@ from hdf5_files import (
 )
 
 from flowmorph.errors import InputError
-from flowmorph.formats import open_sample, open_writer
+from flowmorph.formats.tables import open_sample, open_writer
 
 LEFT = ["/elsewhere", "/link", "/reference", "/virtual"]
 

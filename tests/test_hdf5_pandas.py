@@ -14,7 +14,7 @@ from bad_files import RAN, Runs
 from hdf5_files import DAYS, INDEXES, ROWS, check_frame, columns, load, save, through, with_new
 
 from flowmorph.errors import InputError
-from flowmorph.formats import open_sample
+from flowmorph.formats.tables import open_sample
 
 #: Columns of pandas' frames, of ``ROWS`` rows. Which format holds them is below.
 NUMBERS = {

@@ -10,7 +10,7 @@ from bad_files import Runs
 from hdf5_files import BOOLEANS, HALF, ROWS, outside, through, write_plain
 
 from flowmorph.errors import InputError
-from flowmorph.formats import open_sample
+from flowmorph.formats.tables import open_sample
 
 PLAIN: dict[str, tuple[object, object]] = {
     **{

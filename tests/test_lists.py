@@ -14,7 +14,7 @@ import uproot
 from transports import table
 
 from flowmorph.errors import InputError
-from flowmorph.formats import open_sample
+from flowmorph.formats.tables import open_sample
 from flowmorph.samples.reading import read_sample
 from flowmorph.transfer.morph import FlowMorph
 from flowmorph.user import moved_files

@@ -22,7 +22,7 @@ from transports import table
 import flowmorph
 from flowmorph.__main__ import main
 from flowmorph.errors import InputError
-from flowmorph.formats import open_sample
+from flowmorph.formats.tables import open_sample
 from flowmorph.transfer.morph import FlowMorph
 from flowmorph.user import moved_files
 from flowmorph.user.moved_files import move_files

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from flowmorph.errors import InputError
-from flowmorph.formats import open_sample, open_writer
+from flowmorph.formats.tables import open_sample, open_writer
 from flowmorph.user.output import Output, check_output
 
 ROWS = 20

@@ -13,8 +13,8 @@ import pyarrow.parquet
 import pytest
 
 from flowmorph.errors import InputError
-from flowmorph.formats import open_sample, open_writer
 from flowmorph.formats.allowed import Allowed
+from flowmorph.formats.tables import open_sample, open_writer
 from flowmorph.user.output import Output, check_output
 
 ROWS = 20

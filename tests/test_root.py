@@ -13,9 +13,9 @@ from uproot.writing import _cascadetree
 from uproot.writing.identify import to_TH1x
 
 from flowmorph.errors import InputError
-from flowmorph.formats import open_sample, open_writer
 from flowmorph.formats.root import columns as root_columns
 from flowmorph.formats.root import write as root_write
+from flowmorph.formats.tables import open_sample, open_writer
 
 ROWS = 23
 COUNTS = np.arange(ROWS) % 4

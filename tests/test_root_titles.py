@@ -12,8 +12,8 @@ import uproot
 from test_root import KEPT
 from transports import table
 
-from flowmorph.formats import open_sample, open_writer
 from flowmorph.formats.root import write as root_write
+from flowmorph.formats.tables import open_sample, open_writer
 from flowmorph.user.moved_files import move_files
 from flowmorph.user.output import Output
 

@@ -7,7 +7,7 @@ import pytest
 from test_formats import numbers, sample, tree_of, write
 
 from flowmorph.errors import InputError
-from flowmorph.formats import open_sample
+from flowmorph.formats.tables import open_sample
 from flowmorph.samples.reading import check_pair, read_sample
 
 

@@ -13,9 +13,9 @@ import tables
 
 from flowmorph.collider.events import FIELDS, check_events, make_events
 from flowmorph.errors import InputError
-from flowmorph.formats import open_sample
 from flowmorph.formats.base import check_readable, reading
 from flowmorph.formats.hdf5.opening import check_size, check_survives, no_code, opened
+from flowmorph.formats.tables import open_sample
 
 #: Zero-padded particles in a row of the LHC Olympics files, each (pT [GeV], eta, phi).
 LHCO_PARTICLES = 700

@@ -62,7 +62,7 @@ class SampleFiles:
 
     @property
     def format(self) -> str:
-        """A key of `flowmorph.formats.FORMATS`."""
+        """A key of `flowmorph.formats.tables.FORMATS`."""
         return self.facts[0].format
 
     @property

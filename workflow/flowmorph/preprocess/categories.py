@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from flowmorph.errors import InputError
-from flowmorph.formats.labels import Label
+
+if TYPE_CHECKING:
+    from flowmorph.formats.labels import Label  # which imports what reads files
 
 #: Categories that a column may have: each is one more input of every flow.
 MOST = 50

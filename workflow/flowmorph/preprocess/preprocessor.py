@@ -13,17 +13,19 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from flowmorph.errors import InputError
 from flowmorph.formats.allowed import Allowed
-from flowmorph.formats.labels import Label
 from flowmorph.preprocess.categories import Categories
 from flowmorph.preprocess.logit import Logit
 from flowmorph.preprocess.spikes import Spikes
 from flowmorph.preprocess.transforms import Map, MinMax, Quantile
+
+if TYPE_CHECKING:
+    from flowmorph.formats.labels import Label  # which imports what reads files
 
 MAPS: dict[str, type[Map]] = {"minmax": MinMax, "quantile": Quantile, "logit": Logit}
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from flowmorph.errors import InputError
-from flowmorph.formats import SampleFiles, open_sample
 from flowmorph.formats.allowed import Allowed
+from flowmorph.formats.tables import SampleFiles, open_sample
 from flowmorph.plan.intervals import gaps
 from flowmorph.plan.seeds import seed_for
 from flowmorph.preprocess.categories import Categories, Vocabulary

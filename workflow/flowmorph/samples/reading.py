@@ -10,10 +10,10 @@ import numpy as np
 import psutil
 
 from flowmorph.errors import InputError, RowError
-from flowmorph.formats import SampleFiles
 from flowmorph.formats.allowed import Allowed
 from flowmorph.formats.base import READABLE, check_unique, listed
 from flowmorph.formats.columns import ONE_NUMBER, Chunk, describe
+from flowmorph.formats.tables import SampleFiles
 from flowmorph.preprocess.categories import Vocabulary
 
 #: Rows that are read at a time.

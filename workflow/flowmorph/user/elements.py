@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from flowmorph.errors import InputError, RowError
-from flowmorph.formats import SampleFiles
 from flowmorph.formats.columns import Chunk, describe
 from flowmorph.formats.labels import Label
+from flowmorph.formats.tables import SampleFiles
 from flowmorph.plan.objects import MovedObject
 from flowmorph.preprocess.categories import Categories, shown
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from flowmorph.errors import InputError, RowError
 from flowmorph.files import same
-from flowmorph.formats import SampleFiles, open_sample, open_writer
 from flowmorph.formats.columns import Chunk, Column
 from flowmorph.formats.lists import relisted
+from flowmorph.formats.tables import SampleFiles, open_sample, open_writer
 from flowmorph.plan.objects import MovedObject, check
 from flowmorph.plan.suffixes import suffix_of
 from flowmorph.user.elements import Elements, located, of_chunk
@@ -138,8 +138,8 @@ def move_files(
         patterns: names or glob patterns of the sample's files.
         path: the file to write; its suffix is that of the input.
         tree: tree, HDF5 key or group; None where there is one only.
-        format: of the input, a key of `flowmorph.formats.FORMATS` or its part before the dash; None
-            goes by the suffix.
+        format: of the input, a key of `flowmorph.formats.tables.FORMATS` or its part before the
+            dash; None goes by the suffix.
         output: which columns the file has, which objects of a row are moved, and what happens to
             rows beyond the training's range.
         everywhere: whether to move the rows of every region.

@@ -12,11 +12,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from flowmorph.errors import InputError
-from flowmorph.formats import SampleFiles, open_writer
 from flowmorph.formats.allowed import Allowed
 from flowmorph.formats.base import CHECKED_ROWS, LEAVE_OUT, READABLE, listed
 from flowmorph.formats.columns import Chunk, Column, describe
 from flowmorph.formats.lists import relisted
+from flowmorph.formats.tables import SampleFiles, open_writer
 from flowmorph.plan.objects import MovedObject
 from flowmorph.plan.suffixes import suffix_of
 from flowmorph.preprocess.categories import Categories
