@@ -71,15 +71,16 @@ def profile(step: Callable[[], None], flows: dict[str, Flow], repeats: int) -> d
 
         return call
 
-    for name, flow in flows.items():
-        flow._run = watched(f"{name}, values", flow._run)
-        flow._pull_back = watched(f"{name}, gradients", flow._pull_back)
+    stacks = {name: flow._compiled for name, flow in flows.items()}
+    for name, stack in stacks.items():
+        stack.run = watched(f"{name}, values", stack.run)
+        stack.pull_back = watched(f"{name}, gradients", stack.pull_back)
     start = time.perf_counter()
     for _ in range(repeats):
         step()
     total = time.perf_counter() - start
-    for flow in flows.values():
-        del flow._run, flow._pull_back
+    for stack in stacks.values():
+        del stack.run, stack.pull_back
     spent["clipping, Adam, autograd, loss"] = total - sum(spent.values())
     return {name: seconds / repeats for name, seconds in spent.items()}
 
