@@ -12,12 +12,13 @@ from figure_samples import toy_task
 from scripts_by_name import script
 
 from flowmorph.errors import InputError
-from flowmorph.figures import looks, overview
+from flowmorph.figures import overview
 from flowmorph.metrics import measures
 from flowmorph.metrics.distances import Summary
 from flowmorph.metrics.measures import Measure
 from flowmorph.plan import tables as run_tables
 from flowmorph.plan import targets, tasks
+from flowmorph.plan.labels import label
 from flowmorph.plan.methods import PUBLISHED
 from flowmorph.tables import fidelity
 from flowmorph.tables import table as tables
@@ -139,7 +140,7 @@ def _rows(ceiling: float, methods=PUBLISHED) -> list[dict[str, str]]:
         {"method": name, "auc": f"{auc}"} for name, auc in (("floor", 0.5), ("ceiling", ceiling))
     ]
     return known + [
-        {"method": looks.label(name), "mean": f"{place}", "mean_spread": "0.1"}
+        {"method": label(name), "mean": f"{place}", "mean_spread": "0.1"}
         | {"auc": f"{0.5 + 0.01 * place}", "auc_spread": "0.002"}
         for place, name in enumerate(methods, start=1)
     ]

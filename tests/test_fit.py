@@ -337,6 +337,14 @@ def test_jobs_that_move_files_need_no_figure():
     assert not [name for name in needed if name.startswith(("figures/", "user/report"))]
 
 
+@pytest.mark.parametrize("folder", ["events", "train", "move"])
+def test_another_colour_is_no_reason_to_train_anew(folder):
+    scripts = sorted(path_of("move_file").parents[1].glob(f"{folder}/*.py"))
+    assert scripts
+    for script in scripts:
+        assert not [name for name in modules_of(script) if name.startswith("figures/")], script
+
+
 def test_importing_the_package_imports_nothing_large():
     code = "import sys, flowmorph; print({'torch', 'numpy', 'matplotlib'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -21,6 +21,7 @@ from flowmorph.metrics.distances import (
     summarise,
 )
 from flowmorph.plan import tasks as plan_tasks
+from flowmorph.plan.labels import label
 from flowmorph.plan.methods import METHODS, PUBLISHED
 from flowmorph.samples import moved
 from flowmorph.tables import table as tables
@@ -58,7 +59,7 @@ def test_methods_are_the_same_everywhere():
     """One registry, the words and looks of each in one place, and what the schema allows."""
     assert tuple(tables.HEURISTICS) == PUBLISHED
     assert {*METHODS, "baseline", "reference", "target"} <= set(looks.LOOKS)
-    assert len({looks.label(name) for name in METHODS}) == len(METHODS)
+    assert len({label(name) for name in METHODS}) == len(METHODS)
     schema = yaml.safe_load((PAPER.parent / "schema.yaml").read_text())
     assert tuple(schema["$defs"]["methods"]["items"]["enum"]) == PUBLISHED
 

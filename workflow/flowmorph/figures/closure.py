@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from flowmorph.errors import InputError
-from flowmorph.figures import looks, style
+from flowmorph.figures import style
 from flowmorph.metrics.measures import CEILING, FLOOR, Measure
+from flowmorph.plan.labels import label
 from flowmorph.plan.methods import PUBLISHED
 
 ROWS = (FLOOR, CEILING, *PUBLISHED)
@@ -56,7 +57,7 @@ def closure_figure(regions: Mapping[str, Sequence[Measure]], further: Sequence[s
     if further:
         for ax in (area, sliced, distance):
             ax.axhline(len(further) - 0.5, color="0.6", lw=0.4, ls=(0, (2, 2)), zorder=0)
-    labels = ["target against itself", "reference", *map(looks.label, rows[2:])]
+    labels = ["target against itself", "reference", *map(label, rows[2:])]
     area.set_yticks(range(len(rows)), reversed(labels))
     area.set_ylim(-0.6, len(rows) - 0.4)
     for ax in (sliced, distance):

@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from flowmorph.errors import InputError
-from flowmorph.figures import looks, style
+from flowmorph.figures import style
 from flowmorph.figures.features import BALANCED, MASS, SYMBOLS
+from flowmorph.plan.labels import label
 from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples import moved
 
@@ -78,7 +79,7 @@ def correlation_figure(
         for name in names
     }
     largest = 100 * max(float(np.abs(each).max()) for each in differences.values())
-    panels |= {looks.label(name): (each, max(largest, 1.0)) for name, each in differences.items()}
+    panels |= {label(name): (each, max(largest, 1.0)) for name, each in differences.items()}
     rows = -(-len(panels) // IN_A_ROW)
     columns = min(IN_A_ROW, len(panels))
     fig = style.figure(*correlation_size(len(names))) if onto is None else onto

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from flowmorph.errors import InputError
 from flowmorph.figures import grids, looks, style
 from flowmorph.metrics.measures import CEILING
+from flowmorph.plan.labels import label
 from flowmorph.plan.methods import PUBLISHED
 from flowmorph.samples import moved
 
@@ -59,7 +60,7 @@ def _plane(ax: Axes, rows: Mapping[str, Row], heading: str) -> None:
         x, dx = (_number(rows, look.label, key) for key in ("mean", "mean_spread"))
         y, dy = (_number(rows, look.label, key) for key in ("auc", "auc_spread"))
         ax.errorbar(x, y, dy, dx, fmt=look.marker, color=look.colour, ms=4.5, mew=0, lw=0.8)
-    ceiling = _number(rows, looks.label(CEILING), "auc")
+    ceiling = _number(rows, label(CEILING), "auc")
     ax.margins(x=0.08, y=0.12)
     # The measured floor scatters about it, by more than some methods are above it.
     _mark(ax, EQUAL, "equal samples", "-")

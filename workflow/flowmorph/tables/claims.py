@@ -10,8 +10,8 @@ import numpy as np
 import yaml
 
 from flowmorph.errors import InputError
-from flowmorph.figures.looks import label
 from flowmorph.metrics.measures import Measure
+from flowmorph.plan.labels import label
 from flowmorph.plan.tasks import ENSEMBLE, words
 from flowmorph.tables import causes
 from flowmorph.tables.table import Column, Table

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from flowmorph.figures.looks import label
 from flowmorph.metrics.measures import Number
+from flowmorph.plan.labels import label
 from flowmorph.samples.binned import Binned
 from flowmorph.tables.table import Column, Table
 

@@ -15,8 +15,8 @@ import numpy as np
 import yaml
 
 from flowmorph.errors import InputError
-from flowmorph.figures.looks import label
 from flowmorph.metrics.measures import CEILING, FLOOR, Measure
+from flowmorph.plan.labels import label
 from flowmorph.plan.methods import PUBLISHED
 from flowmorph.plan.tasks import COLLIDER, GROUPS, names
 from flowmorph.tables.measures import deviation

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flowmorph.figures.looks import label
 from flowmorph.metrics.measures import BASELINE, CEILING, DENSITY, FLOOR, TOO_FAR, TOO_FEW, Measure
+from flowmorph.plan.labels import label
 from flowmorph.plan.methods import SCANNED, UNTRAINED
 from flowmorph.plan.tasks import DATASETS, ENSEMBLE, TASKS
 from flowmorph.tables.table import Column, Table

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from flowmorph.figures.looks import label
 from flowmorph.metrics.measures import Measure
 from flowmorph.metrics.search import BACKGROUND_EFFICIENCIES, mean_and_error
+from flowmorph.plan.labels import label
 from flowmorph.tables.table import Column, Table
 
 METRICS = {

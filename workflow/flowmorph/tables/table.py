@@ -12,10 +12,10 @@ import numpy as np
 import yaml
 
 from flowmorph.errors import InputError
-from flowmorph.figures.looks import label
 from flowmorph.files import atomic
 from flowmorph.metrics.distances import Summary
 from flowmorph.metrics.measures import BASELINE
+from flowmorph.plan.labels import label
 from flowmorph.plan.tasks import words
 from flowmorph.tables.page import page
 
