@@ -87,6 +87,16 @@ class Allowed:
                 f"({len(refused)} such rows): remove these rows, or correct the bounds{spike}",
             )  # fmt: skip
 
+    def check_whole(self, name: str, x: np.ndarray) -> None:
+        """Raise `RowError` for the first value (N,) that is not whole, where all are to be."""
+        broken = np.flatnonzero(np.isfinite(x) & (x != np.floor(x))) if self.whole else []
+        if len(broken):
+            raise RowError(
+                int(broken[0]), name,
+                f": {shown(x[broken[0]])} is no whole number, but the column is declared integer "
+                f"({len(broken)} such rows): correct these rows, or take out integer",
+            )  # fmt: skip
+
     def limits(self, kind: np.dtype) -> tuple[np.floating, np.floating]:
         """Least and largest number of a floating type that is within the bounds and no spike.
 

@@ -52,6 +52,7 @@ class Dropped:
         """Raise `InputError`, naming file and row, for the first value (N,) that is not allowed."""
         try:
             allowed.check(name, values)
+            allowed.check_whole(name, values)
         except RowError as error:
             raise self.named(error, error.row) from error
 
