@@ -129,7 +129,9 @@ def test_whole_numbers_come_back(tmp_path):
         assert (moved == np.floor(moved)).all()
         if "bounds" in options:
             assert moved.min() == 0 and moved.max() == 30
-    with pytest.raises(InputError, match="'x' is declared integer, but has 0.5"):
+    with pytest.raises(
+        InputError, match="column 'x': row 1: 0.5 is no whole number, .*declared integer"
+    ):
         fit([0, 0.5, 1], integer=True)
 
 

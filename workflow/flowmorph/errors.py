@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class InputError(Exception):
@@ -16,6 +20,12 @@ class RowError(InputError):
     def __init__(self, row: int, column: str, text: str) -> None:
         self.row, self.column, self.text = row, column, text
         super().__init__(self.at(row))
+
+    @classmethod
+    def first(cls, rows: np.ndarray, column: str, text: str, advice: str = "") -> Self:
+        """An error about the first of the ``rows`` at fault, which says how many there are."""
+        more = f": {advice}" if advice else ""
+        return cls(int(rows[0]), column, f"{text} ({len(rows)} such rows){more}")
 
     def at(self, row: int) -> str:
         """The message with another number for the row, such as its number in the whole file."""

@@ -177,7 +177,7 @@ def _keep_memory() -> None:
     """Let glibc keep what a step frees for the next one.
 
     It would give the memory back to the system and ask for it again, hundreds of pages a step, each
-    of which costs a fault: a third of the time with batches of 512.
+    of which costs a fault: a sixth of the time with batches of 512.
     """
     malloc = ctypes.CDLL(None)
     if hasattr(malloc, "mallopt"):

@@ -144,15 +144,12 @@ class Flow(nn.Module):
         """
         bins = self.arch.bins
         with torch.no_grad():
-            for flat in self._per_layer(self.flat):
+            for flat in self.stack.per_layer(self.flat):
                 views = self.layout.views(flat)
                 views["final_layer.weight"].zero_()
                 bias = views["final_layer.bias"].view(self.arch.features, -1)
                 bias[:, : 2 * bins] = 0
                 bias[:, 2 * bins :] = UNIT_SLOPE
-
-    def _per_layer(self, flat: Tensor) -> tuple[Tensor, ...]:
-        return flat.split(self.layout.size)
 
     def compile(self) -> Flow:  # type: ignore[override]  # torch.nn.Module.compile is torch.compile
         """Run float32 on a CPU through the compiled kernels (see :mod:`flowmorph.flows.engine`)."""
@@ -186,14 +183,18 @@ class Flow(nn.Module):
     def read_nflows(self, transform: CompositeTransform) -> None:
         """Take the weights of a plain nflows stack of the same architecture."""
         with torch.no_grad():
-            for network, flat in zip(_networks(transform), self._per_layer(self.flat), strict=True):
+            for network, flat in zip(
+                _networks(transform), self.stack.per_layer(self.flat), strict=True
+            ):
                 self.layout.read(network, flat)
 
     def to_nflows(self) -> CompositeTransform:
         """A plain nflows stack with this flow's weights."""
         transform = build_nflows(self.arch).to(self.flat.dtype)
         with torch.no_grad():
-            for network, flat in zip(_networks(transform), self._per_layer(self.flat), strict=True):
+            for network, flat in zip(
+                _networks(transform), self.stack.per_layer(self.flat), strict=True
+            ):
                 self.layout.write(flat, network)
         return transform
 

@@ -39,7 +39,7 @@ class Stack:
         tapes: list[Tape] = []
         step = self.layer.inverse if inverse else self.layer.forward
         log_det = x.new_zeros(x.shape[1])
-        steps = list(zip(self._per_layer(flat), self.flips, strict=True))
+        steps = list(zip(self.per_layer(flat), self.flips, strict=True))
         for weights, flip in reversed(steps) if inverse else steps:
             x = x.flip(0) if inverse and flip else x
             x, part, tape = step(x, c, weights)
@@ -64,8 +64,8 @@ class Stack:
         That by the weights, before the mask, is written to ``g_flat``, if it is given.
         """
         pull = self.layer.inverse_vjp if inverse else self.layer.forward_vjp
-        g_parts = () if g_flat is None else self._per_layer(g_flat)
-        steps = list(zip_longest(self._per_layer(flat), g_parts, self.flips))
+        g_parts = () if g_flat is None else self.per_layer(g_flat)
+        steps = list(zip_longest(self.per_layer(flat), g_parts, self.flips))
         steps = steps if inverse else steps[::-1]
         for (weights, g_weights, flip), tape in zip(steps, reversed(tapes), strict=True):
             g_x = g_x.flip(0) if flip and not inverse else g_x
@@ -74,5 +74,6 @@ class Stack:
             g_x = g_x.clamp(-GRADIENT_LIMIT, GRADIENT_LIMIT)
         return g_x
 
-    def _per_layer(self, flat: Tensor) -> tuple[Tensor, ...]:
+    def per_layer(self, flat: Tensor) -> tuple[Tensor, ...]:
+        """The weights of each layer, as views of all of them."""
         return torch.chunk(flat, len(self.flips))

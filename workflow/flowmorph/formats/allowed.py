@@ -81,20 +81,20 @@ class Allowed:
             assert self.bounds is not None, "bounds refuse"
             lower, upper = map(shown, self.bounds)
             spike = ", or name it as a spike" if self.spikes else ""
-            raise RowError(
-                int(refused[0]), name,
-                f": {shown(x[refused[0]])} lies outside its bounds [{lower}, {upper}] "
-                f"({len(refused)} such rows): remove these rows, or correct the bounds{spike}",
+            raise RowError.first(
+                refused, name,
+                f": {shown(x[refused[0]])} lies outside its bounds [{lower}, {upper}]",
+                f"remove these rows, or correct the bounds{spike}",
             )  # fmt: skip
 
     def check_whole(self, name: str, x: np.ndarray) -> None:
         """Raise `RowError` for the first value (N,) that is not whole, where all are to be."""
         broken = np.flatnonzero(np.isfinite(x) & (x != np.floor(x))) if self.whole else []
         if len(broken):
-            raise RowError(
-                int(broken[0]), name,
-                f": {shown(x[broken[0]])} is no whole number, but the column is declared integer "
-                f"({len(broken)} such rows): correct these rows, or take out integer",
+            raise RowError.first(
+                broken, name,
+                f": {shown(x[broken[0]])} is no whole number, but the column is declared integer",
+                "correct these rows, or take out integer",
             )  # fmt: skip
 
     def limits(self, kind: np.dtype) -> tuple[np.floating, np.floating]:

@@ -161,11 +161,9 @@ def fitting(
         cast = allowed.cast(values, kind)
         bad = np.flatnonzero(np.isfinite(values) & ~np.isfinite(cast))
         if len(bad):
-            raise RowError(
-                int(bad[0]), name,
-                f": {values[bad[0]]:g} does not fit {kind} ({len(bad)} such rows): take a wider "
-                "type",
-            )  # fmt: skip
+            raise RowError.first(
+                bad, name, f": {values[bad[0]]:g} does not fit {kind}", "take a wider type"
+            )
         return cast, 0
     if not allowed.whole:
         raise _cannot_hold(name, str(kind))

@@ -118,7 +118,9 @@ class Preprocessor:
                 )
             allowed = Allowed.of(options | {"integer": integer, "spike": spike})
             values = [allowed.taken(np.asarray(table[name], dtype=float)) for table in tables]
-            _check(name, np.concatenate(values), integer)
+            _check(name, np.concatenate(values))
+            for each in values:
+                allowed.check_whole(name, each)
             used = shares
             if spike:
                 if integer:
@@ -376,13 +378,10 @@ def _shares(table, choices, weights) -> np.ndarray:
     return shares / shares.sum() if rows else shares
 
 
-def _check(name: str, values: np.ndarray, integer: bool) -> None:
+def _check(name: str, values: np.ndarray) -> None:
     if len(values) == 0:
         raise InputError(f"feature {name!r}: no events to fit the scaling on")
     if not np.isfinite(values).all():
         raise InputError(f"feature {name!r} has values that are not finite")
     if values.min() == values.max():
         raise InputError(f"feature {name!r} has zero range (always {values[0]:g}): leave it out")
-    if integer and (values != np.floor(values)).any():
-        example = values[values != np.floor(values)][0]
-        raise InputError(f"feature {name!r} is declared integer, but has {example:g}")

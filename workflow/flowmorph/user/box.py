@@ -47,18 +47,15 @@ def to_box(
             box[name] = transform.forward(values[name])
         bad = np.flatnonzero(~(np.abs(box[name]) <= FARTHEST))
         if len(bad):
-            raise RowError(
-                int(bad[0]), name,
-                f": {read[name][bad[0]]:g} is too far outside of the range of the training "
-                f"({len(bad)} such rows): leave these rows out",
+            raise RowError.first(
+                bad, name,
+                f": {read[name][bad[0]]:g} is too far outside of the range of the training",
+                "leave these rows out",
             )  # fmt: skip
     for name, categories in known.categories.items():
         bad = np.flatnonzero(~categories.has(read[name]))
         if len(bad):
-            raise RowError(
-                int(bad[0]), name,
-                f": {read[name][bad[0]]:g} is the code of no category ({len(bad)} such rows)",
-            )  # fmt: skip
+            raise RowError.first(bad, name, f": {read[name][bad[0]]:g} is the code of no category")
         box[name] = categories.forward(read[name])
     x, c = (known.inputs(box, names, len(read[features[0]])) for names in (features, conditions))
     return values, *setup.tensors(x, c, device)

@@ -125,10 +125,9 @@ class ColumnMap:
         for name, values in moved.items():
             bad = np.flatnonzero(~np.isfinite(values))
             if len(bad):
-                raise RowError(
-                    int(bad[0]), name,
-                    f" moves to {values[bad[0]]:g} ({len(bad)} such rows): leave these rows out",
-                )  # fmt: skip
+                raise RowError.first(
+                    bad, name, f" moves to {values[bad[0]]:g}", "leave these rows out"
+                )
         return moved
 
     def balanced(self, read: Mapping[str, np.ndarray], placed: Placed) -> np.ndarray:

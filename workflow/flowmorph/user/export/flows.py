@@ -18,7 +18,7 @@ from flowmorph.user.export.nodes import Value, concat, where
 def apply(flow: Flow, x: Value, c: Value | None, inverse: bool = False) -> tuple[Value, Value]:
     """Image (N, D) and log-determinant (N,) of a flow, or of its inverse."""
     layer = _layer_inverse if inverse else _layer
-    steps = list(zip(flow._per_layer(flow.flat.detach()), flow.arch.flips, strict=True))
+    steps = list(zip(flow.stack.per_layer(flow.flat.detach()), flow.arch.flips, strict=True))
     total = None
     for flat, flip in reversed(steps) if inverse else steps:
         x = _flipped(x, flow) if inverse and flip else x
