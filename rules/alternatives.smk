@@ -8,7 +8,9 @@ COLLIDER_ALTERNATIVES = targets.alternatives(tasks.COLLIDER.name, config)
 rule morph_by_alternative:
     """Morph a task's reference points by a method that is no flow."""
     input:
-        data=lambda wildcards: JOBS.files(*tasks.TASKS[wildcards.task].datasets),
+        data=lambda wildcards: JOBS.alternative(
+            wildcards.task, int(wildcards.training), wildcards.alternative
+        ).files,
         module=lambda wildcards: module_of(wildcards.alternative),
         script=script("train/morph_by_alternative.py"),
         code=code("train/morph_by_alternative.py"),

@@ -1,10 +1,17 @@
 """The user's own two samples: from their files to the moved reference in their format."""
 
-# Looked at before anything is trained, and no parameter: another layout is no reason to train anew.
+# Looked at before anything is trained, and no parameter: where and how the reference is moved is no
+# reason to train anew.
 OWN_LAYOUT = (
     f"{own_config.layout_options(config)} --outside {config['own']['output']['outside']} "
+    f"--apply {shlex.quote(json.dumps(config['own']['regions']['apply']))} "
     f"--varied {own_members.moving(config)[-1].variation}"
 )
+# What comparisons need beside what flows are trained on; by sample.
+CLOSURE = {
+    role: [paths.own_closure(OUT, dataset.name)] if own_config.tested_apart(config) else []
+    for role, dataset in zip(tasks.SAMPLES, tasks.OWN.datasets)
+}
 
 
 rule prepare_own_samples:
@@ -36,15 +43,51 @@ rule prepare_own_samples:
         " --output-preprocessing {output.preprocessing} --output-rows {output.rows} > {log} 2>&1"
 
 
+if own_config.tested_apart(config):
+
+    rule prepare_own_closure:
+        """Read rows and columns of the user's samples in which transports are tested only."""
+        input:
+            reference=own_config.matching(config["own"]["reference"]["files"]),
+            target=own_config.matching(config["own"]["target"]["files"]),
+            preprocessing=paths.preprocessing(OUT),
+            balance=[paths.own_prepared(OUT, tasks.OWN.reference.name)] * config["own"]["balance"],
+            script=script("events/prepare_own_closure.py"),
+            code=code("events/prepare_own_closure.py"),
+        output:
+            **CLOSURE,
+            rows=(
+                table("closure_rows", "rows of both samples outside of the training region")
+                if own_config.applied_elsewhere(config)
+                else []
+            ),
+        log:
+            paths.log(OUT, "prepare_own_closure"),
+        benchmark:
+            paths.benchmark(OUT, "features", "prepare_own_closure")
+        # Ahead of all trainings: what it refuses is to be known before them.
+        priority: 1000
+        conda:
+            "../envs/environment.yaml"
+        resources:
+            mem_mb=scaled(4000),
+            runtime=scaled(60),
+        params:
+            job=literal(to_json(JOBS.prepare_closure())),
+        shell:
+            "python {input.script} --job {params.job:q} --preprocessing {input.preprocessing} "
+            " --balance {input.balance} --output-reference {output.reference} "
+            " --output-target {output.target} --output-rows {output.rows} > {log} 2>&1"
+
+
 rule closure_bins:
     """Compare the user's moved samples with the target in bins of columns."""
     input:
+        **CLOSURE,
         moved=[
             paths.moved(OUT, tasks.OWN.name, 1, split)
             for split in targets.splits(tasks.OWN, config)
         ],
-        reference=paths.own_prepared(OUT, tasks.OWN.reference.name),
-        target=paths.own_prepared(OUT, tasks.OWN.target.name),
         preprocessing=paths.preprocessing(OUT),
         script=script("measure/measure_closure_bins.py"),
         code=code("measure/measure_closure_bins.py"),
@@ -74,9 +117,8 @@ for row in figures.CLOSURE_FIGURES:
         name:
             row.name
         input:
+            **CLOSURE,
             moved=paths.moved(OUT, tasks.OWN.name, 1, row.split),
-            reference=paths.own_prepared(OUT, tasks.OWN.reference.name),
-            target=paths.own_prepared(OUT, tasks.OWN.target.name),
             preprocessing=paths.preprocessing(OUT),
             script=script("plot/plot_closure_bins.py"),
             code=code("plot/plot_closure_bins.py"),

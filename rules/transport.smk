@@ -42,7 +42,7 @@ rule move_samples:
     """Move a task's reference points by every method; measure the flows while at it."""
     input:
         unpack(lambda wildcards: densities_of(wildcards.task, wildcards.training)),
-        data=lambda wildcards: JOBS.files(*tasks.TASKS[wildcards.task].datasets),
+        data=lambda wildcards: JOBS.move(wildcards.task, wildcards.training, wildcards.split).files,
         transports=lambda wildcards: [
             paths.flow(paths.transport(OUT, wildcards.task, method, wildcards.training))
             for method in targets.transports(wildcards.task, config)

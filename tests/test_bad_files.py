@@ -52,7 +52,7 @@ def arguments(
             ("reference", patterns, tree, weights), ("target", str(target), None, None),
         )
     }  # fmt: skip
-    regions = {"column": "eta", "train": train, "apply": None, "closure": False}
+    regions = {"column": "eta" if train else None, "train": train}
     columns = list(own_config.choices(list(features)).items())
     how = regions, missing, (100, 100), (-3, 3), 0.2, 1, negative
     job = OwnJob(*samples.values(), columns, [], *how)

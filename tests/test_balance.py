@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet
 import pytest
+from closures import prepare_all
 from scipy.stats import beta
 from sklearn.ensemble import HistGradientBoostingClassifier
 from test_formats import KINDS, SUFFIXES, tree_of
@@ -27,7 +28,8 @@ from flowmorph.samples import own_categories, row_hashes
 from flowmorph.samples.balance import Balance
 from flowmorph.samples.balancing import FOLDS, Spectrum, fit, from_sklearn
 from flowmorph.samples.moved import MovedSample
-from flowmorph.samples.own_samples import Settings, prepare
+from flowmorph.samples.own_rows import Settings
+from flowmorph.samples.own_samples import prepare
 from flowmorph.samples.unweighting import effective_points
 from flowmorph.user.moved_files import move_files
 from flowmorph.user.output import Output
@@ -264,7 +266,7 @@ def own(**changes) -> Settings:
     given = {
         "features": {"x": {}},
         "condition": {"c": {}, "k": {"categorical": True}},
-        "regions": {"column": None, "train": [], "apply": [], "closure": True},
+        "regions": {"column": None, "train": []},
         "missing": "error",
         "rows": (10**6, 10**5),
         "scaling": (-3.0, 3.0),
@@ -327,8 +329,8 @@ def test_rows_outside_of_the_training_region_have_weights_too(tmp_path):
         name: write(tmp_path / f"{name}.parquet", i, 6000, i + 1)
         for i, name in enumerate(("reference", "target"))
     }
-    regions = {"column": "c", "train": [[-3, -1], [1, 3]], "apply": [[-1, 1]], "closure": True}
-    prepared, preprocessing, _ = prepare(files, own(regions=regions, closure=()))
+    regions = {"column": "c", "train": [[-3, -1], [1, 3]]}
+    prepared, preprocessing, *_ = prepare_all(files, own(regions=regions), [[-1, 1]])
     values = prepared["reference"]["apply.condition"].astype(float)
     values[:, 0] = preprocessing.maps["c"].inverse(values[:, 0])
     assert np.abs(values[:, 0]).max() < 1.01

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from closures import prepare_all
 from test_formats import KINDS, SUFFIXES, tree_of
 from test_formats import write as write_kind
 from test_moved_files import parquet, read
@@ -279,13 +280,12 @@ def test_the_preparation_names_file_and_row(two_files, tmp_path, role, missing):
 
 def test_rows_that_are_not_used_may_lie_outside(two_files, tmp_path):
     """As those between the training intervals, where there is no closure: moving leaves them."""
-    regions = {"column": "m", "train": [[0, 1], [2, 3]], "apply": [[1, 2]], "closure": False}
     path = tmp_path / "reference1.csv"
     row = int(np.searchsorted(pd.read_csv(path)["m"], 1.5))
     spoil(path, "x", {row: 3.5})
-    prepare(two_files, settings(features={"x": LIMITED}, regions=regions))
+    prepare(two_files, settings(features={"x": LIMITED}))
     with pytest.raises(InputError, match=rf"reference1.csv: column 'x': row {row}: 3.5 lies"):
-        prepare(two_files, settings(features={"x": LIMITED}, regions=regions | {"closure": True}))
+        prepare_all(two_files, settings(features={"x": LIMITED}))
 
 
 @pytest.mark.parametrize(
@@ -307,7 +307,7 @@ def test_the_preparation_says_what_is_wrong_with_a_column(two_files, tmp_path, o
 
 
 def test_a_gap_may_reach_beyond_the_bounds_of_its_column(two_files):
-    regions = {"column": "m", "train": [[-9, -8], [0, 3]], "apply": [], "closure": False}
+    regions = {"column": "m", "train": [[-9, -8], [0, 3]]}
     condition = {"m": {"transform": "logit", "bounds": [0, 3]}}
     prepared, *_ = prepare(two_files, settings(condition=condition, regions=regions))
     assert prepared["reference"]["condition.gaps"].tolist() == [0]

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from closures import prepare_all
 from safetensors import safe_open
 from safetensors.torch import save_file
 from scripts_by_name import script
@@ -263,7 +264,7 @@ def test_missing_categories_are_marked_and_others_elsewhere_are_let_be(tmp_path)
 PREPARED = {
     "condition": {"era": {"categorical": True}, "m": {}}, "features": {"x": {}}, "regions": NOWHERE,
 }  # fmt: skip
-REGIONS = {"column": "m", "train": [[0, 1.5]], "apply": [[1.5, 2]], "closure": False}
+REGIONS, APPLY = {"column": "m", "train": [[0, 1.5]]}, [[1.5, 2]]
 
 
 def write_samples(folder: Path, reference, target, suffix: str = "parquet") -> dict:
@@ -349,14 +350,13 @@ def test_a_category_that_is_moved_only_is_refused_before_anything_is_trained(tmp
     changes = PREPARED | {"regions": REGIONS}
     message = "condition 'era': rows of the reference, to be moved, have the category 'c', which no"
     with pytest.raises(InputError, match=message):
-        prepare(samples, settings(**changes))
+        prepare(samples, settings(**changes), APPLY)
     # Of the target such rows are not used.
     samples["reference"], samples["target"] = samples["target"], samples["reference"]
-    _, fit, _ = prepare(samples, settings(**changes))
+    _, fit, _ = prepare(samples, settings(**changes), APPLY)
     assert fit.categories["era"].labels == ("a", "b")
-    closure = changes | {"regions": REGIONS | {"closure": True}}
     with pytest.raises(InputError, match="apply rows of the target have the category 'c'"):
-        prepare(samples, settings(**closure))
+        prepare_all(samples, settings(**changes), APPLY)
 
 
 OBJECTS = {"lead": {}, "sub": {"x": "sub_x", "era": "sub_era"}}
@@ -370,11 +370,11 @@ def with_objects(folder: Path) -> tuple[dict, pd.DataFrame]:
     return samples, frame.assign(sub_x=frame["x"], sub_era=eras[::-1])
 
 
-def check_objects(samples: dict, objects=OBJECTS, outside="move", **changes) -> None:
+def check_objects(samples: dict, objects=OBJECTS, outside="move", apply=APPLY, **changes) -> None:
     chosen = settings(**PREPARED | {"regions": REGIONS} | changes)
-    _, fit, _ = prepare(samples, chosen)
+    _, fit, _ = prepare(samples, chosen, apply)
     output = Output(objects=moved_objects(objects=objects), outside=outside)
-    check_categories(samples["reference"], chosen, output, fit)
+    check_categories(samples["reference"], chosen, output, fit, apply)
 
 
 def test_a_category_of_an_object_is_refused_before_anything_is_trained(tmp_path, monkeypatch):
@@ -406,11 +406,11 @@ def test_categories_of_lists_are_refused_by_row_and_element(tmp_path):
     frame["sub_x"] = [[0.5, 1.5]] * len(frame)
     frame["sub_era"] = [["a", "b"]] * len(frame)
     frame.to_parquet(samples["reference"]["files"])
-    check_objects(samples, regions=NOWHERE)
+    check_objects(samples, regions=NOWHERE, apply=[])
     frame.at[5, "sub_era"] = ["a", "tau"]
     frame.to_parquet(samples["reference"]["files"])
     with pytest.raises(InputError, match="'sub_era': row 5, element 1 has the category 'tau'"):
-        check_objects(samples, regions=NOWHERE)
+        check_objects(samples, regions=NOWHERE, apply=[])
 
 
 def test_the_prepare_job_refuses_a_category_of_an_object(tmp_path):

@@ -115,7 +115,7 @@ def test_rows_of_bins_of_every_kind_of_column(sample):
 
 
 def test_values_are_those_of_the_rows_that_were_moved(sample, tmp_path):
-    names = (str(tmp_path / f"{name}.npz") for name in ("reference", "target"))
+    names = ([str(tmp_path / f"{name}.npz")] for name in ("reference", "target"))
     found = values(JOB, "validation", *names, len(sample))
     assert [len(each) for each in found["z"]] == [ROWS, ROWS]
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from closures import prepare_all
 from test_spikes import mixed
 from test_workflow import OUT, Project
 from transports import make
@@ -21,7 +22,8 @@ from flowmorph.metrics.measures import CEILING, FLOOR, Measure
 from flowmorph.plan import paths
 from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.samples import moved
-from flowmorph.samples.own_samples import Settings, prepare
+from flowmorph.samples.own_rows import Settings
+from flowmorph.samples.own_samples import prepare
 from flowmorph.tables.measures import measure_table
 from flowmorph.user.moved_files import move_files
 from flowmorph.user.output import Output
@@ -114,12 +116,12 @@ def test_samples_are_prepared_with_the_spikes_of_features_and_conditions(tmp_pat
         pd.DataFrame(columns).to_csv(tmp_path / f"{name}.csv", index=False)
         samples[name] = {"files": str(tmp_path / f"{name}.csv"), "tree": None, "format": None}
         samples[name]["weights"] = "w"
-    regions = {"column": "m", "train": [[0, 1], [2, 4]], "apply": [[1, 2]], "closure": True}
+    regions = {"column": "m", "train": [[0, 1], [2, 4]]}
     settings = Settings(
         {"x": {"spike": [0.0]}}, {"m": {"spike": [0.0]}}, regions, "error", (9999, 999), (-3, 3),
         0.2, 1,
     )  # fmt: skip
-    prepared, fit, _ = prepare(samples, settings)
+    prepared, fit, *_ = prepare_all(samples, settings)
     intervals = fit.spike_intervals()
     for arrays, share in zip(prepared.values(), (0.6, 0.3), strict=True):
         for split in ("train", "validation", "apply"):

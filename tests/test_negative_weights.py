@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from closures import prepare_all
 from scipy import stats
 from scipy.spatial import cKDTree
 from signed_weights import (
@@ -15,7 +16,7 @@ from signed_weights import (
     next_to_leading_order,
     signal_and_background,
 )
-from test_own_samples import REGIONS, configured, settings
+from test_own_samples import configured, settings
 
 from flowmorph.errors import InputError
 from flowmorph.figures import correlations, features
@@ -204,7 +205,7 @@ def chosen(**changes):
 
 
 def test_all_splits_have_weights_of_one_estimate(samples):
-    prepared, preprocessing, rows = prepare(samples, chosen())
+    prepared, preprocessing, rows, elsewhere = prepare_all(samples, chosen())
     for (name, arrays), row in zip(prepared.items(), rows.rows, strict=True):
         table = pd.read_parquet(samples[name]["files"])
         given = cKDTree(table[["x", "y"]])
@@ -214,9 +215,12 @@ def test_all_splits_have_weights_of_one_estimate(samples):
             _, at = given.query(np.column_stack([x["x"], x["y"]]))
             assert len(np.unique(signed / table["w"].to_numpy()[at])) == 1  # in another unit
             assert signed.min() < 0 <= weights.min() and 0.5 <= weights.max() < 1
-        assert row["negative"] == (table["w"] < 0).sum() and row["chi2"] < 2
+        tested = elsewhere.rows[list(prepared).index(name)]
+        assert row["negative"] + tested["negative"] == (table["w"] < 0).sum()
+        assert row["chi2"] < 2 and tested["chi2"] < 2
+        assert tested["effective"] == int(effective_points(arrays["apply.signed"]))
         assert row["effective"] == int(effective_points(arrays["train.signed"]))
-    again, _, _ = prepare(samples, chosen())
+    again, *_ = prepare_all(samples, chosen())
     assert_same(again["target"], prepared["target"])
 
 
@@ -231,7 +235,7 @@ def test_a_sample_without_negative_weights_stays_as_it_is(samples):
     reference = rows.markdown().splitlines()[3]
     assert reference.count("–") == 6, rows.markdown()
     alone, _, plain = prepare({**samples, "reference": samples["target"]}, chosen())
-    assert [column.key for column in plain.columns][-1] == "apply"
+    assert [column.key for column in plain.columns][-1] == "validation"
     expected, _, _ = prepare({**samples, "reference": samples["target"]}, chosen(negative="error"))
     assert_same(alone["target"], expected["target"])
 
@@ -257,9 +261,9 @@ def test_few_rows_to_compare_may_add_up_to_nothing(samples):
     elsewhere = (table["m"] >= 1) & (table["m"] < 2)
     table["w"] = np.where(elsewhere & (table.index % 5 > 0), -1.0, 1.0)
     table.to_parquet(samples["reference"]["files"])
-    with pytest.raises(InputError, match="^reference: the weights of .* apply events add up to"):
-        prepare(samples, chosen(negative="drop"))
-    prepare(samples, chosen(negative="drop", regions=REGIONS | {"closure": False}))
+    with pytest.raises(InputError, match="^reference: weights .w. of .* rows .* add up to"):
+        prepare_all(samples, chosen(negative="drop"))
+    prepare(samples, chosen(negative="drop"))
 
 
 def test_arrays_of_a_prepared_sample(tmp_path):

@@ -231,6 +231,52 @@ def test_samples_too_small_to_be_compared_still_end_with_what_was_asked_for(tmp_
     assert "fig_own_ratios.png" in (tmp_path / "report.html").read_text()
 
 
+def blinded(apply: list, closure: bool = False, **closure_in: list) -> dict:
+    """A run that trains below m = 2."""
+    override = settings()
+    regions = {"column": "m", "train": [[0, 2]], "apply": apply, "closure": closure}
+    override["own"] |= {"regions": regions, "missing": "drop", "closure_in": closure_in}
+    return override
+
+
+def test_where_flows_are_tested_is_no_reason_to_train_them_anew(tmp_path):
+    """A region that is unblinded, another one, and columns for bins with missing values."""
+    project = project_with(tmp_path, 900)
+    path = tmp_path / "data/target.csv.gz"
+    table = pd.read_csv(path)
+    table.loc[::9, "x_gen"] = np.nan
+    table.to_csv(path, index=False)
+    project.snakemake("--cores", "2", override=blinded([]))
+    trained = sorted(tmp_path.glob(f"{OUT}/**/flow.safetensors"))
+    before = [each.read_bytes() for each in trained]
+    tables = [tmp_path / paths.table(OUT, name, "csv") for name in ("closure_rows", "closure_bins")]
+    assert len(trained) == 3 and not any(each.exists() for each in tables)
+    for apply in ([], [[2.5, 3]]):
+        override = blinded(apply, closure=True, x_gen=[-9, 0, 9])
+        rules = project.pending(override=override)
+        assert rules["prepare_own_closure"] == 1
+        assert not {"prepare_own_samples", *(rule for rule in rules if "train" in rule)} & {*rules}
+        project.snakemake("--cores", "2", override=override)
+        assert [each.read_bytes() for each in trained] == before
+        rows, bins = map(pd.read_csv, tables)
+        there = table["m"] >= (2.5 if apply else 2)
+        assert rows["region"].tolist()[1] == there.sum() == rows["apply"].tolist()[1]
+        # A row without a value is in no bin, and is compared all the same.
+        whole = bins[(bins["task"] == "own_apply") & (bins["method"] == "ceiling")]
+        assert whole["points"].sum() < 0.95 * rows["apply"].min()
+
+
+def test_where_flows_cannot_be_tested_is_said_before_anything_is_trained(tmp_path):
+    project = project_with(tmp_path, 600)
+    result = project.snakemake("--cores", "1", check=False, override=blinded([[7, 8]], True))
+    said = result.stdout + result.stderr
+    (line,) = re.findall("^.*error: .*$", said, re.M)
+    assert result.returncode == 1 and "0 events for apply outside of the training region" in line
+    assert re.findall(r"^(?:local)?rule (\w+):", said, re.M) == [
+        "prepare_own_samples", "prepare_own_closure",
+    ]  # fmt: skip
+
+
 def test_folds_and_variations_move_the_reference_and_further_files_alike(tmp_path):
     project = project_with(tmp_path, 600)
     override = settings() | {"apply": "data/*.csv.gz"}

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from closures import prepare_all
 from jobs import measure_job
 from scripts_by_name import script
 
@@ -21,7 +22,8 @@ from flowmorph.metrics.distances import summarise
 from flowmorph.plan import own_config, targets, tasks
 from flowmorph.plan.jobs.form import to_json
 from flowmorph.samples import moved
-from flowmorph.samples.own_samples import Settings, prepare
+from flowmorph.samples.own_rows import Settings
+from flowmorph.samples.own_samples import prepare
 from flowmorph.samples.unweighting import (
     accepted,
     effective_number,
@@ -211,14 +213,17 @@ def test_files_to_apply_have_names_of_their_own(tmp_path):
 
 
 def test_rows_are_dealt_by_region_shuffled_and_scaled(samples):
-    prepared, preprocessing, rows = prepare(samples, settings())
+    prepared, preprocessing, rows, elsewhere = prepare_all(samples, settings())
     arrays = prepared["reference"]
     m = np.sort(pd.read_csv(samples["reference"]["files"])["m"])
     inside = int((m < 1).sum() + (m >= 2).sum())
     assert rows.rows[0] == {
         "sample": "reference", "read": 1000, "missing": 0, "region": inside, "train": 300,
-        "validation": 100, "apply": 100, "effective": rows.rows[0]["effective"],
+        "validation": 100, "effective": rows.rows[0]["effective"],
     }  # fmt: skip
+    weighted = elsewhere.rows[0].pop("effective")
+    assert elsewhere.rows[0] == {"sample": "reference", "region": 1000 - inside, "apply": 100}
+    assert 50 < weighted < 85
     assert 150 < rows.rows[0]["effective"] < 250  # Gamma(2): 2/3 of the rows
     assert rows.rows[1]["effective"] == rows.rows[1]["train"]
     for split, size in (("train", 300), ("validation", 100), ("apply", 100)):
@@ -230,12 +235,12 @@ def test_rows_are_dealt_by_region_shuffled_and_scaled(samples):
     assert "train.weights" not in prepared["target"]
     both = np.concatenate([prepared[name]["train.points"][:, 0] for name in prepared])
     assert (both.min(), both.max()) == pytest.approx((-3, 3), abs=1e-5)
-    again, _, _ = prepare(samples, settings())
+    again, *_ = prepare_all(samples, settings())
     assert all(np.array_equal(again["reference"][key], arrays[key]) for key in arrays)
 
 
 def test_without_regions_every_row_is_used(samples):
-    regions = {"column": None, "train": [], "apply": [], "closure": True}
+    regions = {"column": None, "train": []}
     prepared, _, rows = prepare(samples, settings(regions=regions, condition={}, rows=(9999, 9999)))
     assert set(prepared["target"]) == {
         f"{split}.{kind}" for split in ("train", "validation") for kind in ("points", "condition")
@@ -246,9 +251,8 @@ def test_without_regions_every_row_is_used(samples):
 
 def test_a_region_without_events_says_what_to_do(samples):
     with pytest.raises(InputError, match="0 events for apply .*closure: false"):
-        prepare(samples, settings(regions=REGIONS | {"apply": [[7, 8]]}))
-    blind = REGIONS | {"apply": [[7, 8]], "closure": False}
-    assert "apply.points" not in prepare(samples, settings(regions=blind))[0]["target"]
+        prepare_all(samples, settings(), [[7, 8]])
+    assert "apply.points" not in prepare(samples, settings(), [[7, 8]])[0]["target"]
     with pytest.raises(InputError, match="events for train in the training region"):
         prepare(samples, settings(regions=REGIONS | {"train": [[7, 8]]}))
 
@@ -260,7 +264,7 @@ def test_the_gap_of_the_training_region_is_known_in_scaled_units(samples):
     """m from 0 to 3 is scaled to -3 to 3, and nothing is trained between 1 and 2."""
     for prepared in prepare(samples, settings())[0].values():
         assert prepared["condition.gaps"] == pytest.approx([2.0], abs=0.02)
-    nowhere = REGIONS | {"train": [], "apply": []}
+    nowhere = REGIONS | {"train": []}
     for regions in (nowhere, REGIONS | {"train": [[0, 3]]}):
         assert not prepare(samples, settings(regions=regions))[0]["target"]["condition.gaps"].any()
     quantiles = {"condition": {"m": {"transform": "quantile"}}}
@@ -425,7 +429,7 @@ def test_tiny_weights_go_through_the_preparation(samples, kind):
             table.loc[0, "w"] = 1.0
         table.to_csv(sample["files"], index=False)
         sample["weights"] = "w"
-    before, _, _ = prepare(samples, settings())
+    before, *_ = prepare_all(samples, settings())
     for arrays in before.values():
         for split in ("train", "validation", "apply"):
             weights = arrays[f"{split}.weights"]

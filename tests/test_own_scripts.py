@@ -88,7 +88,7 @@ def test_signed_weights_from_files_to_figures(tmp_path):
         for name in files:
             assert arrays[f"signed_{name}"].min() < 0 <= arrays[f"weight_{name}"].min()
     rows = (tmp_path / "rows.csv").read_text().splitlines()
-    assert rows[0].endswith("validation,apply,negative,change,clipped,clipped_sum,column,chi2")
+    assert rows[0].endswith("validation,negative,change,clipped,clipped_sum,column,chi2")
     assert (tmp_path / "rows.md").read_text().count("trainings take local means") == 2
     numbers = {(m.method, m.feature, m.metric): m.value for m in found}
     for feature in ("c0", "c1"):

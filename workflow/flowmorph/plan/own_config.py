@@ -124,6 +124,17 @@ def closure_columns(config: dict) -> list[str]:
     return [name for name in config["own"]["closure_in"] if name not in known]
 
 
+def applied_elsewhere(config: dict) -> bool:
+    """Whether rows outside of the training region are compared with the target's."""
+    regions = config["own"]["regions"]
+    return bool(regions["train"]) and regions["closure"]
+
+
+def tested_apart(config: dict) -> bool:
+    """Whether comparisons need anything that no training reads."""
+    return applied_elsewhere(config) or bool(closure_columns(config))
+
+
 def labels(entries: Iterable[str | dict]) -> list[str]:
     """What figures call each feature; dollar signs in a column's name are not read as mathtext."""
     return [

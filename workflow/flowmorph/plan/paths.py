@@ -91,6 +91,11 @@ def own_prepared(out: str, dataset: str) -> str:
     return f"{out}/own/{dataset}.npz"
 
 
+def own_closure(out: str, dataset: str) -> str:
+    """Rows and columns of one of the user's samples that test transports only (npz)."""
+    return f"{out}/own/{dataset}_closure.npz"
+
+
 def preprocessing(out: str) -> str:
     """How the columns of the user's samples are brought to the flows' box and back (JSON)."""
     return f"{out}/own/preprocessing.json"

@@ -9,13 +9,14 @@ PAPER = (
     "two_sample", "movement", "marginals", "costs", "claims",
 )  # fmt: skip
 OWN = ("own_rows", "likelihoods", "two_sample", "movement", "marginals", "costs")
-CLOSURE = ("closure_bins",)
+CLOSURE_ROWS, CLOSURE_BINS = ("closure_rows",), ("closure_bins",)
 SEARCH = ("search",)
 PUBLISHED = ("event_counts",)  # compare published events with published numbers
 
 #: Tables of the page of results, in its order, and their titles there.
 TITLES = {
     "own_rows": "Rows",
+    "closure_rows": "Rows outside of the training region",
     "distances": "Distances travelled, beside the paper's",
     "two_sample": "Accuracy: a classifier between moved reference and target",
     "movement": "Movement",
@@ -31,7 +32,8 @@ LONG = "movement"  # said by the distances already, where these are on the page
 def of_run(config: dict, searched: bool) -> tuple[str, ...]:
     """Tables that a run makes; ``searched`` is whether it looks for a signal."""
     if own_config.given(config):
-        return OWN + CLOSURE * bool(config["own"]["closure_in"])
+        rows = CLOSURE_ROWS * own_config.applied_elsewhere(config)
+        return OWN + rows + CLOSURE_BINS * bool(config["own"]["closure_in"])
     published = config["collider"]["source"].startswith("lhco")
     return PAPER + PUBLISHED * published + SEARCH * searched
 

@@ -69,8 +69,7 @@ def trainings(family: Family, config: dict) -> list[int]:
 def splits(task: Task, config: dict) -> list[str]:
     """Splits of a task whose points are moved and measured."""
     family = task.family
-    regions = config["own"]["regions"]
-    beyond = family.name != "own" or (regions["train"] and regions["closure"])
+    beyond = family.name != "own" or own_config.applied_elsewhere(config)
     return [family.held_out, *([family.beyond] if family.beyond and beyond else [])]
 
 
@@ -341,6 +340,7 @@ def samples(out: str, config: dict) -> list[str]:
     names = own_config.named(config["apply"])
     return [
         *(paths.own_prepared(out, dataset.name) for dataset in tasks.OWN.datasets),
+        *(paths.own_closure(out, dataset.name) for dataset in tasks.OWN.datasets),
         *(paths.moved(out, *sample) for sample in moved(config)),
         *(paths.applied(out, method, name) for method in methods(config) for name in names),
     ]

@@ -40,16 +40,16 @@ class Binned:
 
 
 def values(
-    job: ClosureJob, split: str, reference: str, target: str, rows: int
+    job: ClosureJob, split: str, reference: Sequence[str], target: Sequence[str], rows: int
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Values of the columns that are no features and no categories, of reference and target.
 
-    ``reference`` and ``target`` are the prepared files, of which a moved sample has the first
-    ``rows``. Raises `InputError` for files without them.
+    ``reference`` and ``target`` are the files that have them, none where there are no such columns;
+    a moved sample has the first ``rows``. Raises `InputError` for files without them.
     """
     if not job.others:
         return {}
-    found = [own_array(path, split, "closure")[:rows] for path in (reference, target)]
+    found = [own_array(path, split, "closure")[:rows] for path in (*reference, *target)]
     return {name: tuple(each[:, i] for each in found) for i, name in enumerate(job.others)}
 
 

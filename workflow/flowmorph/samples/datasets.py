@@ -23,7 +23,8 @@ def load(data: Data, split: str) -> Points:
         x, c = _drawn(data, split)
     elif _own(data):
         seen = _seen(data, split)
-        x, c = (own_array(data.path, split, kind)[seen] for kind in ("points", "condition"))
+        path = data.file_of(split)
+        x, c = (own_array(path, split, kind)[seen] for kind in ("points", "condition"))
     else:
         # Jobs about toys start without the libraries of files.
         from flowmorph.formats.flat_root import read_table
@@ -41,7 +42,7 @@ def weights(data: Data, split: str) -> np.ndarray | None:
     if not isinstance(data, FileData):
         return None
     seen = _seen(data, split)
-    found = own_array(data.path, split, "weights")[seen] if data.weights else None
+    found = own_array(data.file_of(split), split, "weights")[seen] if data.weights else None
     if split == "train" and data.part.bootstrap:
         drawn = row_hashes.bootstrap(_rows(data)[seen], data.part.bootstrap)
         found = drawn if found is None else found * drawn
@@ -51,7 +52,7 @@ def weights(data: Data, split: str) -> np.ndarray | None:
 def signed_weights(data: Data, split: str) -> np.ndarray | None:
     """Weights (N,), float64, of one split as they were given; None where none is negative."""
     if isinstance(data, FileData) and data.weights:
-        return own_array(data.path, split, "signed", optional=True)
+        return own_array(data.file_of(split), split, "signed", optional=True)
     return None
 
 

@@ -1,4 +1,4 @@
-"""The user's reference, weighted to the target's spectrum of the condition in all its splits."""
+"""The user's reference, weighted to the target's spectrum of the condition."""
 
 from __future__ import annotations
 
@@ -55,19 +55,7 @@ def balance(
     endless = [name == region for name in names]
     learnt, uncovered = balancing.fit(*spectra, names, folds or balancing.FOLDS, endless, seed)
     before = arrays.get("train.signed", arrays.get("train.weights"))
-    unmatched = 0
-    for split, hashes in found.items():
-        factors = learnt.factors(arrays[f"{split}.condition"], hashes)
-        unmatched += int((factors == 0).sum())
-        weights = factors * arrays.get(f"{split}.weights", 1.0)
-        if not weights.any():
-            raise InputError(
-                f"reference: own.balance leaves no weight to its {split} events: the target has "
-                "none of their conditions: give more events, or set balance: false"
-            )
-        arrays[f"{split}.weights"] = relative(weights)
-        if f"{split}.signed" in arrays:
-            arrays[f"{split}.signed"] = relative(factors * arrays[f"{split}.signed"])
+    unmatched = sum(weigh(arrays, split, learnt, hashes) for split, hashes in found.items())
     arrays |= {PREFIX + name: values for name, values in learnt.to_arrays().items()}
     rows = len(spectra[0].condition)
     after = arrays.get("train.signed", arrays["train.weights"])
@@ -78,10 +66,7 @@ def balance(
         f"{effective_number(rows, before):,} before, and as {numbers['balanced']:,} after."
     ]
     if unmatched:
-        notes.append(
-            f"reference: {unmatched:,} rows have a condition that the target never has, and weight "
-            "0."
-        )
+        notes.append(said_of(unmatched))
     if uncovered:
         notes.append(
             f"Warning: {uncovered:.2%} of the target lies at conditions where the reference has no "
@@ -90,7 +75,52 @@ def balance(
     return numbers, notes
 
 
-def kept(path: str) -> dict[str, np.ndarray]:
-    """What the factors of a prepared reference are made of, as `Balance.to_arrays` gave it."""
-    with np.load(path) as file:
-        return {name.removeprefix(PREFIX): file[name] for name in file if name.startswith(PREFIX)}
+def weigh(
+    arrays: dict[str, np.ndarray], split: str, learnt: balancing.Balance, hashes: np.ndarray
+) -> int:
+    """Multiply the weights of one of the reference's splits by the factors.
+
+    Args:
+        arrays: of the reference, as `own_samples.prepare` makes them, of which the split's weights
+            are changed.
+        split: its name.
+        learnt: gives the factors.
+        hashes: of the split's rows, (N,).
+
+    Returns:
+        The number of rows that have no weight now, since the target never has their condition.
+
+    Raises:
+        InputError: no weight is left above zero.
+    """
+    factors = learnt.factors(arrays[f"{split}.condition"], hashes)
+    weights = factors * arrays.get(f"{split}.weights", 1.0)
+    if not weights.any():
+        raise InputError(
+            f"reference: own.balance leaves no weight to its {split} events: the target has "
+            "none of their conditions: give more events, or set balance: false"
+        )
+    arrays[f"{split}.weights"] = relative(weights)
+    if f"{split}.signed" in arrays:
+        arrays[f"{split}.signed"] = relative(factors * arrays[f"{split}.signed"])
+    return int((factors == 0).sum())
+
+
+def said_of(unmatched: int) -> str:
+    """A sentence about rows that `weigh` leaves without weight."""
+    return (
+        f"reference: {unmatched:,} rows have a condition that the target never has, and weight 0."
+    )
+
+
+def kept(*paths: str) -> dict[str, np.ndarray]:
+    """What the factors of a prepared reference are made of, as `Balance.to_arrays` gave it.
+
+    ``paths`` are its file, or none without balance.
+    """
+    found = {}
+    for path in paths:
+        with np.load(path) as file:
+            names = [name for name in file if name.startswith(PREFIX)]
+            found |= {name.removeprefix(PREFIX): file[name] for name in names}
+    return found

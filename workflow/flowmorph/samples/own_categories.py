@@ -59,6 +59,19 @@ def recoded(
     return new
 
 
+def recode(
+    tables: Mapping[str, dict[str, np.ndarray]],
+    vocabulary: Vocabulary,
+    categories: Categories,
+    sample: str,
+) -> None:
+    """Give the tables of a sample's splits codes of ``categories``, as `recoded` does."""
+    column = vocabulary.name
+    for split, table in tables.items():
+        rows = f"{split} rows of the {sample}"
+        table[column] = recoded(table[column], vocabulary, categories, rows)
+
+
 def few(name: str, categories: Categories, train: Mapping[str, np.ndarray]) -> list[str]:
     """Name the categories that have fewer than `FEW` training rows of a sample, in sentences.
 

@@ -1,16 +1,18 @@
-"""The job that prepares the user's two samples: its settings, and the files that it leaves."""
+"""The jobs that prepare the user's two samples: their settings, and the files that they leave."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from flowmorph.files import atomic
+from flowmorph.plan.jobs import form
 from flowmorph.plan.jobs.events import OwnJob
 from flowmorph.preprocess.preprocessor import Preprocessor
-from flowmorph.samples.own_samples import Settings
+from flowmorph.samples.own_rows import Settings
 
 
 def settings(job: OwnJob) -> Settings:
@@ -26,10 +28,14 @@ def settings(job: OwnJob) -> Settings:
         seed=job.seed,
         negative=job.negative,
         event=job.event,
-        closure=job.closure,
         balance=job.balance,
         folds=job.folds,
     )
+
+
+def files(job: OwnJob) -> dict[str, dict[str, Any]]:
+    """Files and weights of both samples, by sample."""
+    return {"reference": form.as_dict(job.reference), "target": form.as_dict(job.target)}
 
 
 def save(
@@ -42,8 +48,15 @@ def save(
 
     Equal arrays give equal bytes.
     """
+    save_arrays(prepared, samples)
+    with atomic(maps) as part:
+        preprocessing.save(part)
+
+
+def save_arrays(
+    prepared: Mapping[str, Mapping[str, np.ndarray]], samples: Mapping[str, str | os.PathLike]
+) -> None:
+    """Write arrays of both samples, each to its file (npz); equal arrays give equal bytes."""
     for name, arrays in prepared.items():
         with atomic(samples[name]) as part:
             np.savez(part, **{key: arrays[key] for key in sorted(arrays)})
-    with atomic(maps) as part:
-        preprocessing.save(part)

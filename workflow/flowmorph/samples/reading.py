@@ -74,6 +74,7 @@ def read_sample(
     missing: str = "error",
     signed: bool = False,
     categorical: Mapping[str, Vocabulary] | None = None,
+    partial: Sequence[str] = (),
 ) -> tuple[Table, Dropped]:
     """Read the columns that a task needs as float64, and check every value.
 
@@ -88,6 +89,7 @@ def read_sample(
         signed: whether weights may be negative.
         categorical: columns of categories, which become codes, each with the vocabulary that those
             of the sample are added to.
+        partial: names of further columns, of which a missing value leaves out no row.
 
     Returns:
         Columns (N,) by name, and how many rows were left out.
@@ -100,7 +102,8 @@ def read_sample(
     """
     if missing not in ("error", "drop"):
         raise InputError(f"unknown choice for missing values {missing!r}: choose error or drop")
-    names = _names(files, features, conditions, weights, extra)
+    needed = _names(files, features, conditions, weights, extra)
+    names = list(dict.fromkeys([*needed, *partial]))
     files.require(names, hint=READABLE)
     _check_memory(files, names)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
@@ -113,7 +116,8 @@ def read_sample(
             if missing == "error" and not finite.all():
                 _raise_missing(path, name, first, values, name in (categorical or {}))
             bad[name] += int((~finite).sum())
-            keep &= finite
+            if name in needed:
+                keep &= finite
         if weights is not None and not signed:
             _check_weights(path, weights, first, table[weights])
         dropped.read += len(keep)
@@ -122,7 +126,7 @@ def read_sample(
         dropped.pieces.append(Piece(path, kept if keep.all() else first + np.flatnonzero(keep)))
         for name, values in table.items():
             parts[name].append(values if keep.all() else values[keep])
-    dropped.columns = {name: count for name, count in bad.items() if count}
+    dropped.columns = {name: bad[name] for name in needed if bad[name]}
     for name, count in bad.items():
         if count == dropped.read > 0:
             raise InputError(f"{_place(files)}: column {name!r} has no value at all: leave it out")

@@ -97,7 +97,8 @@ class Fit:
         Raises `InputError` for samples that any of the trainings would refuse.
         """
         settings = own_job.settings(self.jobs.prepare_own())
-        prepared, preprocessing, rows = own_samples.prepare(samples, settings)
+        apply = self.jobs.config["own"]["regions"]["apply"]
+        prepared, preprocessing, rows = own_samples.prepare(samples, settings, apply)
         places = {
             role: paths.own_prepared(self.jobs.out, dataset.name)
             for role, dataset in zip(tasks.SAMPLES, tasks.OWN.datasets, strict=True)

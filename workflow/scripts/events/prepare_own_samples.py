@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 
 from flowmorph.errors import cli
@@ -27,6 +28,9 @@ def main(argv: list[str] | None = None) -> None:
                         help="an object that is moved there, and its columns")  # fmt: skip
     parser.add_argument("--variations", default="each", help="which of them it has")
     parser.add_argument("--support", action="store_true", help="whether it says where to trust it")
+    parser.add_argument(
+        "--apply", type=json.loads, default=[], help="intervals that it is moved in"
+    )
     parser.add_argument("--varied", type=int, default=0, help="number of variations")
     parser.add_argument("--output-reference", required=True, help="npz")
     parser.add_argument("--output-target", required=True, help="npz")
@@ -36,7 +40,7 @@ def main(argv: list[str] | None = None) -> None:
 
     job = form.read(OwnJob, args.job)
     settings = own_job.settings(job)
-    samples = {"reference": form.as_dict(job.reference), "target": form.as_dict(job.target)}
+    samples = own_job.files(job)
     region = [job.regions["column"]] if job.regions["column"] else []
     weighed = [job.reference.weights] if job.balance and job.reference.weights else []
     known = [*settings.features, *settings.condition, *settings.event, *region, *weighed]
@@ -51,9 +55,9 @@ def main(argv: list[str] | None = None) -> None:
         support=args.support,
         weighted=job.balance,
     )
-    check_moved(samples["reference"], settings, output)
-    prepared, preprocessing, rows = prepare(samples, settings)
-    check_categories(samples["reference"], settings, output, preprocessing)
+    check_moved(samples["reference"], settings, output, args.apply)
+    prepared, preprocessing, rows = prepare(samples, settings, args.apply)
+    check_categories(samples["reference"], settings, output, preprocessing, args.apply)
     outputs = {"reference": args.output_reference, "target": args.output_target}
     own_job.save(prepared, preprocessing, outputs, args.output_preprocessing)
     rows.save(args.output_rows)

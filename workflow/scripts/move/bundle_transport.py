@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-import numpy as np
-
 from flowmorph.errors import cli
 from flowmorph.plan.jobs import form
 from flowmorph.plan.jobs.moving import BundleJob
@@ -30,9 +28,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.transports:
         files["transport"] = args.transports
     trainings = [dict(zip(files, each, strict=True)) for each in zip(*files.values(), strict=True)]
-    balance: dict[str, np.ndarray] = {}
-    for path in args.balance:
-        balance |= own_balance.kept(path)
+    balance = own_balance.kept(*args.balance)
     preprocessing = Preprocessor.load(args.preprocessing)
     bundle.write(trainings, bundle.describe(job, preprocessing), args.output, balance)
 

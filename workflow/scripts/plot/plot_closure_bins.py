@@ -19,8 +19,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--job", required=True, help="ClosureJob (JSON)")
     parser.add_argument("--split", required=True, help="the split of the moved sample")
     parser.add_argument("--moved", required=True, help="moved samples, npz")
-    parser.add_argument("--reference", required=True, help="prepared, npz")
-    parser.add_argument("--target", required=True, help="prepared, npz")
+    parser.add_argument("--reference", nargs="*", help="columns of bins, npz, if there are any")
+    parser.add_argument("--target", nargs="*", help="columns of bins, npz, if there are any")
     parser.add_argument("--preprocessing", required=True, help="JSON")
     parser.add_argument("--labels", nargs="+", required=True, help="of the features")
     parser.add_argument(

@@ -6,8 +6,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from flowmorph.plan import own_config, own_members, paths, regions, targets, tasks
-from flowmorph.plan.jobs.data import Data, FileData, Part, ToyData
-from flowmorph.plan.jobs.events import GenerateJob, OwnFiles, OwnJob, PrepareJob
+from flowmorph.plan.jobs.data import Data, FileData, Part, ToyData, files_of
+from flowmorph.plan.jobs.events import (
+    GenerateJob,
+    OwnClosureJob,
+    OwnFiles,
+    OwnJob,
+    PrepareJob,
+)
 from flowmorph.plan.jobs.measuring import (
     ClosureJob,
     CostsJob,
@@ -43,11 +49,13 @@ class Jobs:
         """Seed of the job with this name."""
         return seed_for(self.config["seed"], *names)
 
-    def data(self, dataset: Dataset, training: int | None = None) -> Data:
+    def data(
+        self, dataset: Dataset, training: int | None = None, splits: Collection[str] = ()
+    ) -> Data:
         """Where a data set's points come from; for a ``training``, those that it sees.
 
-        Points of toys that are only moved are none of these: another number of them retrains
-        nothing.
+        Where the user's flows are only tested is known to jobs about these ``splits`` only. Points
+        of toys that are only moved are none of these: another number of them retrains nothing.
         """
         config, name = self.config, dataset.name
         if dataset.toy:
@@ -76,11 +84,13 @@ class Jobs:
         weighted |= own["balance"] and dataset == tasks.OWN.reference
         parts = {each.number: each.part for each in own_members.members(config)}
         part = Part() if training is None else parts[int(training)]
-        return FileData(name, paths.own_prepared(self.out, name), *columns, weighted, part=part)
+        beyond = paths.own_closure(self.out, name) if dataset.family.beyond in splits else ""
+        prepared = paths.own_prepared(self.out, name)
+        return FileData(name, prepared, *columns, weighted, part=part, beyond=beyond)
 
     def files(self, *datasets: Dataset) -> list[str]:
         """The files that data sets are read from; the toys have none."""
-        return [file for dataset in datasets for file in self.data(dataset).files]
+        return files_of(*map(self.data, datasets))
 
     def density(self, dataset: str, training: int) -> DensityJob:
         """Train a data set's density."""
@@ -175,12 +185,12 @@ class Jobs:
     def alternative(self, task: str, training: int, method: str) -> AlternativeJob:
         """Morph a task's points by a method that is no flow."""
         row = TASKS[task]
+        splits = targets.splits(row, self.config)
         return AlternativeJob(
             method,
             self.config["alternatives"]["methods"][method],
-            self.data(row.reference),
-            self.data(row.target),
-            tuple(targets.splits(row, self.config)),
+            *(self.data(dataset, splits=splits) for dataset in row.datasets),
+            tuple(splits),
             self.seed("alternative", key(task, training), method),
         )
 
@@ -209,8 +219,7 @@ class Jobs:
             split,
             str(training),
             targets.mode(row, self.config),
-            self.data(row.reference),
-            self.data(row.target),
+            *(self.data(dataset, splits=[split]) for dataset in row.datasets),
             tuple(methods),
             self.seed("moved", seed),
             **self.where,
@@ -375,7 +384,7 @@ class Jobs:
         return OwnJob(
             *(OwnFiles(**own[sample]) for sample in tasks.SAMPLES),
             *(list(own_config.choices(own[kind]).items()) for kind in ("features", "condition")),
-            regions=own["regions"],
+            regions={key: own["regions"][key] for key in ("column", "train")},
             missing=own["missing"],
             rows=(own["rows"]["train"], own["rows"]["validation"]),
             scaling=(own["scaling"]["low"], own["scaling"]["high"]),
@@ -383,9 +392,17 @@ class Jobs:
             seed=self.seed("prepare_own_samples"),
             negative=own["negative"],
             event=tuple(own["event"]),
-            closure=tuple(own_config.closure_columns(self.config)),
             balance=own["balance"],
             folds=own["folds"],
+        )
+
+    def prepare_closure(self) -> OwnClosureJob:
+        """Give the rows and columns of the user's samples in which transports are tested only."""
+        return OwnClosureJob(
+            self.prepare_own(),
+            own_config.applied_elsewhere(self.config),
+            tuple(map(tuple, self.config["own"]["regions"]["apply"])),
+            tuple(own_config.closure_columns(self.config)),
         )
 
     def closure(self) -> ClosureJob:

@@ -68,6 +68,7 @@ class FileData:
         gaps: for each column of the condition, the widest gap between the intervals of the
             training region, in scaled units; an npz file has its own.
         part: what a training sees of the rows to train on.
+        beyond: the npz file with the split ``apply``; empty in jobs that are not about it.
     """
 
     name: str
@@ -77,11 +78,21 @@ class FileData:
     weights: bool = False
     gaps: tuple[float, ...] = ()
     part: Part = choice(Part())
+    beyond: str = choice("")
 
     @property
     def files(self) -> list[str]:
         """The files that the points are read from."""
-        return [self.path]
+        return [self.path, *([self.beyond] if self.beyond else [])]
+
+    def file_of(self, split: str) -> str:
+        """The file that has the points of a split."""
+        return self.beyond if self.beyond and split == "apply" else self.path
 
 
 Data = ToyData | FileData
+
+
+def files_of(*data: Data) -> list[str]:
+    """The files that data sets are read from."""
+    return [file for each in data for file in each.files]

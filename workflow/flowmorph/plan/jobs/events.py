@@ -91,7 +91,7 @@ class OwnJob:
         target: files of the target.
         features: columns to move, each with the options of `Preprocessor.fit`.
         condition: columns of the condition, likewise.
-        regions: keys ``column``, ``train``, ``apply`` and ``closure``, as in the configuration.
+        regions: keys ``column`` and ``train``, as in the configuration.
         missing: what a missing value does: "error" stops, "drop" leaves out the row.
         rows: most rows of each sample for training, and for validation.
         scaling: ends of the scaled range.
@@ -99,7 +99,6 @@ class OwnJob:
         seed: of order, split and dequantization.
         negative: what negative weights do: "error", "absolute", "drop" or "resample".
         event: columns that identify an event; empty: features and condition do.
-        closure: further columns whose bins comparisons are made in.
         balance: whether the reference is weighted to the target's spectrum of the condition.
         folds: of the trainings, which the classifier behind these weights shares; None for one
             training.
@@ -117,6 +116,22 @@ class OwnJob:
     seed: int
     negative: Literal["error", "absolute", "drop", "resample"] = choice("error")
     event: tuple[str, ...] = choice(())
-    closure: tuple[str, ...] = choice(())
     balance: bool = choice(False)
     folds: int | None = choice(None)
+
+
+@job
+class OwnClosureJob:
+    """Give the rows and columns of the user's samples in which transports are tested only.
+
+    Attributes:
+        own: how the samples were prepared for trainings.
+        elsewhere: whether rows outside of the training region are compared.
+        apply: intervals of the region's column in which these lie; none: wherever is no training.
+        columns: columns whose bins comparisons are made in, beside features and categories.
+    """
+
+    own: OwnJob
+    elsewhere: bool
+    apply: tuple[tuple[float, float], ...] = ()
+    columns: tuple[str, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowmorph.plan.jobs.data import Data
+from flowmorph.plan.jobs.data import Data, files_of
 from flowmorph.plan.jobs.form import job
 
 
@@ -33,6 +33,11 @@ class MoveJob:
     seed: int
     device: str = "auto"
     engine: str = "auto"
+
+    @property
+    def files(self) -> list[str]:
+        """The files that the points are read from."""
+        return files_of(self.reference, self.target)
 
 
 @job

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import fields, replace
 
-from flowmorph.plan.jobs.data import Data
+from flowmorph.plan.jobs.data import Data, files_of
 from flowmorph.plan.jobs.form import choice, job
 
 
@@ -226,3 +226,8 @@ class AlternativeJob:
     target: Data
     splits: tuple[str, ...]
     seed: int
+
+    @property
+    def files(self) -> list[str]:
+        """The files that the points are read from."""
+        return files_of(self.reference, self.target)
