@@ -348,14 +348,15 @@ def test_a_category_that_is_moved_only_is_refused_before_anything_is_trained(tmp
     frame.loc[frame["m"] > 1.9, "era"] = "c"
     frame.to_parquet(samples["reference"]["files"])
     changes = PREPARED | {"regions": REGIONS}
-    message = "condition 'era': rows of the reference, to be moved, have the category 'c', which no"
+    row = np.flatnonzero(frame["era"] == "c")[0]
+    message = f"reference.parquet: column 'era': row {row} has the category 'c', which the training"
     with pytest.raises(InputError, match=message):
         prepare(samples, settings(**changes), APPLY)
     # Of the target such rows are not used.
     samples["reference"], samples["target"] = samples["target"], samples["reference"]
     _, fit, _ = prepare(samples, settings(**changes), APPLY)
     assert fit.categories["era"].labels == ("a", "b")
-    with pytest.raises(InputError, match="apply rows of the target have the category 'c'"):
+    with pytest.raises(InputError, match=f"reference.parquet: column 'era': row {row} has"):
         prepare_all(samples, settings(**changes), APPLY)
 
 

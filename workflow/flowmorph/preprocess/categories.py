@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from flowmorph.errors import InputError
+from flowmorph.errors import InputError, RowError
 
 if TYPE_CHECKING:
     from flowmorph.formats.labels import Label  # which imports what reads files
@@ -68,6 +68,18 @@ class Categories:
         unknown = [label for label in labels if label not in known]
         known |= {label: -1 - i for i, label in enumerate(unknown)}
         return np.array([*(known[label] for label in labels), np.nan])[places], unknown
+
+    def refuse(self, rows: np.ndarray, column: str, label: Label) -> RowError:
+        """An error about the first of the ``rows`` of a column that have none of the categories.
+
+        ``label`` is what the first has instead.
+        """
+        return RowError(
+            int(rows[0]), column,
+            f" has the category {label!r}, which the training has not seen (but "
+            f"{shown(self.labels)}; {len(rows)} such rows): leave these rows out, or train with "
+            "them",
+        )  # fmt: skip
 
     def has(self, codes: np.ndarray) -> np.ndarray:
         """Rows (N,), bool, whose codes are those of categories."""

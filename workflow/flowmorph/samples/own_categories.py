@@ -41,35 +41,22 @@ def agreed(vocabulary: Vocabulary, train: Mapping[str, np.ndarray], region: str)
 
 
 def recoded(
-    codes: np.ndarray, vocabulary: Vocabulary, categories: Categories, rows: str
+    codes: np.ndarray,
+    vocabulary: Vocabulary,
+    categories: Categories,
+    chosen: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Codes (N,) of the vocabulary as those of ``categories``, likewise.
+    """Codes (N,) of the vocabulary as those of ``categories``; negative for others than these.
 
-    Raises `InputError`, with what the ``rows`` are, for another category than these.
+    Raises `RowError` for a row that is of none of them, among those that are ``chosen``, (N,),
+    bool; among all where that is None.
     """
     labels = vocabulary.labels
     new, _ = categories.codes(codes.astype(np.int64), labels)
-    bad = np.flatnonzero(new < 0)
+    bad = np.flatnonzero(new < 0 if chosen is None else (new < 0) & chosen)
     if len(bad):
-        raise InputError(
-            f"condition {vocabulary.name!r}: {rows} have the category "
-            f"{labels[int(codes[bad[0]])]!r}, which no row that is trained on has (but "
-            f"{shown(categories.labels)}): leave these rows out, or train with more of them"
-        )
+        raise categories.refuse(bad, vocabulary.name, labels[int(codes[bad[0]])])
     return new
-
-
-def recode(
-    tables: Mapping[str, dict[str, np.ndarray]],
-    vocabulary: Vocabulary,
-    categories: Categories,
-    sample: str,
-) -> None:
-    """Give the tables of a sample's splits codes of ``categories``, as `recoded` does."""
-    column = vocabulary.name
-    for split, table in tables.items():
-        rows = f"{split} rows of the {sample}"
-        table[column] = recoded(table[column], vocabulary, categories, rows)
 
 
 def few(name: str, categories: Categories, train: Mapping[str, np.ndarray]) -> list[str]:

@@ -13,7 +13,7 @@ import numpy as np
 from flowmorph.plan.tasks import OWN
 from flowmorph.preprocess.categories import Vocabulary
 from flowmorph.preprocess.preprocessor import Preprocessor
-from flowmorph.samples import own_balance, own_categories, own_rows, row_hashes
+from flowmorph.samples import own_balance, own_rows, row_hashes
 from flowmorph.samples.balance import Balance
 from flowmorph.samples.own_rows import Rows, Settings, Splits
 from flowmorph.tables.table import Column, Table
@@ -83,12 +83,11 @@ def prepare(
         if closure.elsewhere:
             where = _elsewhere(rows, settings, closure)
             chosen[APPLY] = rows.order[where[rows.order]][: settings.rows[1]]
+            own_rows.check_number(name, APPLY, chosen[APPLY], *PLACE)
+            rows.recode(vocabularies, preprocessing.categories, [chosen[APPLY]])
             found = own_rows.cut(
                 rows, sample["weights"], settings, {APPLY: chosen[APPLY]}, where, *PLACE
             )
-            for vocabulary in vocabularies.values():
-                known = preprocessing.categories[vocabulary.name]
-                own_categories.recode(found.tables, vocabulary, known, name)
             arrays = found.boxed(name, settings, preprocessing)
             splits[name], counts[name] = found, int(where.sum())
         if closure.columns:

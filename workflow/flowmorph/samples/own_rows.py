@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flowmorph.errors import InputError
+from flowmorph.errors import InputError, RowError
 from flowmorph.formats.allowed import Allowed
 from flowmorph.formats.tables import SampleFiles, open_sample
 from flowmorph.plan.seeds import seed_for
-from flowmorph.preprocess.categories import Vocabulary
+from flowmorph.preprocess.categories import Categories, Vocabulary
 from flowmorph.preprocess.preprocessor import Preprocessor
+from flowmorph.samples import own_categories
 from flowmorph.samples.negative_weights import Report, non_negative
 from flowmorph.samples.reading import Dropped, read_sample
 from flowmorph.samples.regions import inside
@@ -105,6 +106,25 @@ class Rows:
     train: np.ndarray
     validation: np.ndarray
 
+    def recode(
+        self,
+        vocabularies: Mapping[str, Vocabulary],
+        known: Mapping[str, Categories],
+        numbers: Sequence[np.ndarray],
+    ) -> None:
+        """Give columns of categories the codes of those that flows know.
+
+        Raises `InputError`, naming file and row, for a row of these numbers that has another one.
+        """
+        chosen = np.zeros(len(self.order), dtype=bool)
+        chosen[np.concatenate(numbers)] = True
+        for name, vocabulary in vocabularies.items():
+            try:
+                codes = own_categories.recoded(self.table[name], vocabulary, known[name], chosen)
+            except RowError as error:
+                raise self.dropped.named(error, error.row) from error
+            self.table[name] = codes
+
 
 @dataclass(frozen=True)
 class Splits:
@@ -175,7 +195,7 @@ def read_rows(
         further: columns that may have missing values where these leave out rows.
 
     Raises:
-        InputError: as `read_sample`.
+        InputError: as `read_sample`, or a split without rows.
     """
     regions = settings.regions
     extra = [*([regions["column"]] if regions["column"] else []), *settings.event]
@@ -190,6 +210,8 @@ def read_rows(
     found = order[trained[order]]
     apart = round(settings.fraction * len(found))
     train, validation = found[apart:][:most_train], found[:apart][:most_validation]
+    for split, numbers in (("train", train), ("validation", validation)):
+        check_number(name, split, numbers, "in the training region")
     return Rows(name, table, dropped, order, trained, train, validation)
 
 
@@ -198,6 +220,15 @@ def within(table: Mapping[str, np.ndarray], column: str | None, intervals: Seque
     if not intervals:
         return np.ones(len(next(iter(table.values()))), dtype=bool)
     return inside(table[column], np.asarray(intervals, dtype=float))
+
+
+def check_number(name: str, split: str, numbers: np.ndarray, place: str, hint: str = "") -> None:
+    """Raise `InputError` for fewer than two rows; ``hint`` says what else can be done."""
+    if len(numbers) < 2:
+        raise InputError(
+            f"{name}: {len(numbers)} events for {split} {place}: widen own.regions, give more "
+            f"events{hint}"
+        )
 
 
 def cut(
@@ -223,18 +254,12 @@ def cut(
         hint: what else can be done if there are none.
 
     Raises:
-        InputError: a split without rows or weight, as `non_negative`, and, naming file and row, a
+        InputError: a split without weight, as `non_negative`, and, naming file and row, a
             value outside of declared bounds in any row that could be in a split.
     """
     table, name = rows.table, rows.name
     for column, allowed in settings.allowed.items():
         rows.dropped.check(column, np.where(used, table[column], np.nan), allowed)
-    for split, indices in chosen.items():
-        if len(indices) < 2:
-            raise InputError(
-                f"{name}: {len(indices)} events for {split} {place}: widen own.regions, give more "
-                f"events{hint}"
-            )
     signed, report = {}, None
     if weights:
         every = np.unique(np.concatenate(list(chosen.values())))

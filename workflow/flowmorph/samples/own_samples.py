@@ -68,6 +68,17 @@ def prepare(
         name: own_rows.read_rows(name, sample, settings, vocabularies)
         for name, sample in samples.items()
     }
+    where = "the training region" if settings.regions["train"] else ""
+    categories = {
+        name: own_categories.agreed(
+            vocabulary, {role: rows.table[name][rows.train] for role, rows in read.items()}, where
+        )
+        for name, vocabulary in vocabularies.items()
+    }
+    for role, rows in read.items():
+        moved = own_rows.within(rows.table, settings.regions["column"], apply)
+        further = [np.flatnonzero(moved)] if role == "reference" else []
+        rows.recode(vocabularies, categories, [rows.train, rows.validation, *further])
     weights = {name: sample["weights"] for name, sample in samples.items()}
     splits = {
         name: own_rows.cut(
@@ -82,12 +93,6 @@ def prepare(
     }
     features, conditions = list(settings.features), list(settings.condition)
     train = {name: each.tables["train"] for name, each in splits.items()}
-    where = "the training region" if settings.regions["train"] else ""
-    moved = own_rows.within(read["reference"].table, settings.regions["column"], apply)
-    categories = {
-        name: _with_categories(vocabulary, read["reference"], moved, splits, where)
-        for name, vocabulary in vocabularies.items()
-    }
     check_pair(train["reference"], train["target"], features, conditions, where)
     preprocessing = Preprocessor.fit(
         list(train.values()),
@@ -148,24 +153,6 @@ def _rows_table(
         row |= vars(reports[name]) if name in reports else {}
         rows.append({column.key: row.get(column.key) for column in columns})
     return Table(columns, rows, [*notes, *own_rows.said_of(reports)])
-
-
-def _with_categories(
-    vocabulary: Vocabulary,
-    reference: Rows,
-    moved: np.ndarray,
-    splits: Mapping[str, Splits],
-    region: str,
-) -> Categories:
-    """The categories of a column that flows know; the tables get their codes."""
-    column = vocabulary.name
-    train = {name: each.tables["train"][column] for name, each in splits.items()}
-    categories = own_categories.agreed(vocabulary, train, region)
-    for name, each in splits.items():
-        own_categories.recode(each.tables, vocabulary, categories, name)
-    codes = np.unique(reference.table[column][moved])
-    own_categories.recoded(codes, vocabulary, categories, "rows of the reference, to be moved,")
-    return categories
 
 
 def _gaps(settings: Settings, preprocessing: Preprocessor) -> np.ndarray:

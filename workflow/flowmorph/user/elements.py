@@ -12,7 +12,7 @@ from flowmorph.formats.columns import Chunk, describe
 from flowmorph.formats.labels import Label
 from flowmorph.formats.tables import SampleFiles
 from flowmorph.plan.objects import MovedObject
-from flowmorph.preprocess.categories import Categories, shown
+from flowmorph.preprocess.categories import Categories
 
 
 @dataclass(frozen=True)
@@ -106,13 +106,7 @@ class Elements(Mapping[str, np.ndarray]):
             rows = np.flatnonzero(bad if chosen is None else bad & chosen)
             if len(rows):
                 label = labels[-1 - int(self[name][rows[0]])]
-                error = RowError(
-                    int(rows[0]), column,
-                    f" has the category {label!r}, which the training has not seen (but "
-                    f"{shown(categories[name].labels)}; {len(rows)} such rows): leave these rows "
-                    "out, or train with them",
-                )  # fmt: skip
-                raise located(error, self.counts)
+                raise located(categories[name].refuse(rows, column, label), self.counts)
 
     def windows(self, rows: int) -> Iterator[slice]:
         """Elements of so many rows after each other; at least one window, which may be empty."""

@@ -126,12 +126,13 @@ def _side(
     )  # fmt: skip
     for name in own.maps:
         dropped.check(name, table[name], own.allowed(name))
+    for name, known in categories.items():
+        try:
+            table[name] = own_categories.recoded(table[name], vocabularies[name], known)
+        except RowError as error:
+            raise dropped.named(error, error.row) from error
     order = np.random.default_rng(seed).permutation(len(table[transport.features[0]]))
     table = {name: values[order] for name, values in table.items()}
-    for name, known in categories.items():
-        table[name] = own_categories.recoded(
-            table[name], vocabularies[name], known, f"rows of the {role}"
-        )
     given = None if weights is None else table[weights]
     positive, signed = given, None
     if given is not None and (given < 0).any():
