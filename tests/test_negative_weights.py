@@ -16,7 +16,8 @@ from signed_weights import (
     next_to_leading_order,
     signal_and_background,
 )
-from test_own_samples import configured, settings
+from test_own_config import configured
+from test_own_samples import settings
 
 from flowmorph.errors import InputError
 from flowmorph.figures import correlations, features

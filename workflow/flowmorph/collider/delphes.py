@@ -13,7 +13,7 @@ import numpy as np
 from flowmorph.collider.events import FIELDS, check_events, make_events
 from flowmorph.errors import InputError
 from flowmorph.formats import root
-from flowmorph.formats.base import check_readable, listed
+from flowmorph.formats.checks import check_readable, listed
 from flowmorph.formats.tables import find_files
 
 TREE = "Delphes"

@@ -13,7 +13,7 @@ import tables
 
 from flowmorph.collider.events import FIELDS, check_events, make_events
 from flowmorph.errors import InputError
-from flowmorph.formats.base import check_readable, reading
+from flowmorph.formats.checks import check_readable, reading
 from flowmorph.formats.hdf5.opening import check_size, check_survives, no_code, opened
 from flowmorph.formats.tables import open_sample
 

@@ -13,9 +13,11 @@ import pyarrow
 import pyarrow.parquet
 
 from flowmorph.errors import InputError
-from flowmorph.formats.base import ChunkWriter, FileFacts, check_unique, listed, reading, writing
+from flowmorph.formats.checks import check_unique, listed, reading
 from flowmorph.formats.columns import Chunk, Column, moved, numbers
 from flowmorph.formats.labels import labels
+from flowmorph.formats.sample_files import FileFacts
+from flowmorph.formats.writer import ChunkWriter, writing
 
 __all__ = ["Writer", "inspect", "iterate", "labels", "moved", "numbers"]
 

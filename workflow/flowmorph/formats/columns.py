@@ -209,3 +209,8 @@ def joined(parts: list[Column]) -> Column:
     if isinstance(parts[0], pyarrow.Array):
         return pyarrow.concat_arrays(parts)
     return (ak if isinstance(parts[0], ak.Array) else np).concatenate(parts)
+
+
+def native(values: np.ndarray) -> np.ndarray:
+    """The same numbers in this machine's byte order."""
+    return values.astype(values.dtype.newbyteorder("="), copy=False)

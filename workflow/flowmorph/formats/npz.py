@@ -15,17 +15,12 @@ import numpy as np
 
 from flowmorph.errors import InputError
 from flowmorph.formats.arrow import no_tree
-from flowmorph.formats.base import (
-    PIECE_BYTES,
-    ChunkWriter,
-    FileFacts,
-    check_unique,
-    reading,
-    writing,
-)
+from flowmorph.formats.checks import PIECE_BYTES, check_unique, reading
 from flowmorph.formats.columns import Chunk, moved, numbers
 from flowmorph.formats.labels import labels
 from flowmorph.formats.matrix import joined, sources, split_columns
+from flowmorph.formats.sample_files import FileFacts
+from flowmorph.formats.writer import ChunkWriter, writing
 
 __all__ = ["Writer", "inspect", "iterate", "labels", "moved", "numbers"]
 

@@ -15,7 +15,9 @@ from pathlib import Path
 from flowmorph.errors import InputError
 from flowmorph.files import atomic, once
 from flowmorph.formats import arrow, hdf5, npz, root, text
-from flowmorph.formats.base import ChunkWriter, FileFacts, SampleFiles, check_readable
+from flowmorph.formats.checks import check_readable
+from flowmorph.formats.sample_files import FileFacts, SampleFiles
+from flowmorph.formats.writer import ChunkWriter
 from flowmorph.plan.suffixes import BY_SUFFIX, suffix_of
 
 __all__ = ["FORMATS", "SampleFiles", "find_files", "open_sample", "open_writer"]

@@ -22,9 +22,11 @@ from flowmorph.errors import InputError
 from flowmorph.formats import columns as base_columns
 from flowmorph.formats.allowed import Allowed
 from flowmorph.formats.arrow import no_tree, to_arrow
-from flowmorph.formats.base import ChunkWriter, FileFacts, check_unique, reading, writing
+from flowmorph.formats.checks import check_unique, reading
 from flowmorph.formats.columns import Chunk, Column
 from flowmorph.formats.labels import Label, distinct, whole
+from flowmorph.formats.sample_files import FileFacts
+from flowmorph.formats.writer import ChunkWriter, writing
 from flowmorph.plan.suffixes import suffix_of
 
 __all__ = ["Writer", "inspect", "iterate", "labels", "moved", "numbers"]

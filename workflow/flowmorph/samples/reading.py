@@ -11,8 +11,9 @@ import psutil
 
 from flowmorph.errors import InputError, RowError
 from flowmorph.formats.allowed import Allowed
-from flowmorph.formats.base import READABLE, check_unique, listed
+from flowmorph.formats.checks import check_unique, listed
 from flowmorph.formats.columns import ONE_NUMBER, Chunk, describe
+from flowmorph.formats.sample_files import READABLE
 from flowmorph.formats.tables import SampleFiles
 from flowmorph.preprocess.categories import Vocabulary
 

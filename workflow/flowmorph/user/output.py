@@ -13,10 +13,12 @@ import numpy as np
 
 from flowmorph.errors import InputError
 from flowmorph.formats.allowed import Allowed
-from flowmorph.formats.base import CHECKED_ROWS, LEAVE_OUT, READABLE, listed
+from flowmorph.formats.checks import listed
 from flowmorph.formats.columns import Chunk, Column, describe
 from flowmorph.formats.lists import relisted
+from flowmorph.formats.sample_files import LEAVE_OUT, READABLE
 from flowmorph.formats.tables import SampleFiles, open_writer
+from flowmorph.formats.writer import CHECKED_ROWS
 from flowmorph.plan.objects import MovedObject
 from flowmorph.plan.suffixes import suffix_of
 from flowmorph.preprocess.categories import Categories

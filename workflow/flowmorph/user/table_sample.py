@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from flowmorph.errors import InputError
-from flowmorph.formats.base import FileFacts, chunk_rows
 from flowmorph.formats.columns import Chunk
 from flowmorph.formats.labels import Label
+from flowmorph.formats.sample_files import FileFacts, chunk_rows
 from flowmorph.formats.tables import SampleFiles
 from flowmorph.plan import tasks
 from flowmorph.user import dataframes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from flowmorph.formats.base import ChunkWriter, FileFacts, SampleFiles, reading
+from flowmorph.formats.checks import reading
 from flowmorph.formats.columns import Chunk, moved, numbers
 from flowmorph.formats.hdf5 import pandas as hdf5_pandas
 from flowmorph.formats.hdf5 import plain as hdf5_plain
@@ -15,6 +15,8 @@ from flowmorph.formats.hdf5.plain_write import PlainWriter
 from flowmorph.formats.hdf5.table_write import TableWriter
 from flowmorph.formats.hdf5.tree import find, pandas_type
 from flowmorph.formats.labels import labels
+from flowmorph.formats.sample_files import FileFacts, SampleFiles
+from flowmorph.formats.writer import ChunkWriter
 
 __all__ = ["Writer", "inspect", "iterate", "labels", "moved", "numbers"]
 

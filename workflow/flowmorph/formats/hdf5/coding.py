@@ -6,8 +6,7 @@ import numpy as np
 import pandas
 
 from flowmorph.errors import InputError
-from flowmorph.formats.base import native
-from flowmorph.formats.columns import Column
+from flowmorph.formats.columns import Column, native
 
 
 class Coding:

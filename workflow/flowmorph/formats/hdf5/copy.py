@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from flowmorph.errors import InputError
-from flowmorph.formats.base import reading
+from flowmorph.formats.checks import reading
 from flowmorph.formats.hdf5.opening import check_survives, opened_plain
 from flowmorph.formats.hdf5.plain import (
     check_dataset,

@@ -10,12 +10,12 @@ import numpy as np
 import tables
 
 from flowmorph.errors import InputError
-from flowmorph.formats.base import ChunkWriter, writing
 from flowmorph.formats.columns import Chunk, Column
 from flowmorph.formats.hdf5.coding import Coded, Coding, Text
 from flowmorph.formats.hdf5.copy import Copier
+from flowmorph.formats.hdf5.frame import Layout, Place
 from flowmorph.formats.hdf5.opening import no_code, opened
-from flowmorph.formats.hdf5.pandas import Layout, Place
+from flowmorph.formats.writer import ChunkWriter, writing
 
 #: What pandas, and PyTables to search tables, keep in the group of a data frame.
 PANDAS = re.compile(r"(table|_i_table|meta)$|(axis|block)\d")

@@ -24,7 +24,7 @@ import h5py
 import tables
 
 from flowmorph.errors import InputError
-from flowmorph.formats.base import PIECE_BYTES, reading
+from flowmorph.formats.checks import PIECE_BYTES, reading
 
 #: How many times its place on disk a dataset may claim to hold.
 RATIO = 10_000

@@ -11,11 +11,12 @@ import h5py
 import numpy as np
 
 from flowmorph.errors import InputError
-from flowmorph.formats.base import FileFacts, check_unique, listed, native, reading
-from flowmorph.formats.columns import Chunk, Column
+from flowmorph.formats.checks import check_unique, listed, reading
+from flowmorph.formats.columns import Chunk, Column, native
 from flowmorph.formats.hdf5.opening import check_size, no_code, opened, opened_plain
 from flowmorph.formats.hdf5.tree import pandas_type, walk
 from flowmorph.formats.matrix import sources, split_columns
+from flowmorph.formats.sample_files import FileFacts
 
 #: Filters that PyTables brings and h5py lacks: a dataset that has one is read with PyTables.
 TABLES_FILTERS = {305: "lzo", 307: "bzip2", 32001: "blosc", 32026: "blosc2"}

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from flowmorph.errors import InputError
-from flowmorph.formats.base import ChunkWriter, FileFacts, SampleFiles, reading, writing
+from flowmorph.formats.checks import reading
 from flowmorph.formats.columns import Chunk, Column
 from flowmorph.formats.hdf5.copy import Copier, new_group
 from flowmorph.formats.hdf5.opening import opened_plain
@@ -27,6 +27,8 @@ from flowmorph.formats.hdf5.plain import (
     memory_type,
 )
 from flowmorph.formats.matrix import joined
+from flowmorph.formats.sample_files import FileFacts, SampleFiles
+from flowmorph.formats.writer import ChunkWriter, writing
 
 #: Bytes of a chunk where the sample's datasets have none, and the most that are taken over.
 CHUNK, MOST = 256 << 10, 4 << 20

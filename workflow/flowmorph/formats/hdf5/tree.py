@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 
 from flowmorph.errors import InputError
-from flowmorph.formats.base import listed
+from flowmorph.formats.checks import listed
 
 #: Groups in groups, and nodes in all, that are looked at: groups may contain themselves.
 DEPTH, NODES = 8, 20_000

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flowmorph.errors import InputError
-from flowmorph.formats.base import LEAVE_OUT, Chunk, ChunkWriter, FileFacts, listed
-from flowmorph.formats.columns import moved, numbers
+from flowmorph.formats.checks import listed
+from flowmorph.formats.columns import Chunk, moved, numbers
 from flowmorph.formats.flat_root import fixed_date
 from flowmorph.formats.labels import labels
 from flowmorph.formats.root.opening import describe, inspect, iterate, opened
 from flowmorph.formats.root.others import copy_others
 from flowmorph.formats.root.write import Target, create, refused
+from flowmorph.formats.sample_files import LEAVE_OUT, FileFacts
+from flowmorph.formats.writer import ChunkWriter
 
 __all__ = ["Writer", "inspect", "iterate", "labels", "moved", "numbers", "opened"]
 

@@ -15,7 +15,9 @@ import uproot
 from uproot.interpretation.identify import UnknownInterpretation
 
 from flowmorph.errors import InputError
-from flowmorph.formats.base import Chunk, Column, FileFacts, native, one_line
+from flowmorph.formats.checks import one_line
+from flowmorph.formats.columns import Chunk, Column, native
+from flowmorph.formats.sample_files import FileFacts
 
 #: RNTuple types whose reading needs no try; all others are tried on one entry.
 _SIMPLE = re.compile(

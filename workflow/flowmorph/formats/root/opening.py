@@ -10,8 +10,10 @@ from pathlib import Path
 import uproot
 
 from flowmorph.errors import InputError
-from flowmorph.formats.base import Chunk, FileFacts, listed, reading
+from flowmorph.formats.checks import listed, reading
+from flowmorph.formats.columns import Chunk
 from flowmorph.formats.root.columns import chunks, layout_of, parts, unreadable
+from flowmorph.formats.sample_files import FileFacts
 
 #: The class of RNTuples before their format was final, which uproot does not read.
 EXPERIMENTAL = "ROOT::Experimental::RNTuple"

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flowmorph.errors import InputError
-from flowmorph.formats.base import FileFacts, one_line
+from flowmorph.formats.checks import one_line
 from flowmorph.formats.root.histograms import HISTOGRAM, Sum
 from flowmorph.formats.root.opening import CLASSES, describe, iterate, opened
 from flowmorph.formats.root.write import Target, refused
+from flowmorph.formats.sample_files import FileFacts
 
 _ROWS = 20_000
 

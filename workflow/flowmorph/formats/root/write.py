@@ -15,8 +15,10 @@ import uproot
 from uproot.writing import _cascadetree
 
 from flowmorph.errors import InputError
-from flowmorph.formats.base import LEAVE_OUT, Chunk, Column, FileFacts, writing
+from flowmorph.formats.columns import Chunk, Column
 from flowmorph.formats.flat_root import FIXED_UUID
+from flowmorph.formats.sample_files import LEAVE_OUT, FileFacts
+from flowmorph.formats.writer import writing
 
 
 def create(stream) -> uproot.WritableDirectory:
