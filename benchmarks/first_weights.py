@@ -39,8 +39,8 @@ from flowmorph.plan.jobs.training import DensityJob, TransportJob
 from flowmorph.samples import toys
 from flowmorph.transfer import density, running
 from flowmorph.transfer.checkpoint import Checkpoint
+from flowmorph.transfer.problem import Problem
 from flowmorph.transfer.progress import Quiet
-from flowmorph.transfer.training import Problem
 
 SEED = 42
 DENSITY = Architecture(2, context=0, layers=4, blocks=2, width=128, bins=8, tail_bound=4.0)

@@ -22,7 +22,8 @@ from flowmorph.plan import methods
 from flowmorph.plan.jobs.training import Recipe
 from flowmorph.transfer.batches import Points, Sample
 from flowmorph.transfer.morph import DensityPair
-from flowmorph.transfer.training import Phase, Problem, Training
+from flowmorph.transfer.problem import Phase, Problem
+from flowmorph.transfer.training import Training
 
 POINTS = 1_000_000
 PAPER = Recipe(batch=128, epochs=64, learning_rate=1e-4, warmup_steps=0, clip=5.0)

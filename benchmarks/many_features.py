@@ -34,7 +34,8 @@ from flowmorph.plan.methods import find  # noqa: E402
 from flowmorph.transfer import density, morph, transport  # noqa: E402
 from flowmorph.transfer.batches import Points  # noqa: E402
 from flowmorph.transfer.points import Splits  # noqa: E402
-from flowmorph.transfer.training import Problem, Training  # noqa: E402
+from flowmorph.transfer.problem import Problem  # noqa: E402
+from flowmorph.transfer.training import Training  # noqa: E402
 
 BOX = 3.0
 CORRELATION = 0.6  # of neighbours

@@ -20,8 +20,8 @@ from flowmorph.samples import toys
 from flowmorph.transfer import points, running, transport
 from flowmorph.transfer.checkpoint import Checkpoint
 from flowmorph.transfer.morph import DensityPair, morph
+from flowmorph.transfer.problem import Problem
 from flowmorph.transfer.progress import Quiet
-from flowmorph.transfer.training import Problem
 
 POINTS = 100_000
 

@@ -34,7 +34,8 @@ from flowmorph.transfer import density, transport
 from flowmorph.transfer.batches import Points
 from flowmorph.transfer.morph import DensityPair, morph
 from flowmorph.transfer.points import Splits
-from flowmorph.transfer.training import Problem, Training
+from flowmorph.transfer.problem import Problem
+from flowmorph.transfer.training import Training
 
 TRAIN, HELD = 500_000, 100_000
 PAPER = {"batch": 128, "learning_rate": 1e-4, "warmup_steps": 0, "beta2": 0.999, "width": 128}

@@ -6,8 +6,8 @@ from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.plan.jobs.training import Recipe
 from flowmorph.transfer.batches import Points, Sample
 from flowmorph.transfer.checkpoint import Checkpoint
+from flowmorph.transfer.problem import Phase, Problem
 from flowmorph.transfer.running import train
-from flowmorph.transfer.training import Phase, Problem
 
 POINTS = torch.randn(600, 2, generator=torch.Generator().manual_seed(3))
 

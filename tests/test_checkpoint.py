@@ -23,8 +23,8 @@ from flowmorph.flows.graphs import Batch
 from flowmorph.plan.jobs.training import Recipe
 from flowmorph.transfer.batches import Points, Sample
 from flowmorph.transfer.checkpoint import MINUTES, Checkpoint
+from flowmorph.transfer.problem import Phase, Problem
 from flowmorph.transfer.running import train
-from flowmorph.transfer.training import Phase, Problem
 
 ROOT = Path(__file__).parents[1]
 RECIPE = Recipe(batch=50, epochs=10, learning_rate=1e-2, warmup_steps=5, clip=5.0)

@@ -52,8 +52,10 @@ from bad_server import (
 )
 from scripts_by_name import script
 
-from flowmorph.collider import download
-from flowmorph.collider.download import Patience, Remote, fetch
+from flowmorph.collider import download, receiving
+from flowmorph.collider.download import fetch
+from flowmorph.collider.receiving import Patience
+from flowmorph.collider.remote import Remote, published
 from flowmorph.errors import InputError, cli
 
 SHA256, MD5 = hashlib.sha256(DATA).hexdigest(), hashlib.md5(DATA).hexdigest()
@@ -182,7 +184,7 @@ def test_what_is_refused_for_good_is_asked_for_once(tmp_path, serve, code):
 
 def test_what_may_pass_is_asked_for_several_times_ever_more_slowly(tmp_path, serve, monkeypatch):
     waits = []
-    monkeypatch.setattr(download.time, "sleep", waits.append)
+    monkeypatch.setattr(receiving.time, "sleep", waits.append)
     server = serve(status(503))
     refused(remote(server), tmp_path)
     assert len(server.ranges) == QUICK.attempts
@@ -421,7 +423,7 @@ def test_progress_has_rate_and_time_left(tmp_path, serve, capfd):
 
 
 def test_published_files_are_those_of_the_reference():
-    files = download.published(ROOT / "config/lhco_reference.yaml", ["https://mirror.org/{name}"])
+    files = published(ROOT / "config/lhco_reference.yaml", ["https://mirror.org/{name}"])
     assert len(files) == 6
     name = "events_anomalydetection_v2.h5"
     assert files[name].urls == (

@@ -9,7 +9,8 @@ from flowmorph.flows import graphs
 from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.plan.jobs.training import Recipe
 from flowmorph.transfer.batches import Points, Sample
-from flowmorph.transfer.training import Phase, Problem, Training
+from flowmorph.transfer.problem import Phase, Problem
+from flowmorph.transfer.training import Training
 
 RECIPE = Recipe(batch=50, epochs=1, learning_rate=1e-2, warmup_steps=5, clip=0.5)
 STEPS = 21

@@ -14,9 +14,9 @@ from flowmorph.flows.flow import Architecture, Flow
 from flowmorph.plan.jobs.training import Recipe
 from flowmorph.transfer.batches import Points, Sample
 from flowmorph.transfer.checkpoint import Checkpoint
+from flowmorph.transfer.problem import Phase, Problem
 from flowmorph.transfer.rollback import RETURNS, is_lost
 from flowmorph.transfer.running import train
-from flowmorph.transfer.training import Phase, Problem
 
 RECIPE = Recipe(batch=50, epochs=60, learning_rate=1e-2, warmup_steps=5, clip=5.0)
 STEPS = RECIPE.steps(300)

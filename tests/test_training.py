@@ -30,8 +30,9 @@ from flowmorph.transfer.batches import Points, Sample
 from flowmorph.transfer.checkpoint import Checkpoint
 from flowmorph.transfer.morph import DensityPair, context_size, morph
 from flowmorph.transfer.points import Splits
+from flowmorph.transfer.problem import Phase, Problem
 from flowmorph.transfer.running import train
-from flowmorph.transfer.training import Phase, Problem, Training
+from flowmorph.transfer.training import Training
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from flowmorph.plan.jobs.training import DensityJob, Network, Recipe
 from flowmorph.plan.seeds import seed_for
 from flowmorph.transfer import points
 from flowmorph.transfer.points import Splits
-from flowmorph.transfer.training import Phase, Problem
+from flowmorph.transfer.problem import Phase, Problem
 
 
 def of_job(job: DensityJob, threads: int) -> Problem:

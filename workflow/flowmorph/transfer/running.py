@@ -11,8 +11,9 @@ from flowmorph.flows import storage
 from flowmorph.plan.jobs.form import as_dict
 from flowmorph.plan.jobs.training import DensityJob, TransportJob
 from flowmorph.transfer.checkpoint import Checkpoint, checkpoint_minutes, fingerprint
+from flowmorph.transfer.problem import Problem
 from flowmorph.transfer.progress import Lines, Progress
-from flowmorph.transfer.training import Problem, Training
+from flowmorph.transfer.training import Training
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from flowmorph.plan.methods import Method, find
 from flowmorph.transfer import points
 from flowmorph.transfer.morph import DensityPair, context_size
 from flowmorph.transfer.points import Splits
-from flowmorph.transfer.training import Phase, Problem
+from flowmorph.transfer.problem import Phase, Problem
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from flowmorph.plan.methods import find
 from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.samples import own_balance, own_job, own_samples
 from flowmorph.transfer import density, points, transport
+from flowmorph.transfer.problem import Problem
 from flowmorph.transfer.progress import Bar, Progress, Quiet
 from flowmorph.transfer.running import Files, run
-from flowmorph.transfer.training import Problem
 from flowmorph.user import bundle
 from flowmorph.user.arguments import named_as_arguments
 from flowmorph.user.table_sample import pair

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from flowmorph.collider import download
+from flowmorph.collider import download, remote
 from flowmorph.errors import InputError, cli
 from flowmorph.files import atomic
 from flowmorph.formats.hdf5.opening import check_survives, opened
@@ -23,7 +23,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", required=True, help="name, size and SHA-256, JSON")
     args = parser.parse_args(argv)
 
-    files = download.published(args.facts, args.mirrors)
+    files = remote.published(args.facts, args.mirrors)
     if args.name not in files:
         raise InputError(f"{args.name} is none of the files of {args.facts}: {', '.join(files)}")
     found = download.fetch(files[args.name], args.folder, check_hdf5)

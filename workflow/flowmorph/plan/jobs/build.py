@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from flowmorph.plan import own_config, own_members, paths, regions, targets, tasks
-from flowmorph.plan.jobs.data import Data, FileData, Part, ToyData, files_of
+from flowmorph.plan.jobs.data import Data, FileData
 from flowmorph.plan.jobs.events import (
     GenerateJob,
     OwnClosureJob,
@@ -24,6 +24,7 @@ from flowmorph.plan.jobs.measuring import (
 )
 from flowmorph.plan.jobs.moving import BundleJob, MoveJob
 from flowmorph.plan.jobs.searching import SearchClassifier, SearchJob
+from flowmorph.plan.jobs.sources import Sources
 from flowmorph.plan.jobs.training import (
     NETWORK,
     RECIPE,
@@ -34,63 +35,16 @@ from flowmorph.plan.jobs.training import (
     TransportJob,
 )
 from flowmorph.plan.methods import FURTHER, POINTWISE, SCANNED, UNTRAINED, find, variant
-from flowmorph.plan.seeds import key, seed_for
+from flowmorph.plan.seeds import key
 from flowmorph.plan.tasks import COLLIDER, DATASETS, TASKS, Dataset, Task
 
 
-class Jobs:
+class Jobs(Sources):
     """The jobs of a run whose configuration is ``config`` and whose folder is ``out``."""
 
     def __init__(self, config: dict, out: str) -> None:
-        self.config, self.out = config, out
+        super().__init__(config, out)
         self.where = {"device": config["device"], "engine": config["engine"]}
-
-    def seed(self, *names: object) -> int:
-        """Seed of the job with this name."""
-        return seed_for(self.config["seed"], *names)
-
-    def data(
-        self, dataset: Dataset, training: int | None = None, splits: Collection[str] = ()
-    ) -> Data:
-        """Where a data set's points come from; for a ``training``, those that it sees.
-
-        Where the user's flows are only tested is known to jobs about these ``splits`` only. Points
-        of toys that are only moved are none of these: another number of them retrains nothing.
-        """
-        config, name = self.config, dataset.name
-        if dataset.toy:
-            rotated = dataset.family.name == "rotated"
-            section = config["rotated" if rotated else "toys"]
-            angles = [
-                tuple(section[key] or ()) if rotated else ()
-                for key in ("angles_deg", "train_angles_deg")
-            ]
-            points = section["points"]
-            if training is not None:
-                points = {split: points[split] for split in ("train", "validation")}
-            return ToyData(name, dataset.toy, points, config["seed"], *angles)
-        if dataset.family.name == COLLIDER.family.name:
-            columns = tasks.COLLIDER_FEATURES, (tasks.COLLIDER_CONDITION,)
-            return FileData(
-                name,
-                paths.prepared(self.out, name),
-                *columns,
-                gaps=(regions.collider_gap(dataset, config),),
-            )
-        own = config["own"]
-        columns = [tuple(own_config.columns(own[kind])) for kind in ("features", "condition")]
-        role = tasks.SAMPLES[tasks.OWN.datasets.index(dataset)]
-        weighted = own[role]["weights"] is not None
-        weighted |= own["balance"] and dataset == tasks.OWN.reference
-        parts = {each.number: each.part for each in own_members.members(config)}
-        part = Part() if training is None else parts[int(training)]
-        beyond = paths.own_closure(self.out, name) if dataset.family.beyond in splits else ""
-        prepared = paths.own_prepared(self.out, name)
-        return FileData(name, prepared, *columns, weighted, part=part, beyond=beyond)
-
-    def files(self, *datasets: Dataset) -> list[str]:
-        """The files that data sets are read from; the toys have none."""
-        return files_of(*map(self.data, datasets))
 
     def density(self, dataset: str, training: int) -> DensityJob:
         """Train a data set's density."""
@@ -310,11 +264,6 @@ class Jobs:
             # Repeated trainings are compared on the same points, by the same classifier.
             self.seed("measure_task", key(task, 1, split)),
         )
-
-    def features(self, task: Task) -> tuple[str, ...]:
-        """Names of the features that a task moves."""
-        data = self.data(task.reference)
-        return data.features if isinstance(data, FileData) else ("x1", "x2")
 
     def densities(self) -> DensitiesJob:
         """Measure every density of the run."""
