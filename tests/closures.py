@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from flowmorph.plan.jobs.events import Closure
 from flowmorph.samples import own_balance, own_closure, own_samples
 from flowmorph.samples.own_rows import Settings
 from flowmorph.tables.table import Table
@@ -22,7 +23,7 @@ def prepare_all(
         for name, values in prepared["reference"].items()
         if name.startswith(own_balance.PREFIX)
     }
-    closure = own_closure.Closure(True, apply, columns)
+    closure = Closure(True, tuple(map(tuple, apply)), tuple(columns))
     further, elsewhere = own_closure.prepare(samples, settings, closure, preprocessing, kept)
     arrays = {name: prepared[name] | further[name] for name in prepared}
     assert elsewhere is not None

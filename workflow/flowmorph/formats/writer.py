@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -17,7 +18,7 @@ from flowmorph.formats.sample_files import LEAVE_OUT, SampleFiles, chunk_rows
 CHECKED_ROWS = 1000
 
 
-class ChunkWriter:
+class ChunkWriter(ABC):
     """Base of the formats' writers: the first chunk fixes the columns of all.
 
     ``part`` is the file that is written, ``path`` the name that it gets, for messages. ``notes``
@@ -107,14 +108,17 @@ class ChunkWriter:
                 f"format: {LEAVE_OUT}"
             )
 
+    @abstractmethod
     def _start(self, chunk: Chunk) -> None:
-        raise NotImplementedError
+        """Open the output, and lay out the columns of the first chunk."""
 
+    @abstractmethod
     def _append(self, chunk: Chunk, rows: int) -> None:
-        raise NotImplementedError
+        """Add the rows of a chunk."""
 
+    @abstractmethod
     def _finish(self) -> None:
-        raise NotImplementedError
+        """Write what is left, and copy what else the files have."""
 
 
 @contextmanager

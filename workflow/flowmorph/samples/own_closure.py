@@ -5,11 +5,11 @@ Rows outside of the training region, and columns in whose bins comparisons are m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 
+from flowmorph.plan.jobs.events import Closure
 from flowmorph.plan.tasks import OWN
 from flowmorph.preprocess.categories import Vocabulary
 from flowmorph.preprocess.preprocessor import Preprocessor
@@ -29,21 +29,6 @@ ROWS_COLUMNS = (
     Column("apply", "compared there"),
     Column("effective", "their effective number"),
 )
-
-
-@dataclass(frozen=True)
-class Closure:
-    """What is compared beside validation rows, features and categories.
-
-    Attributes:
-        elsewhere: whether rows outside of the training region are.
-        apply: intervals of the region's column in which these lie; none: wherever is no training.
-        columns: columns whose bins comparisons are made in.
-    """
-
-    elsewhere: bool
-    apply: Sequence = ()
-    columns: Sequence[str] = ()
 
 
 def prepare(
@@ -104,7 +89,14 @@ def prepare(
         unmatched = own_balance.weigh(prepared["reference"], APPLY, learnt, hashes)
         notes += [own_balance.said_of(unmatched)] if unmatched else []
     own_rows.check_sums(prepared, APPLY)
-    return prepared, _rows_table(counts, splits, notes)
+    rows = [
+        {
+            "sample": name, "region": counts[name], "apply": len(prepared[name][f"{APPLY}.points"]),
+            "effective": each.effective(APPLY),
+        }
+        for name, each in splits.items()
+    ]  # fmt: skip
+    return prepared, own_rows.rows_table(ROWS_COLUMNS, rows, splits, notes)
 
 
 def _elsewhere(rows: Rows, settings: Settings, closure: Closure) -> np.ndarray:
@@ -112,18 +104,3 @@ def _elsewhere(rows: Rows, settings: Settings, closure: Closure) -> np.ndarray:
     if not closure.apply:
         return ~rows.trained
     return own_rows.within(rows.table, settings.regions["column"], closure.apply)
-
-
-def _rows_table(
-    counts: Mapping[str, int], splits: Mapping[str, Splits], notes: Sequence[str]
-) -> Table:
-    reports = {name: each.report for name, each in splits.items() if each.report}
-    columns = (*ROWS_COLUMNS, *(own_rows.NEGATIVE_COLUMNS if reports else ()))
-    rows = []
-    for name, each in splits.items():
-        found = len(next(iter(each.tables[APPLY].values())))
-        row = {"sample": name, "region": counts[name], "apply": found}
-        row["effective"] = each.effective(APPLY)
-        row |= vars(reports[name]) if name in reports else {}
-        rows.append({column.key: row.get(column.key) for column in columns})
-    return Table(columns, rows, [*notes, *own_rows.said_of(reports)])

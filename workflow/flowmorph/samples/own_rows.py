@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from flowmorph.samples.negative_weights import Report, non_negative
 from flowmorph.samples.reading import Dropped, read_sample
 from flowmorph.samples.regions import inside
 from flowmorph.samples.unweighting import effective_number, relative
-from flowmorph.tables.table import Column
+from flowmorph.tables.table import Column, Table
 
 #: Further columns of a table of rows, where there are negative weights.
 NEGATIVE_COLUMNS = (
@@ -291,14 +292,31 @@ def check_sums(prepared: Mapping[str, Mapping[str, np.ndarray]], split: str) -> 
             )
 
 
-def said_of(reports: Mapping[str, Report]) -> list[str]:
-    """Sentences about what became of negative weights, by sample."""
-    notes = []
+def rows_table(
+    columns: Sequence[Column],
+    rows: Sequence[Mapping[str, Any]],
+    splits: Mapping[str, Splits],
+    notes: Sequence[str],
+) -> Table:
+    """What became of the rows of both samples, and of negative weights among them.
+
+    ``rows`` has what ``columns`` say, one for each sample of ``splits``; a number that is not there
+    is None. ``notes`` are sentences about them.
+    """
+    reports = {name: each.report for name, each in splits.items() if each.report}
+    every = (*columns, *(NEGATIVE_COLUMNS if reports else ()))
+    notes = list(notes)
     for name, report in reports.items():
         notes.append(f"{name}: {report}.")
         if report.warning:
             notes.append(f"Warning: {name}: {report.warning}.")
-    return notes
+    whole = [
+        {**row, **(vars(each.report) if each.report else {})}
+        for row, each in zip(rows, splits.values(), strict=True)
+    ]
+    return Table(
+        every, [{column.key: row.get(column.key) for column in every} for row in whole], notes
+    )
 
 
 def _without_negative(

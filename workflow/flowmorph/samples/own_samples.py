@@ -11,7 +11,7 @@ from flowmorph.plan.seeds import seed_for
 from flowmorph.preprocess.categories import Categories, Vocabulary
 from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.samples import own_balance, own_categories, own_rows, row_hashes
-from flowmorph.samples.own_rows import Rows, Settings, Splits, opened
+from flowmorph.samples.own_rows import Settings, opened
 from flowmorph.samples.reading import check_pair
 from flowmorph.tables.table import Column, Table
 from flowmorph.user.output import Output, check_output
@@ -126,33 +126,17 @@ def prepare(
     widths = _gaps(settings, preprocessing)
     for arrays in prepared.values():
         arrays["condition.gaps"] = widths
-    table = _rows_table(read, splits, balanced if settings.balance else None, notes)
-    return prepared, preprocessing, table
-
-
-def _rows_table(
-    read: Mapping[str, Rows],
-    splits: Mapping[str, Splits],
-    balanced: Mapping[str, float] | None,
-    notes: list[str],
-) -> Table:
-    """What became of the rows of both samples; ``balanced`` is what balance did to weights."""
-    reports = {name: each.report for name, each in splits.items() if each.report}
-    columns, rows = ROWS_COLUMNS, []
-    if balanced is not None:
-        columns += own_balance.COLUMNS
-    if reports:
-        columns += own_rows.NEGATIVE_COLUMNS
-    for name, each in read.items():
-        row = {
+    rows = [
+        {
             "sample": name, "read": each.dropped.read, "missing": each.dropped.rows,
             "region": int(each.trained.sum()), "train": len(each.train),
             "effective": splits[name].effective("train"), "validation": len(each.validation),
-        }  # fmt: skip
-        row |= (balanced or {}) if name == "reference" else {}
-        row |= vars(reports[name]) if name in reports else {}
-        rows.append({column.key: row.get(column.key) for column in columns})
-    return Table(columns, rows, [*notes, *own_rows.said_of(reports)])
+            **(balanced if name == "reference" else {}),
+        }
+        for name, each in read.items()
+    ]  # fmt: skip
+    columns = ROWS_COLUMNS + (own_balance.COLUMNS if settings.balance else ())
+    return prepared, preprocessing, own_rows.rows_table(columns, rows, splits, notes)
 
 
 def _gaps(settings: Settings, preprocessing: Preprocessor) -> np.ndarray:

@@ -10,7 +10,7 @@ from flowmorph.plan.jobs import form
 from flowmorph.plan.jobs.events import OwnClosureJob
 from flowmorph.preprocess.preprocessor import Preprocessor
 from flowmorph.samples import own_balance, own_job
-from flowmorph.samples.own_closure import Closure, prepare
+from flowmorph.samples.own_closure import prepare
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> None:
     prepared, rows = prepare(
         own_job.files(job.own),
         own_job.settings(job.own),
-        Closure(job.elsewhere, job.apply, job.columns),
+        job.closure,
         Preprocessor.load(args.preprocessing),
         own_balance.kept(*args.balance),
     )

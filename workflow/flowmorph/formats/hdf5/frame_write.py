@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from contextlib import ExitStack
 
 import h5py
@@ -41,11 +42,13 @@ class FrameWriter(ChunkWriter):
         with writing(self.path, "pandas' HDF5", chunk), no_code():
             self._append_rows(chunk, rows)
 
+    @abstractmethod
     def _lay_out(self, chunk: Chunk, source: tables.File, group: tables.Group) -> None:
-        raise NotImplementedError
+        """Make the arrays of the first chunk's columns, like those of the source."""
 
+    @abstractmethod
     def _append_rows(self, chunk: Chunk, rows: int) -> None:
-        raise NotImplementedError
+        """Add the rows of a chunk to the arrays."""
 
     def _check_new(self, chunk: Chunk) -> None:
         for name, values in chunk.items():
@@ -125,8 +128,9 @@ class FrameWriter(ChunkWriter):
             if not self.trial:
                 copier.others(target)
 
+    @abstractmethod
     def _attributes(self, copier: Copier, target: h5py.File) -> None:
-        raise NotImplementedError
+        """Give the frame the attributes of the source."""
 
     def check(self) -> None:
         """Read the first rows again; an index that counts the rows is no column then."""

@@ -22,7 +22,7 @@ from flowmorph.formats.hdf5.frame import (
     index_name,
     number_coding,
     text,
-)  # fmt: skip
+)
 from flowmorph.formats.hdf5.opening import check_size
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from flowmorph.plan import own_config, own_members, paths, regions, targets, tasks
 from flowmorph.plan.jobs.data import Data, FileData
 from flowmorph.plan.jobs.events import (
+    Closure,
     GenerateJob,
     OwnClosureJob,
     OwnFiles,
@@ -349,9 +350,11 @@ class Jobs(Sources):
         """Give the rows and columns of the user's samples in which transports are tested only."""
         return OwnClosureJob(
             self.prepare_own(),
-            own_config.applied_elsewhere(self.config),
-            tuple(map(tuple, self.config["own"]["regions"]["apply"])),
-            tuple(own_config.closure_columns(self.config)),
+            Closure(
+                own_config.applied_elsewhere(self.config),
+                tuple(map(tuple, self.config["own"]["regions"]["apply"])),
+                tuple(own_config.closure_columns(self.config)),
+            ),
         )
 
     def closure(self) -> ClosureJob:

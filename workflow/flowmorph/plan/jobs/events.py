@@ -121,17 +121,28 @@ class OwnJob:
 
 
 @job
+class Closure:
+    """What of the user's samples is compared beside validation rows, features and categories.
+
+    Attributes:
+        elsewhere: whether rows outside of the training region are.
+        apply: intervals of the region's column in which these lie; none: wherever is no training.
+        columns: columns whose bins comparisons are made in.
+    """
+
+    elsewhere: bool
+    apply: tuple[tuple[float, float], ...] = ()
+    columns: tuple[str, ...] = ()
+
+
+@job
 class OwnClosureJob:
     """Give the rows and columns of the user's samples in which transports are tested only.
 
     Attributes:
         own: how the samples were prepared for trainings.
-        elsewhere: whether rows outside of the training region are compared.
-        apply: intervals of the region's column in which these lie; none: wherever is no training.
-        columns: columns whose bins comparisons are made in, beside features and categories.
+        closure: what is tested.
     """
 
     own: OwnJob
-    elsewhere: bool
-    apply: tuple[tuple[float, float], ...] = ()
-    columns: tuple[str, ...] = ()
+    closure: Closure
